@@ -1,0 +1,39 @@
+# The project's commands. Each works on a fresh clone.
+
+.PHONY: run test check advisories bench long schema
+
+# Build, start on the embedded default with the simulated provider, print a first call.
+run:
+	@cargo run --release --quiet --bin aione -- serve
+
+# Install what the tests need, run everything, stop what was started.
+test:
+	@scripts/prepare-tests.sh
+	@cargo nextest run --workspace --no-fail-fast
+
+# What a change must pass besides the tests.
+check:
+	@cargo fmt --all -- --check
+	@cargo clippy --workspace --all-targets --locked -- -D warnings
+	@RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --document-private-items --locked --quiet
+	@command -v cargo-deny >/dev/null || cargo install --locked --quiet cargo-deny
+	@cargo deny --log-level error check bans licenses sources
+
+# Known advisories against what we depend on; asks the advisory database, so it needs the network.
+advisories:
+	@cargo deny --log-level error check advisories
+
+# The table of bench/README.md: ours beside bare Pingora and nginx, from one run.
+bench:
+	@cargo build --release --workspace --quiet
+	@scripts/bench.sh
+
+# What takes longer than a test run may: run by hand, its figures go into the notes.
+long:
+	@scripts/prepare-tests.sh
+	@AIONE_TEST_KILLS=200 cargo nextest run --workspace --profile long
+
+# Write what is generated: the configuration's schema and the API's description.
+schema:
+	@cargo run --quiet --bin aione -- schema > schema.new && mv schema.new conf/aione.schema.json
+	@cargo run --quiet -p aione-admin --example openapi > openapi.new && mv openapi.new admin/openapi.json

@@ -1,0 +1,188 @@
+//! The running configuration, shown without its secrets, and its reload. For operators.
+
+use crate::{Admin, auth::Operator, detach, error::Refusal};
+use aione_core::{
+    config::snapshot::{Database, Model, Provider, Snapshot, UnpricedPolicy},
+    domain::plan::Plan,
+};
+use axum::{Json, extract::State};
+use serde::Serialize;
+use std::{collections::BTreeMap, sync::Arc};
+use utoipa::ToSchema;
+
+/// What the gateway runs on.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ConfigResponse {
+    /// A hash of the effective configuration, in hexadecimal.
+    version: String,
+    /// Of the price book.
+    price_version: String,
+    listen: Vec<String>,
+    admin_listen: String,
+    admin_public: bool,
+    metrics_listen: String,
+    /// The kind of store: `sqlite`.
+    database: &'static str,
+    currency: String,
+    time_zone: String,
+    /// `reject` or `quarantine`.
+    unpriced: &'static str,
+    default_plan: String,
+    providers: Vec<ProviderSummary>,
+    models: Vec<ModelSummary>,
+    plans: Vec<PlanSummary>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ProviderSummary {
+    name: String,
+    kind: &'static str,
+    /// Scheme, host and port; its path stays out, since it may be secret. `null`: built in.
+    #[schema(required = true)]
+    origin: Option<String>,
+    dialects: Vec<&'static str>,
+    /// How many there are.
+    credentials: usize,
+    sandbox: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ModelSummary {
+    id: String,
+    aliases: Vec<String>,
+    /// `provider/model`, in the order of the configuration.
+    deployments: Vec<String>,
+    priced: bool,
+    sandbox: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+struct PlanSummary {
+    code: String,
+    name: String,
+    models: Vec<String>,
+    rpm_limits: BTreeMap<String, u64>,
+    tpm_limits: BTreeMap<String, u64>,
+    rpd_limits: BTreeMap<String, u64>,
+    concurrency_limits: BTreeMap<String, u64>,
+}
+
+/// What a reload did.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ReloadResponse {
+    /// Of the configuration that runs now, in hexadecimal.
+    version: String,
+    /// A line each.
+    changes: Vec<String>,
+    /// Changes that wait for a restart, a line each.
+    needs_restart: Vec<String>,
+}
+
+/// Show the running configuration, without secrets.
+#[utoipa::path(
+    get, path = "/config", tag = "Configuration", operation_id = "getConfig",
+    responses((status = 200, body = ConfigResponse), Refusal),
+)]
+pub(crate) async fn show(State(admin): State<Admin>, _: Operator) -> Json<ConfigResponse> {
+    Json(ConfigResponse::of(&admin.config.snapshot()))
+}
+
+/// Read the configuration again. With any problem nothing changes, and 409 tells each.
+#[utoipa::path(
+    post, path = "/config/reload", tag = "Configuration", operation_id = "reloadConfig",
+    responses((status = 200, body = ReloadResponse), Refusal),
+)]
+pub(crate) async fn reload(State(admin): State<Admin>, _: Operator) -> Result<Json<ReloadResponse>, Refusal> {
+    let config = admin.config.clone();
+    let outcome = detach::to_the_end(async move { config.reload().await }).await?;
+    let done = outcome.map_err(Refusal::ConfigRefused)?;
+    Ok(Json(ReloadResponse {
+        version: hex(done.version),
+        changes: done.changes,
+        needs_restart: done.needs_restart,
+    }))
+}
+
+impl ConfigResponse {
+    fn of(snapshot: &Snapshot) -> Self {
+        let mut providers: Vec<_> = snapshot.providers.values().map(|it| ProviderSummary::of(it)).collect();
+        providers.sort_by(|a, b| a.name.cmp(&b.name));
+        // Aliases are keys of the map too; each model is shown once, under its own name.
+        let models = snapshot.models.iter().filter(|(name, model)| **name == model.id);
+        let mut models: Vec<_> = models.map(|(_, model)| ModelSummary::of(model)).collect();
+        models.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut plans: Vec<_> = snapshot.plans.values().map(|it| PlanSummary::of(it)).collect();
+        plans.sort_by(|a, b| a.code.cmp(&b.code));
+        Self {
+            version: hex(snapshot.version),
+            price_version: hex(snapshot.prices.version),
+            listen: snapshot.server.listen.iter().map(ToString::to_string).collect(),
+            admin_listen: snapshot.admin.listen.to_string(),
+            admin_public: snapshot.admin.public,
+            metrics_listen: snapshot.metrics_listen.to_string(),
+            database: match snapshot.storage.database {
+                Database::Sqlite(_) => "sqlite",
+            },
+            currency: snapshot.billing.currency.clone(),
+            time_zone: snapshot.billing.time_zone.to_string(),
+            unpriced: match snapshot.billing.unpriced {
+                UnpricedPolicy::Reject => "reject",
+                UnpricedPolicy::Quarantine => "quarantine",
+            },
+            default_plan: snapshot.default_plan.to_string(),
+            providers,
+            models,
+            plans,
+        }
+    }
+}
+
+impl ProviderSummary {
+    fn of(provider: &Provider) -> Self {
+        let origin = provider.base.as_ref().map(|base| {
+            let scheme = if base.tls { "https" } else { "http" };
+            let host = if base.host.contains(':') { format!("[{}]", base.host) } else { base.host.clone() };
+            format!("{scheme}://{host}:{}", base.port)
+        });
+        Self {
+            name: provider.name.to_string(),
+            kind: provider.kind.name,
+            origin,
+            dialects: provider.dialects.iter().map(|dialect| dialect.as_str()).collect(),
+            credentials: provider.credentials.len(),
+            sandbox: provider.sandbox,
+        }
+    }
+}
+
+impl ModelSummary {
+    fn of(model: &Model) -> Self {
+        let texts = |names: &[Arc<str>]| names.iter().map(ToString::to_string).collect();
+        Self {
+            id: model.id.to_string(),
+            aliases: texts(&model.aliases),
+            deployments: model.route.deployments.iter().map(|deployment| deployment.id.to_string()).collect(),
+            priced: model.price.is_some(),
+            sandbox: model.sandbox,
+        }
+    }
+}
+
+impl PlanSummary {
+    fn of(plan: &Plan) -> Self {
+        Self {
+            code: plan.code.to_string(),
+            name: plan.name.clone(),
+            models: plan.models.clone(),
+            rpm_limits: plan.rpm_limits.clone(),
+            tpm_limits: plan.tpm_limits.clone(),
+            rpd_limits: plan.rpd_limits.clone(),
+            concurrency_limits: plan.concurrency_limits.clone(),
+        }
+    }
+}
+
+/// All 64 bits: as a JSON number, many readers would lose the last ones.
+fn hex(version: u64) -> String {
+    format!("{version:016x}")
+}

@@ -1,0 +1,132 @@
+//! The management API: the control plane over core's ports, the whole of it on one page.
+//!
+//! A handler is thin: it extracts, authorizes ([`auth`]), checks ([`validate`]), calls a port and
+//! renders. Every refusal is one of [`error::Refusal`], whose table decides status and body.
+
+mod auth;
+mod config;
+mod detach;
+mod error;
+mod json;
+mod keys;
+mod openapi;
+mod own_key;
+mod page;
+mod tokens;
+mod usage;
+mod validate;
+
+use aione_core::{
+    config::snapshot::Secret,
+    domain::key::KeyHash,
+    ports::{ConfigControl, Fleet, KeyStore, LiveUse, Surroundings, UsageStore},
+};
+use axum::{
+    Router,
+    http::{HeaderValue, header},
+    middleware,
+    response::Response,
+};
+use error::Refusal;
+use std::{net::IpAddr, sync::Arc};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// Where every call is found.
+pub const BASE: &str = "/api/v1";
+
+/// What the control plane reaches the world through.
+#[derive(Clone)]
+pub struct Admin {
+    pub keys: Arc<dyn KeyStore>,
+    pub usage: Arc<dyn UsageStore>,
+    pub fleet: Arc<dyn Fleet>,
+    pub live: Arc<dyn LiveUse>,
+    pub config: Arc<dyn ConfigControl>,
+    pub surroundings: Arc<dyn Surroundings>,
+    pub mint: Arc<dyn Mint>,
+}
+
+/// Makes secrets and recognises them; the peppers and the randomness are behind it.
+pub trait Mint: Send + Sync {
+    /// A new inference key that begins with `prefix`, such as `sk-aione`.
+    fn mint_key(&self, prefix: &str) -> Minted;
+    /// A new management token, `mt-…`.
+    fn mint_token(&self) -> Minted;
+    /// What `secret` hashes to under each pepper, the one that mints first. Never empty.
+    fn hashes(&self, secret: &str) -> Vec<KeyHash>;
+    /// Whether form and checksum are those of an inference key, so that a look-up is worth it.
+    fn looks_like_inference_key(&self, text: &str) -> bool;
+}
+
+/// A secret that was just made. The clear text leaves in one answer and is kept nowhere.
+pub struct Minted {
+    pub secret: Secret,
+    pub hash: KeyHash,
+    /// The first characters and the last four, for people to recognise it by.
+    pub prefix: String,
+}
+
+/// Where a request came in: a request extension. Without it a request counts as `Public`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Listener {
+    /// `admin.listen`.
+    Admin,
+    /// `server.listen`: operator tokens are not taken here.
+    Public,
+}
+
+/// The caller's address, trusted proxies already seen through: a request extension. Without it
+/// a key that is bound to addresses is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Peer(pub IpAddr);
+
+/// Every call under [`BASE`]. Answers everything else with 404 in the API's shape.
+pub fn router(admin: Admin) -> Router {
+    let (router, _) = calls().split_for_parts();
+    router
+        .route(&format!("{BASE}/openapi.json"), axum::routing::get(openapi::committed))
+        .fallback(async || Refusal::NoSuchPath)
+        .method_not_allowed_fallback(async || Refusal::NoSuchMethod)
+        .layer(middleware::map_response(harden))
+        .with_state(admin)
+}
+
+/// The OpenAPI 3.1 document of [`router`], as JSON with a final newline.
+///
+/// # Panics
+/// Never: the document is made of strings.
+#[must_use]
+pub fn openapi_json() -> String {
+    let (_, document) = calls().split_for_parts();
+    document.to_pretty_json().expect("a document of strings is JSON") + "\n"
+}
+
+fn calls() -> OpenApiRouter<Admin> {
+    let api = OpenApiRouter::new()
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::get, keys::update, keys::delete))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(keys::disable))
+        .routes(routes!(keys::enable))
+        .routes(routes!(own_key::show))
+        .routes(routes!(usage::list))
+        .routes(routes!(tokens::create))
+        .routes(routes!(tokens::delete))
+        .routes(routes!(config::show))
+        .routes(routes!(config::reload));
+    OpenApiRouter::with_openapi(openapi::frame()).nest(BASE, api)
+}
+
+/// Nothing here is for a cache, a frame or a script.
+async fn harden(mut answer: Response) -> Response {
+    let headers = answer.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    );
+    answer
+}

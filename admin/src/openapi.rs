@@ -1,0 +1,52 @@
+//! The OpenAPI document: generated from the handlers, committed beside them, and served.
+
+use crate::error::{Refused, Unprocessable};
+use axum::{http::header, response::IntoResponse};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+
+/// What `cargo run -p aione-admin --example openapi` prints; a test compares the two.
+const COMMITTED: &str = include_str!("../openapi.json");
+
+/// The document without its calls, which the handlers add.
+pub(crate) fn frame() -> utoipa::openapi::OpenApi {
+    Frame::openapi()
+}
+
+/// `GET /openapi.json`. It says nothing that the source does not, so it asks for no credential.
+pub(crate) async fn committed() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], COMMITTED)
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "AIone management API",
+        version = "1",
+        description = "Keys, usage and configuration of an AIone gateway. An operator names the \
+                       organization in `x-aione-org`, by id or slug.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    components(schemas(Refused, Unprocessable)),
+    security(("bearer" = [])),
+    modifiers(&Bearer),
+)]
+struct Frame;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(
+                "A management token `mt-…`, an operator token, or for `/gateway/key` an inference key",
+            ))
+            .build();
+        if let Some(components) = &mut document.components {
+            components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! `GET /obs/usage`: what an organization used, summed by what the caller asks for.
+
+mod csv;
+mod row;
+
+use crate::{
+    Admin,
+    auth::Reader,
+    error::Refusal,
+    page::PageNumber,
+    validate::{Fault, Fields, checks},
+};
+use aione_core::{
+    domain::clock::Timestamp,
+    ports::{GroupBy, Organization, UsageQuery},
+};
+use axum::{
+    Json,
+    extract::State,
+    http::Uri,
+    response::{IntoResponse, Response},
+};
+use chrono::{Datelike, NaiveDate};
+use row::UsageRow;
+use serde_json::Value;
+
+/// Rows on one page at most, and by default.
+const USAGE_PAGE_MAX: u64 = 10_000;
+/// Characters of a model's name in a filter.
+const MODEL_NAME_MAX: usize = 512;
+
+#[derive(Clone, Copy)]
+enum Format {
+    Json,
+    Csv,
+}
+
+/// Sum the organization's usage.
+#[utoipa::path(
+    get, path = "/obs/usage", tag = "Usage", operation_id = "listUsage",
+    params(
+        ("start_date" = Option<String>, Query, description = "`YYYY-MM-DD` in the organization's time zone, inclusive; default: the first of the month"),
+        ("end_date" = Option<String>, Query, description = "`YYYY-MM-DD`, inclusive; default: today"),
+        ("group_by" = Option<String>, Query, description = "Any of `day`, `hour`, `model`, `team`, `key`, `provider`, with commas; default `day`"),
+        ("model" = Option<String>, Query, description = "Only this model, by its public name"),
+        ("team_id" = Option<uuid::Uuid>, Query, description = "Only this team's"),
+        ("key_id" = Option<uuid::Uuid>, Query, description = "Only this key's"),
+        ("page" = Option<u64>, Query, description = "From 1"),
+        ("page_size" = Option<u64>, Query, description = "1 to 10000, which is the default"),
+        ("format" = Option<String>, Query, description = "`json` or `csv`"),
+    ),
+    responses(
+        (status = 200, body = [UsageRow], description = "The grouping fields asked for, then the numbers; `x-next-page` where more follow"),
+        Refusal,
+    ),
+)]
+pub(crate) async fn list(
+    State(admin): State<Admin>,
+    Reader(org): Reader,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    let asked = Asked::take(&uri, &org, admin.surroundings.now())?;
+    let mut sums = admin.usage.sum_usage(&asked.query).await?;
+    let headers = asked.page.cut(&mut sums);
+    let rows: Vec<UsageRow> = sums.into_iter().map(|sum| UsageRow::of(&asked.query.group_by, sum)).collect();
+    Ok(match asked.format {
+        Format::Json => (headers, Json(rows)).into_response(),
+        Format::Csv => (headers, csv::file(&asked.query.group_by, &rows)).into_response(),
+    })
+}
+
+/// The query, checked as a whole.
+struct Asked {
+    query: UsageQuery,
+    page: PageNumber,
+    format: Format,
+}
+
+impl Asked {
+    fn take(uri: &Uri, org: &Organization, now: Timestamp) -> Result<Self, Refusal> {
+        let mut fields = Fields::of_query(uri, &["group_by"]);
+        let (start, end) = take_dates(&mut fields, now.date_in(org.time_zone));
+        let page = PageNumber::take(&mut fields, USAGE_PAGE_MAX);
+        let asked = Self {
+            query: UsageQuery {
+                org: org.id,
+                zone: org.time_zone,
+                start,
+                end,
+                group_by: fields.given("group_by", groups).unwrap_or_else(|| vec![GroupBy::Day]),
+                model: fields.given("model", checks::text(1, MODEL_NAME_MAX)),
+                team: fields.given("team_id", checks::id),
+                key: fields.given("key_id", checks::id),
+                page: page.rows(),
+            },
+            page,
+            format: fields
+                .given("format", checks::one_of(&[("json", Format::Json), ("csv", Format::Csv)]))
+                .unwrap_or(Format::Json),
+        };
+        fields.finish()?;
+        Ok(asked)
+    }
+}
+
+/// Takes `start_date` and `end_date`. An absent end is today, or the start where that is later;
+/// an absent start is the first of the end's month.
+fn take_dates(fields: &mut Fields, today: NaiveDate) -> (NaiveDate, NaiveDate) {
+    let sent_end = fields.peek("end_date").unwrap_or_default();
+    let start = fields.given("start_date", checks::date);
+    let end = fields.given("end_date", checks::date).unwrap_or_else(|| start.map_or(today, |s| s.max(today)));
+    let start = start.unwrap_or_else(|| end.with_day(1).expect("every month has a first day"));
+    if end < start {
+        fields.blame("end_date", Fault::value("it is before start_date"), sent_end);
+    }
+    (start, end)
+}
+
+/// Names with commas between them, each once.
+fn groups(value: &Value) -> Result<Vec<GroupBy>, Fault> {
+    use GroupBy as G;
+    let names =
+        [G::Day, G::Hour, G::Model, G::Team, G::Key, G::Provider].map(|group| (row::field(group), group));
+    let mut groups = Vec::new();
+    for name in value.as_str().unwrap_or_default().split(',') {
+        let group = checks::one_of(&names)(&Value::from(name.trim()))?;
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
+    Ok(groups)
+}

@@ -1,0 +1,340 @@
+//! A small world in memory behind every port, whose clock stands still until it is told.
+
+use aione_admin::{Mint, Minted};
+use aione_core::{
+    config::snapshot::{Secret, Snapshot},
+    domain::{
+        clock::Timestamp,
+        credential::ManagementToken,
+        id::{KeyId, OrgId, RecordId, TeamId, TokenId},
+        key::{Key, KeyHash},
+        plan::RateLimits,
+        price::PriceBook,
+        usage::UsageRecord,
+    },
+    ports::{
+        ConfigControl, Fleet, KeyChange, KeyFilter, KeyInContext, KeyStore, KeyUse, LiveUse, Organization,
+        Page, Reloaded, StoreError, Surroundings, Team, UsageQuery, UsageStore, UsageSum,
+    },
+};
+use async_trait::async_trait;
+use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::sync::{Notify, RwLock};
+
+pub(crate) struct World {
+    state: Mutex<State>,
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// While a test holds it for writing, disabling a key does not end.
+    pub(crate) gate: RwLock<()>,
+    /// Told of every announcement.
+    pub(crate) announcement: Notify,
+}
+
+pub(crate) struct State {
+    pub(crate) now: Timestamp,
+    pub(crate) keys: Vec<StoredKey>,
+    pub(crate) orgs: Vec<Organization>,
+    pub(crate) teams: Vec<Team>,
+    pub(crate) tokens: Vec<(ManagementToken, KeyHash)>,
+    /// What `sum_usage` answers, and what it was asked.
+    pub(crate) sums: Vec<UsageSum>,
+    pub(crate) asked: Vec<UsageQuery>,
+    pub(crate) announced: Vec<KeyId>,
+    pub(crate) reload: Result<Reloaded, Vec<String>>,
+    /// What every call to a store fails with.
+    pub(crate) fault: Option<StoreError>,
+    /// Whether changes are done and yet answered as if the store were away.
+    pub(crate) loses_answers: bool,
+    minted: u32,
+}
+
+pub(crate) struct StoredKey {
+    pub(crate) key: Key,
+    hash: KeyHash,
+    former: Option<(KeyHash, Timestamp)>,
+}
+
+impl World {
+    pub(crate) fn new(snapshot: Snapshot, now: Timestamp) -> Self {
+        let state = State {
+            now,
+            keys: Vec::new(),
+            orgs: Vec::new(),
+            teams: Vec::new(),
+            tokens: Vec::new(),
+            sums: Vec::new(),
+            asked: Vec::new(),
+            announced: Vec::new(),
+            reload: Ok(Reloaded::default()),
+            fault: None,
+            loses_answers: false,
+            minted: 0,
+        };
+        Self {
+            state: Mutex::new(state),
+            snapshot: Arc::new(snapshot),
+            gate: RwLock::new(()),
+            announcement: Notify::new(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// The state, where the store works.
+    fn store(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        let state = self.state();
+        match &state.fault {
+            Some(fault) => Err(fault.clone()),
+            None => Ok(state),
+        }
+    }
+
+    fn change(
+        &self,
+        org: OrgId,
+        id: KeyId,
+        change: impl FnOnce(&mut StoredKey),
+    ) -> Result<Option<Key>, StoreError> {
+        let mut state = self.store()?;
+        let found = state.keys.iter_mut().find(|stored| stored.key.org == org && stored.key.id == id);
+        let changed = found.map(|stored| {
+            change(stored);
+            stored.key.clone()
+        });
+        if state.loses_answers {
+            return Err(StoreError::Unavailable("no answer".to_owned()));
+        }
+        Ok(changed)
+    }
+}
+
+/// A stand-in for a keyed hash: different for different texts.
+pub(crate) fn hash(secret: &str) -> KeyHash {
+    let mut bytes = [0; 32];
+    for (index, byte) in secret.bytes().enumerate() {
+        bytes[index % 32] ^= byte.rotate_left(u32::try_from(index / 32).unwrap());
+    }
+    KeyHash(bytes)
+}
+
+impl Mint for World {
+    fn mint_key(&self, prefix: &str) -> Minted {
+        self.mint(prefix)
+    }
+
+    fn mint_token(&self) -> Minted {
+        self.mint("mt")
+    }
+
+    fn hashes(&self, secret: &str) -> Vec<KeyHash> {
+        vec![hash("another pepper"), hash(secret)]
+    }
+
+    fn looks_like_inference_key(&self, text: &str) -> bool {
+        text.starts_with("sk-")
+    }
+}
+
+impl World {
+    fn mint(&self, prefix: &str) -> Minted {
+        let mut state = self.state();
+        state.minted += 1;
+        let secret = format!("{prefix}-secret{:04}", state.minted);
+        let shown = format!("{prefix}-…{:04}", state.minted);
+        Minted { hash: hash(&secret), secret: Secret::new(secret), prefix: shown }
+    }
+}
+
+#[async_trait]
+impl KeyStore for World {
+    async fn find_by_hash(&self, hash: &KeyHash) -> Result<Option<KeyInContext>, StoreError> {
+        let state = self.store()?;
+        let found = state
+            .keys
+            .iter()
+            .find(|stored| stored.hash == *hash || stored.former.is_some_and(|(former, _)| former == *hash));
+        Ok(found.map(|stored| KeyInContext {
+            key: stored.key.clone(),
+            secret_dies_at: stored.former.filter(|(former, _)| former == hash).map(|(_, dies)| dies),
+            org_plan: Arc::from("standard"),
+            org_limits: RateLimits::default(),
+            team_limits: RateLimits { tpm: Some(5000), ..RateLimits::default() },
+        }))
+    }
+
+    async fn list_keys(
+        &self,
+        org: OrgId,
+        filter: &KeyFilter,
+        page: Page,
+        now: Timestamp,
+    ) -> Result<Vec<Key>, StoreError> {
+        let state = self.store()?;
+        let keys = state.keys.iter().map(|stored| &stored.key).filter(|key| {
+            key.org == org
+                && filter.team.is_none_or(|team| key.team == team)
+                && filter.status.is_none_or(|status| key.status(now) == status)
+                && filter.q.as_ref().is_none_or(|q| key.name.contains(q) || key.prefix.contains(q))
+        });
+        let (skip, take) = (page.offset.try_into().unwrap(), page.limit.try_into().unwrap());
+        Ok(keys.skip(skip).take(take).cloned().collect())
+    }
+
+    async fn get_key(&self, org: OrgId, id: KeyId) -> Result<Option<Key>, StoreError> {
+        self.change(org, id, |_| {})
+    }
+
+    async fn insert_key(&self, key: &Key, hash: &KeyHash) -> Result<(), StoreError> {
+        self.store()?.keys.push(StoredKey { key: key.clone(), hash: *hash, former: None });
+        Ok(())
+    }
+
+    async fn update_key(&self, org: OrgId, id: KeyId, change: &KeyChange) -> Result<Option<Key>, StoreError> {
+        let change = change.clone();
+        self.change(org, id, |stored| {
+            let key = &mut stored.key;
+            key.name = change.name.unwrap_or(key.name.clone());
+            key.models_allowed = change.models_allowed.unwrap_or(key.models_allowed.clone());
+            key.allowed_ips = change.allowed_ips.unwrap_or(key.allowed_ips.clone());
+            key.metadata = change.metadata.unwrap_or(key.metadata.clone());
+            key.limits = RateLimits {
+                rpm: change.rpm.unwrap_or(key.limits.rpm),
+                tpm: change.tpm.unwrap_or(key.limits.tpm),
+                rpd: change.rpd.unwrap_or(key.limits.rpd),
+                concurrency: change.concurrency.unwrap_or(key.limits.concurrency),
+            };
+        })
+    }
+
+    async fn set_disabled(&self, org: OrgId, id: KeyId, disabled: bool) -> Result<Option<Key>, StoreError> {
+        let _open = self.gate.read().await;
+        self.change(org, id, |stored| stored.key.disabled = disabled)
+    }
+
+    async fn rotate_key(
+        &self,
+        org: OrgId,
+        id: KeyId,
+        hash: &KeyHash,
+        prefix: &str,
+        grace_until: Timestamp,
+    ) -> Result<Option<Key>, StoreError> {
+        self.change(org, id, |stored| {
+            stored.former = Some((stored.hash, grace_until));
+            stored.hash = *hash;
+            prefix.clone_into(&mut stored.key.prefix);
+            stored.key.rotate_grace_until = Some(grace_until);
+        })
+    }
+
+    async fn delete_key(&self, org: OrgId, id: KeyId, _now: Timestamp) -> Result<bool, StoreError> {
+        let mut state = self.store()?;
+        let before = state.keys.len();
+        state.keys.retain(|stored| stored.key.org != org || stored.key.id != id);
+        Ok(state.keys.len() < before)
+    }
+
+    async fn find_org(&self, id_or_slug: &str) -> Result<Option<Organization>, StoreError> {
+        let state = self.store()?;
+        let found = state.orgs.iter().find(|org| org.slug == id_or_slug || org.id.to_string() == id_or_slug);
+        Ok(found.cloned())
+    }
+
+    async fn insert_org(&self, org: &Organization) -> Result<(), StoreError> {
+        self.store()?.orgs.push(org.clone());
+        Ok(())
+    }
+
+    async fn get_team(&self, org: OrgId, id: TeamId) -> Result<Option<Team>, StoreError> {
+        Ok(self.store()?.teams.iter().find(|team| team.org == org && team.id == id).cloned())
+    }
+
+    async fn find_team(&self, org: OrgId, name: &str) -> Result<Option<Team>, StoreError> {
+        Ok(self.store()?.teams.iter().find(|team| team.org == org && team.name == name).cloned())
+    }
+
+    async fn insert_team(&self, team: &Team) -> Result<(), StoreError> {
+        self.store()?.teams.push(team.clone());
+        Ok(())
+    }
+
+    async fn insert_token(&self, token: &ManagementToken, hash: &KeyHash) -> Result<(), StoreError> {
+        self.store()?.tokens.push((token.clone(), *hash));
+        Ok(())
+    }
+
+    async fn find_token(&self, hash: &KeyHash) -> Result<Option<ManagementToken>, StoreError> {
+        Ok(self.store()?.tokens.iter().find(|(_, stored)| stored == hash).map(|(token, _)| token.clone()))
+    }
+
+    async fn delete_token(&self, org: OrgId, id: TokenId) -> Result<bool, StoreError> {
+        let mut state = self.store()?;
+        let before = state.tokens.len();
+        state.tokens.retain(|(token, _)| token.org != org || token.id != id);
+        Ok(state.tokens.len() < before)
+    }
+}
+
+#[async_trait]
+impl UsageStore for World {
+    async fn insert_records(&self, _records: &[UsageRecord]) -> Result<(), StoreError> {
+        unreachable!("the management API writes no records")
+    }
+
+    async fn sum_usage(&self, query: &UsageQuery) -> Result<Vec<UsageSum>, StoreError> {
+        let mut state = self.store()?;
+        state.asked.push(query.clone());
+        Ok(state.sums.iter().take(query.page.limit.try_into().unwrap()).cloned().collect())
+    }
+
+    async fn list_records(&self, _: Option<RecordId>, _: u32) -> Result<Vec<UsageRecord>, StoreError> {
+        unreachable!("the management API lists no records")
+    }
+
+    async fn keep_price_book(&self, _: &PriceBook, _: Timestamp) -> Result<(), StoreError> {
+        unreachable!("the management API keeps no price books")
+    }
+
+    async fn find_price_book(&self, _: u64) -> Result<Option<PriceBook>, StoreError> {
+        unreachable!("the management API reads no price books")
+    }
+}
+
+#[async_trait]
+impl Fleet for World {
+    async fn key_changed(&self, _org: OrgId, id: KeyId) {
+        self.state().announced.push(id);
+        self.announcement.notify_one();
+    }
+}
+
+impl LiveUse for World {
+    fn key_use(&self, _id: KeyId) -> KeyUse {
+        KeyUse { requests: 3, tokens: 40, in_flight: 1 }
+    }
+}
+
+#[async_trait]
+impl ConfigControl for World {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.clone()
+    }
+
+    async fn reload(&self) -> Result<Reloaded, Vec<String>> {
+        self.state().reload.clone()
+    }
+}
+
+impl Surroundings for World {
+    fn now(&self) -> Timestamp {
+        self.state().now
+    }
+
+    fn entropy(&self, bytes: &mut [u8]) {
+        let mut state = self.state();
+        state.minted += 1;
+        bytes.fill(u8::try_from(state.minted % 256).unwrap());
+    }
+}

@@ -1,0 +1,140 @@
+//! `price`: periods and tiers of rates, and the classes that could occur without one.
+
+use super::context::{Context, Spot};
+use crate::{
+    config::model::{self as yaml, Capability, Class, Classes},
+    domain::{
+        clock::Timestamp,
+        price::{ModelPrice, PricePeriod, Rates, Tier},
+    },
+};
+use std::collections::HashMap;
+
+/// The price history of a model, ascending in time.
+pub(super) fn price(
+    price: &yaml::Price,
+    document: &yaml::Document,
+    spot: &Spot<'_>,
+    context: &mut Context<'_>,
+) -> ModelPrice {
+    let mut periods = Vec::with_capacity(price.periods().len());
+    let mut starts: HashMap<Option<Timestamp>, usize> = HashMap::new();
+    for (index, period) in price.periods().iter().enumerate() {
+        let spot = spot.one_of(index);
+        let from = period.from.as_ref().map(|from| from.0.in_zone(document.billing.time_zone.0));
+        if let Some(first) = starts.insert(from, index) {
+            let spot = if period.from.is_some() { spot.key("from") } else { spot.clone() };
+            context
+                .problem(&spot, format!("begins when item {first} does, so that neither is the later one"));
+        }
+        if spot.names().all(|key| matches!(key, "from" | "tiers")) {
+            context.problem(&spot, "states no rate");
+        }
+        let tiers = tiers(period, &spot.key("tiers"), context);
+        periods.push(PricePeriod { from, rates: rates(Rates::default(), &period.classes()), tiers });
+    }
+    periods.sort_by_key(|period| period.from);
+    if let Some(first) = periods.first().and_then(|period| period.from) {
+        context.warn(spot, format!("there is no price before {}", first.rfc3339()));
+    }
+    ModelPrice { periods }
+}
+
+fn tiers(period: &yaml::PricePeriod, spot: &Spot<'_>, context: &mut Context<'_>) -> Vec<Tier> {
+    let base = rates(Rates::default(), &period.classes());
+    let mut tiers: Vec<Tier> = Vec::with_capacity(period.tiers.len());
+    for (index, tier) in period.tiers.iter().enumerate() {
+        let spot = spot.item(index);
+        if tiers.iter().any(|other| other.above == tier.above) {
+            context.problem(&spot.key("above"), format!("another tier is above {} too", tier.above));
+        }
+        if spot.names().all(|key| key == "above") {
+            context.problem(&spot, "states no rate");
+        }
+        tiers.push(Tier { above: tier.above, rates: rates(base, &tier.classes()) });
+    }
+    tiers.sort_by_key(|tier| tier.above);
+    tiers
+}
+
+/// `base` with the classes that are stated in the place of its own.
+fn rates(mut base: Rates, classes: &Classes) -> Rates {
+    for (class, rate) in classes {
+        let slot = match class {
+            Class::Input => &mut base.input,
+            Class::CacheRead => &mut base.cache_read,
+            Class::CacheWrite5m => &mut base.cache_write_5m,
+            Class::CacheWrite1h => &mut base.cache_write_1h,
+            Class::AudioIn => &mut base.audio_in,
+            Class::Output => &mut base.output,
+            Class::Reasoning => &mut base.reasoning,
+            Class::AudioOut => &mut base.audio_out,
+            Class::Image => &mut base.image,
+            Class::Search => &mut base.search,
+            Class::Request => &mut base.request,
+        };
+        *slot = Some(*rate);
+    }
+    base
+}
+
+/// Tells of the classes that the model's upstreams can report and that have no rate: one that
+/// occurs makes the answer unpriced.
+pub(super) fn warn_of_missing(
+    price: &ModelPrice,
+    model: &yaml::Model,
+    spot: &Spot<'_>,
+    context: &mut Context<'_>,
+) {
+    let sets = price
+        .periods
+        .iter()
+        .flat_map(|period| std::iter::once(&period.rates).chain(period.tiers.iter().map(|tier| &tier.rates)));
+    let sets: Vec<&Rates> = sets.collect();
+    let missing: Vec<&str> = occurring(model.capabilities.as_deref())
+        .into_iter()
+        .filter(|class| sets.iter().any(|rates| is_missing(rates, *class)))
+        .map(Class::as_str)
+        .collect();
+    if !missing.is_empty() {
+        let message =
+            format!("no rate for {}: an answer in which it occurs has no price", missing.join(", "));
+        context.warn(spot, message);
+    }
+}
+
+/// The classes that the dialects of this version report, by what the model can do.
+fn occurring(capabilities: Option<&[Capability]>) -> Vec<Class> {
+    const READERS: [Capability; 3] = [Capability::Embeddings, Capability::Rerank, Capability::Moderation];
+    let can = |capability| capabilities.is_some_and(|all| all.contains(&capability));
+    let only_reads =
+        capabilities.is_some_and(|all| !all.is_empty() && all.iter().all(|one| READERS.contains(one)));
+    if only_reads {
+        return vec![Class::Input];
+    }
+    let mut classes = vec![Class::Input, Class::CacheRead, Class::Output];
+    if can(Capability::Audio) {
+        classes.extend([Class::AudioIn, Class::AudioOut]);
+    }
+    if can(Capability::ImageOutput) {
+        classes.push(Class::Image);
+    }
+    classes
+}
+
+fn is_missing(rates: &Rates, class: Class) -> bool {
+    match class {
+        Class::Input => rates.input.is_none(),
+        Class::CacheRead => rates.cache_read.is_none(),
+        Class::CacheWrite5m => rates.cache_write_5m.is_none(),
+        Class::CacheWrite1h => rates.cache_write_1h.is_none(),
+        Class::AudioIn => rates.audio_in.is_none(),
+        Class::Output => rates.output.is_none(),
+        Class::Reasoning => rates.reasoning.or(rates.output).is_none(),
+        Class::AudioOut => rates.audio_out.is_none(),
+        Class::Image => rates.image.is_none(),
+        Class::Search => rates.search.is_none(),
+        // A fee is added where it is stated; there is nothing to be missing.
+        Class::Request => false,
+    }
+}

@@ -1,0 +1,190 @@
+//! `providers`.
+
+use super::{
+    context::{Context, NOT_YET, Spot},
+    secret,
+    url::{self, base_url},
+};
+use crate::{
+    config::{
+        form::Span,
+        model::{self as yaml, StreamUsage},
+        snapshot::{BaseUrl, Http2, OnDisconnect, Provider, Timeouts},
+    },
+    provider::{self as kinds, Credential, Kind},
+    wire::Dialect,
+};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+/// Characters of a name that becomes a part of metric labels and deployment ids.
+const NAME_CHARS_MAX: usize = 64;
+
+pub(super) fn providers(
+    document: &yaml::Document,
+    context: &mut Context<'_>,
+) -> HashMap<Arc<str>, Arc<Provider>> {
+    let all = context.root().key("providers");
+    for name in all.names().filter(|name| !is_name(name)) {
+        context.problem(&all.key(name), NAME_RULE);
+    }
+    if document.providers.is_empty() && all.names().next().is_none() && all.is_there() {
+        context.problem(&all, "needs at least one provider");
+    }
+    let built = document.providers.iter().filter_map(|(name, provider)| {
+        let name: Arc<str> = Arc::from(name.as_str());
+        let provider = one(&name, provider, &all.key(&name), context)?;
+        Some((name, Arc::new(provider)))
+    });
+    built.collect()
+}
+
+/// What the names of providers and plans are made of.
+pub(super) const NAME_RULE: &str = "a name has 1 to 64 letters, digits, dots, hyphens and underscores";
+
+pub(super) fn is_name(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    (1..=NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(fits)
+}
+
+fn one(
+    name: &Arc<str>,
+    yaml: &yaml::Provider,
+    spot: &Spot<'_>,
+    context: &mut Context<'_>,
+) -> Option<Provider> {
+    let kind = kinds::kind(yaml.kind.as_str());
+    if kind.is_none() {
+        context.problem(&spot.key("kind"), format!("kind `{}` {NOT_YET}", yaml.kind.as_str()));
+    }
+    if !yaml.pass_through.is_empty() {
+        context.problem(&spot.key("pass_through"), format!("pass-through {NOT_YET}"));
+    }
+    let base = base(yaml, kind, spot, context);
+    let credentials = credentials(yaml, kind, base.as_ref(), spot, context);
+    let ca_file =
+        yaml.ca_file.as_ref().and_then(|file| context.pem(&spot.key("ca_file"), file, "CERTIFICATE"));
+    if yaml.ca_file.is_some() && base.as_ref().is_none_or(|base| !base.tls) {
+        context.warn(&spot.key("ca_file"), "has no effect without https");
+    }
+    let timeouts = timeouts(&yaml.timeouts, &spot.key("timeouts"), context);
+    let dialects = dialects(yaml, kind, spot, context);
+    Some(Provider {
+        name: name.clone(),
+        kind: kind?,
+        base,
+        credentials,
+        dialects,
+        stream_usage: yaml.stream_usage == StreamUsage::Ask,
+        timeouts,
+        on_disconnect: match yaml.on_disconnect {
+            yaml::OnDisconnect::Drain => OnDisconnect::Drain,
+            yaml::OnDisconnect::Estimate => OnDisconnect::Estimate,
+            yaml::OnDisconnect::None => OnDisconnect::None,
+        },
+        http2: match yaml.http2 {
+            yaml::Http2::Auto => Http2::Auto,
+            yaml::Http2::Never => Http2::Never,
+            yaml::Http2::Always => Http2::Always,
+        },
+        sandbox: yaml.sandbox,
+        forward_client_ip: yaml.forward_client_ip,
+        ca_file,
+    })
+}
+
+/// The upstream's address. Without a known kind it is still checked where it is given.
+fn base(
+    yaml: &yaml::Provider,
+    kind: Option<&Kind>,
+    spot: &Spot<'_>,
+    context: &mut Context<'_>,
+) -> Option<BaseUrl> {
+    let here = spot.key("base_url");
+    let built_in = kind.is_some_and(|kind| kind.built_in);
+    match &yaml.base_url {
+        Some(_) if built_in => {
+            context.problem(&here, format!("`{}` is built in and has no address", yaml.kind.as_str()));
+            None
+        }
+        Some(text) => {
+            let text = context.resolve(&here, text)?;
+            base_url(&text).map_err(|message| context.problem(&here, message)).ok()
+        }
+        None if here.is_there() || built_in => None,
+        None => match kind?.base_url {
+            Some(default) => base_url(default).map_err(|message| context.problem(&here, message)).ok(),
+            None => {
+                context
+                    .problem(spot, format!("`base_url` is missing: `{}` has no default", yaml.kind.as_str()));
+                None
+            }
+        },
+    }
+}
+
+fn credentials(
+    yaml: &yaml::Provider,
+    kind: Option<&Kind>,
+    base: Option<&BaseUrl>,
+    spot: &Spot<'_>,
+    context: &mut Context<'_>,
+) -> Vec<crate::config::snapshot::Secret> {
+    let here = spot.key("credentials");
+    let Some(kind) = kind else { return Vec::new() };
+    if kind.credential == Credential::None && !yaml.credentials.is_empty() {
+        context.problem(&here, format!("`{}` takes no credentials", kind.name));
+        return Vec::new();
+    }
+    let credentials = secret::credentials(&yaml.credentials, &here, context);
+    let wants_some =
+        kind.credential != Credential::None && kind.base_url.is_some() && yaml.base_url.is_none();
+    if wants_some && yaml.credentials.is_empty() && !here.is_there() {
+        context
+            .problem(spot, format!("`credentials` is missing: `{}` refuses requests without one", kind.name));
+    }
+    if !credentials.is_empty() && base.is_some_and(|base| !base.tls && !url::is_loopback(base)) {
+        context.warn(&here, "travels unencrypted, because `base_url` is http");
+    }
+    credentials
+}
+
+fn dialects(
+    yaml: &yaml::Provider,
+    kind: Option<&Kind>,
+    spot: &Spot<'_>,
+    context: &mut Context<'_>,
+) -> Vec<Dialect> {
+    let Some(names) = &yaml.dialects else {
+        return kind.map(|kind| kind.dialects.to_vec()).unwrap_or_default();
+    };
+    let here = spot.key("dialects");
+    let mut dialects = Vec::with_capacity(names.len());
+    for (index, name) in names.iter().enumerate() {
+        let here = here.item(index);
+        match Dialect::from_name(name.as_str()) {
+            None => context.problem(&here, format!("dialect `{}` {NOT_YET}", name.as_str())),
+            Some(dialect) if dialects.contains(&dialect) => {
+                context.problem(&here, format!("`{}` is there twice", name.as_str()));
+            }
+            Some(dialect) if kind.is_some_and(|kind| !kind.dialects.contains(&dialect)) => {
+                context
+                    .problem(&here, format!("`{}` does not speak `{}`", yaml.kind.as_str(), name.as_str()));
+            }
+            Some(dialect) => dialects.push(dialect),
+        }
+    }
+    dialects
+}
+
+fn timeouts(timeouts: &yaml::Timeouts, spot: &Spot<'_>, context: &mut Context<'_>) -> Timeouts {
+    const LEAST: Duration = Duration::from_millis(1);
+    const MINUTE: Duration = Duration::from_secs(60);
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let mut within = |key: &str, value: &Span, most| context.bounded(&spot.key(key), value.0, LEAST, most);
+    Timeouts {
+        connect: within("connect", &timeouts.connect, MINUTE),
+        first_byte: within("first_byte", &timeouts.first_byte, DAY),
+        idle: within("idle", &timeouts.idle, DAY),
+        total: within("total", &timeouts.total, DAY),
+    }
+}

@@ -1,0 +1,303 @@
+//! A checked configuration, resolved and ready to be read by requests: immutable, shared,
+//! replaced as a whole.
+
+use crate::{
+    domain::{
+        plan::Plan,
+        price::{ModelPrice, PriceBook},
+    },
+    wire::Dialect,
+};
+use ipnet::IpNet;
+use std::{collections::HashMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use zeroize::Zeroizing;
+
+/// A text that must not be shown: its `Debug` is a placeholder, its memory is wiped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text itself, for the one place that must send or hash it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+#[derive(Debug)]
+pub struct Snapshot {
+    /// A hash of the effective configuration: the same text has the same version.
+    pub version: u64,
+    pub server: Server,
+    pub admin: Admin,
+    pub metrics_listen: SocketAddr,
+    pub storage: Storage,
+    /// The first mints, all verify. Empty: made beside the embedded store.
+    pub peppers: Vec<Secret>,
+    /// Where a pepper that is made by itself is kept: `secrets.key_pepper` as `file:`.
+    pub pepper_file: Option<PathBuf>,
+    pub keys: Keys,
+    pub billing: Billing,
+    pub limits: Limits,
+    pub drain: Drain,
+    pub log: Log,
+    pub providers: HashMap<Arc<str>, Arc<Provider>>,
+    /// By public name **and** by alias.
+    pub models: HashMap<Arc<str>, Arc<Model>>,
+    pub plans: HashMap<Arc<str>, Arc<Plan>>,
+    pub default_plan: Arc<str>,
+    pub prices: Arc<PriceBook>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    pub listen: Vec<SocketAddr>,
+    pub tls: Option<TlsFiles>,
+    pub h2c: bool,
+    /// 0: one per core.
+    pub threads: usize,
+    pub trusted_proxies: Vec<IpNet>,
+    /// Bytes, also after decoding a content encoding.
+    pub max_body: usize,
+    pub header_timeout: Duration,
+    pub body_timeout: Duration,
+    pub max_connections: usize,
+    pub drain_timeout: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    pub listen: SocketAddr,
+    pub public: bool,
+    pub operator_tokens: Vec<OperatorToken>,
+}
+
+/// SHA-256 of an operator token; the token itself is not kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OperatorToken(pub [u8; 32]);
+
+impl fmt::Debug for OperatorToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OperatorToken(..)")
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storage {
+    pub database: Database,
+    pub journal: PathBuf,
+    pub journal_sync: JournalSync,
+    pub journal_sync_timeout: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Database {
+    Sqlite(PathBuf),
+}
+
+/// How far down the journal is pushed before the terminal bytes of an answer are released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalSync {
+    /// They wait for their group's fsync.
+    Group,
+    /// They wait for `write`; fsync at least every 10 ms.
+    Interval,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    pub prefix: String,
+    pub rotate_grace: Duration,
+    pub cache_max_age: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Billing {
+    pub currency: String,
+    pub unpriced: UnpricedPolicy,
+    pub time_zone: chrono_tz::Tz,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnpricedPolicy {
+    Reject,
+    Quarantine,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Thousandths: how much of a cached input token counts toward TPM.
+    pub cache_read_weight_milli: u64,
+    pub default_ceiling: u64,
+    /// `None`: strict, the whole ceiling is reserved.
+    pub reserve_cap: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drain {
+    pub max_streams: usize,
+    pub max_time: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// A `tracing` filter such as `info`.
+    pub level: String,
+    pub json: bool,
+}
+
+/// One account of one vendor.
+#[derive(Debug, PartialEq)]
+pub struct Provider {
+    pub name: Arc<str>,
+    pub kind: &'static crate::provider::Kind,
+    /// `None` for the simulated provider.
+    pub base: Option<BaseUrl>,
+    /// Spread over; empty where the upstream wants none.
+    pub credentials: Vec<Secret>,
+    pub dialects: Vec<Dialect>,
+    /// Whether `stream_options.include_usage` may be sent.
+    pub stream_usage: bool,
+    pub timeouts: Timeouts,
+    pub on_disconnect: OnDisconnect,
+    pub http2: Http2,
+    pub sandbox: bool,
+    /// Whether the caller's address may be told in `x-forwarded-for`.
+    pub forward_client_ip: bool,
+    /// PEM file of the authorities to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A parsed `base_url`; the only place an upstream's address can come from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BaseUrl {
+    pub tls: bool,
+    /// Lower case, without brackets.
+    pub host: String,
+    pub port: u16,
+    /// Without a trailing slash, such as `/v1`; empty for none.
+    pub path: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    pub connect: Duration,
+    pub first_byte: Duration,
+    pub idle: Duration,
+    pub total: Duration,
+}
+
+/// What becomes of the upstream's answer when the caller leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDisconnect {
+    /// Read it to its end, within `drain`'s bounds.
+    Drain,
+    /// Stop, and count what was sent with a tokenizer.
+    Estimate,
+    /// Stop, and record what the upstream had reported.
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Http2 {
+    /// By ALPN over TLS.
+    Auto,
+    Never,
+    /// Also without TLS.
+    Always,
+}
+
+/// A model that callers can name.
+#[derive(Debug, PartialEq)]
+pub struct Model {
+    pub id: Arc<str>,
+    pub display_name: String,
+    pub aliases: Vec<Arc<str>>,
+    pub context_window: Option<u64>,
+    pub max_output_tokens: Option<u64>,
+    /// `None`: not checked.
+    pub capabilities: Option<Vec<String>>,
+    pub sandbox: bool,
+    pub price: Option<ModelPrice>,
+    pub route: Route,
+}
+
+#[derive(Debug, PartialEq)]
+pub struct Route {
+    pub policy: Policy,
+    pub deployments: Vec<Arc<Deployment>>,
+    /// Tries before the first byte, over all deployments.
+    pub attempts: u32,
+    pub retry_on: RetryOn,
+    pub cool_down: CoolDown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// Drawn by weight; the others follow in falling weight.
+    Weighted,
+    /// By `priority`, lowest first, drawn by weight within one.
+    Priority,
+}
+
+/// Which account, and which model id there.
+#[derive(Debug, PartialEq)]
+pub struct Deployment {
+    /// `provider/model`: what metrics and cool-downs go by.
+    pub id: Arc<str>,
+    pub provider: Arc<Provider>,
+    pub model: Arc<str>,
+    pub weight: u32,
+    pub priority: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryOn {
+    pub connect: bool,
+    pub timeout: bool,
+    pub too_many_requests: bool,
+    pub server_error: bool,
+    pub first_event_error: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoolDown {
+    /// Failures…
+    pub after: u32,
+    /// …within this time…
+    pub within: Duration,
+    /// …rest the deployment for this long,
+    pub pause: Duration,
+    /// doubling up to this.
+    pub max: Duration,
+}
+
+impl Snapshot {
+    /// The model that `name` (a public name or an alias, exact bytes) stands for.
+    #[must_use]
+    pub fn model(&self, name: &str) -> Option<&Arc<Model>> {
+        self.models.get(name)
+    }
+
+    #[must_use]
+    pub fn plan(&self, code: &str) -> Option<&Arc<Plan>> {
+        self.plans.get(code)
+    }
+}

@@ -1,0 +1,64 @@
+//! A plan: which models an organization may call, how fast, and at what fee.
+
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// The name that stands for "each model that is not named".
+pub const EVERY_MODEL: &str = "*";
+
+/// Limits over one meter. `None`: no limit of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct RateLimits {
+    /// Requests in any 60 seconds.
+    pub rpm: Option<u64>,
+    /// Tokens in any 60 seconds.
+    pub tpm: Option<u64>,
+    /// Requests in any 24 hours.
+    pub rpd: Option<u64>,
+    /// Requests in flight.
+    pub concurrency: Option<u64>,
+}
+
+impl RateLimits {
+    /// Whether nothing is limited, so that no meter is needed.
+    #[must_use]
+    pub fn is_unlimited(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A plan as the snapshot holds it; its maps go by model name or [`EVERY_MODEL`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Plan {
+    pub code: Arc<str>,
+    pub name: String,
+    /// Model names, or [`EVERY_MODEL`].
+    pub models: Vec<String>,
+    pub rpm_limits: BTreeMap<String, u64>,
+    pub tpm_limits: BTreeMap<String, u64>,
+    pub rpd_limits: BTreeMap<String, u64>,
+    pub concurrency_limits: BTreeMap<String, u64>,
+    /// A decimal amount in the billing currency.
+    pub monthly_fee: String,
+    pub sandbox_included: bool,
+    pub sla_tier: String,
+}
+
+impl Plan {
+    #[must_use]
+    pub fn includes(&self, model: &str) -> bool {
+        self.models.iter().any(|name| name == EVERY_MODEL || name == model)
+    }
+
+    /// The limits of one organization's bucket for `model`.
+    #[must_use]
+    pub fn limits_for(&self, model: &str) -> RateLimits {
+        let of = |map: &BTreeMap<String, u64>| map.get(model).or_else(|| map.get(EVERY_MODEL)).copied();
+        RateLimits {
+            rpm: of(&self.rpm_limits),
+            tpm: of(&self.tpm_limits),
+            rpd: of(&self.rpd_limits),
+            concurrency: of(&self.concurrency_limits),
+        }
+    }
+}

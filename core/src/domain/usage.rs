@@ -1,0 +1,194 @@
+//! What an answer used, where the numbers come from, and the immutable record of one exchange.
+
+use crate::domain::{
+    clock::Timestamp,
+    id::{KeyId, OrgId, RecordId, TeamId},
+    money::Pico,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Token counts in **disjoint** classes: a token is in exactly one of `input`, `cache_read`,
+/// `cache_write_5m`, `cache_write_1h`, `audio_in`, `output`, `reasoning`, `audio_out`.
+///
+/// Each dialect's codec turns its vendor's fields into these once; nobody re-derives them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Usage {
+    pub input: u64,
+    pub cache_read: u64,
+    pub cache_write_5m: u64,
+    pub cache_write_1h: u64,
+    pub audio_in: u64,
+    pub output: u64,
+    /// Thinking tokens that are billed; not contained in `output`.
+    pub reasoning: u64,
+    pub audio_out: u64,
+    pub images: u64,
+    pub searches: u64,
+}
+
+impl Usage {
+    /// Everything that was read: the prompt, cached or not.
+    #[must_use]
+    pub fn prompt_tokens(&self) -> u64 {
+        [self.input, self.cache_read, self.cache_write_5m, self.cache_write_1h, self.audio_in]
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    }
+
+    /// Everything that was written, thinking included.
+    #[must_use]
+    pub fn completion_tokens(&self) -> u64 {
+        self.output.saturating_add(self.reasoning).saturating_add(self.audio_out)
+    }
+
+    #[must_use]
+    pub fn total_tokens(&self) -> u64 {
+        self.prompt_tokens().saturating_add(self.completion_tokens())
+    }
+}
+
+/// Where a record's numbers come from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provenance {
+    /// The upstream's own final usage.
+    Provider,
+    /// Counted here, because the upstream gave none or was not heard to its end.
+    Estimated,
+    /// What was known when the exchange was cut.
+    #[default]
+    Partial,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// The caller was sent the whole answer.
+    Complete,
+    /// The caller left first.
+    ClientClosed,
+    /// The upstream failed after its answer had begun.
+    UpstreamAborted,
+    /// The upstream answered with an error, or no attempt brought an answer.
+    UpstreamError,
+    /// The gateway itself failed.
+    InternalError,
+    /// The process died; the record was made from the journal at the next start.
+    #[default]
+    Interrupted,
+}
+
+macro_rules! names {
+    ($type:ident { $($variant:ident = $name:literal),+ $(,)? }) => {
+        impl $type {
+            /// The name in the API, the store and metrics.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// The value of a stored name; `None` for a name of a later version.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+names!(Provenance { Provider = "provider", Estimated = "estimated", Partial = "partial" });
+names!(End {
+    Complete = "complete",
+    ClientClosed = "client_closed",
+    UpstreamAborted = "upstream_aborted",
+    UpstreamError = "upstream_error",
+    InternalError = "internal_error",
+    Interrupted = "interrupted",
+});
+
+/// What admission knows of an exchange, written to the journal before an upstream is asked.
+///
+/// With no matching [`Closed`], it becomes an `interrupted` record at the next start.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Opened {
+    pub id: RecordId,
+    pub started_at: Timestamp,
+    pub org: OrgId,
+    pub team: TeamId,
+    pub key: KeyId,
+    /// The resolved public model name.
+    pub model: Arc<str>,
+    /// The dialect the caller spoke, such as `openai_chat`.
+    pub dialect: Arc<str>,
+    /// The provider that the first attempt goes to.
+    pub provider: Arc<str>,
+    pub sandbox: bool,
+    pub streamed: bool,
+    /// The price book in force at `started_at`; see `price::PriceBook::version`.
+    pub price_version: u64,
+    /// Input tokens estimated from the size of the text.
+    pub estimated_input: u64,
+}
+
+/// How an exchange ended, written to the journal before the terminal bytes are released.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Closed {
+    pub id: RecordId,
+    /// The provider whose answer the caller got; empty where none answered.
+    pub provider: Arc<str>,
+    /// The deployment's own model id; empty where none answered.
+    pub upstream_model: Arc<str>,
+    pub end: End,
+    /// The status sent to the caller.
+    pub status: u16,
+    pub attempts: u8,
+    pub usage: Usage,
+    pub provenance: Provenance,
+    /// The upstream's numbers contradicted each other or were out of bounds; see the codec.
+    pub flagged: bool,
+    /// From the last byte of the request to the last byte of the answer.
+    pub latency_ms: u32,
+    /// From the last byte of the request to the first byte of the answer's body.
+    pub first_byte_ms: u32,
+    pub cost: Pico,
+}
+
+impl Closed {
+    /// Whether it failed without a token, so that not even a fee for the request is due.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        matches!(self.end, End::UpstreamError | End::InternalError) && self.usage == Usage::default()
+    }
+}
+
+/// One exchange, once and for all: an [`Opened`] with its [`Closed`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UsageRecord {
+    pub opened: Opened,
+    pub closed: Closed,
+}
+
+impl UsageRecord {
+    /// The record of an exchange whose process died before it could be closed. `cost` is what
+    /// the estimated input costs under the book that was in force.
+    #[must_use]
+    pub fn interrupted(opened: Opened, cost: Pico) -> Self {
+        let closed = Closed {
+            id: opened.id,
+            provider: opened.provider.clone(),
+            upstream_model: Arc::from(""),
+            end: End::Interrupted,
+            status: 0,
+            attempts: 0,
+            usage: Usage { input: opened.estimated_input, ..Usage::default() },
+            provenance: Provenance::Partial,
+            flagged: false,
+            latency_ms: 0,
+            first_byte_ms: 0,
+            cost,
+        };
+        Self { opened, closed }
+    }
+}

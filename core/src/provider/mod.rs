@@ -1,0 +1,60 @@
+//! Whom we say it to: one value per vendor kind, and what each one's wire looks like.
+
+mod name;
+pub mod simulated;
+
+pub use name::{DialectName, KindName};
+
+use crate::wire::Dialect;
+
+/// How a credential travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// `Authorization: Bearer …`
+    Bearer,
+    /// There is none: the provider is built in.
+    None,
+}
+
+/// A vendor kind: everything that is the same for all of its accounts.
+#[derive(Debug, PartialEq)]
+pub struct Kind {
+    /// The name in YAML.
+    pub name: &'static str,
+    pub dialects: &'static [Dialect],
+    pub credential: Credential,
+    /// `None`: `base_url` must be given.
+    pub base_url: Option<&'static str>,
+    /// Answered inside the process.
+    pub built_in: bool,
+}
+
+/// Every kind that YAML may name.
+pub const PROVIDERS: &[Kind] = &[
+    Kind {
+        name: "openai",
+        dialects: &[Dialect::OpenAiChat],
+        credential: Credential::Bearer,
+        base_url: Some("https://api.openai.com/v1"),
+        built_in: false,
+    },
+    Kind {
+        name: "openai_compatible",
+        dialects: &[Dialect::OpenAiChat],
+        credential: Credential::Bearer,
+        base_url: None,
+        built_in: false,
+    },
+    Kind {
+        name: "simulated",
+        dialects: &[Dialect::OpenAiChat],
+        credential: Credential::None,
+        base_url: None,
+        built_in: true,
+    },
+];
+
+#[must_use]
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    PROVIDERS.iter().find(|kind| kind.name == name)
+}

@@ -1,0 +1,236 @@
+//! JSON's strings and numbers: finding their ends, decoding and writing them.
+
+use super::JsonError;
+use std::borrow::Cow;
+
+/// Bytes that are looked at in one step while nothing of interest is among them.
+const BLOCK: usize = 32;
+
+/// A string literal, its escapes checked but not yet decoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Text<'a> {
+    /// What stands between the quotes.
+    raw: &'a [u8],
+    /// Bytes of UTF-8 after decoding.
+    decoded_bytes: usize,
+}
+
+impl<'a> Text<'a> {
+    /// Bytes of UTF-8 that the decoded text has.
+    #[must_use]
+    pub fn decoded_bytes(&self) -> usize {
+        self.decoded_bytes
+    }
+
+    /// The text; borrowed where nothing is escaped. What is not UTF-8, and a lone surrogate,
+    /// becomes U+FFFD.
+    #[must_use]
+    pub fn decode(&self) -> Cow<'a, str> {
+        match self.decode_bytes() {
+            Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+            Cow::Owned(bytes) => Cow::Owned(
+                String::from_utf8(bytes)
+                    .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+            ),
+        }
+    }
+
+    /// Whether the decoded text is `plain`.
+    #[must_use]
+    pub fn is(&self, plain: &str) -> bool {
+        self.decoded_bytes == plain.len() && *self.decode_bytes() == *plain.as_bytes()
+    }
+
+    pub(super) fn decode_bytes(&self) -> Cow<'a, [u8]> {
+        let Some(first) = memchr::memchr(b'\\', self.raw) else { return Cow::Borrowed(self.raw) };
+        let mut decoded = Vec::with_capacity(self.decoded_bytes);
+        let (plain, mut rest) = self.raw.split_at(first);
+        decoded.extend_from_slice(plain);
+        while !rest.is_empty() {
+            let escape = Escape::read(rest).expect("escapes were checked when the string was read");
+            let mut utf8 = [0; 4];
+            decoded.extend_from_slice(escape.character.encode_utf8(&mut utf8).as_bytes());
+            rest = &rest[escape.length..];
+            let next = memchr::memchr(b'\\', rest).unwrap_or(rest.len());
+            decoded.extend_from_slice(&rest[..next]);
+            rest = &rest[next..];
+        }
+        Cow::Owned(decoded)
+    }
+}
+
+/// Appends `text` as a string literal. U+2028 and U+2029 are escaped as well: they end a line
+/// in some readers of event streams and in old JavaScript.
+pub fn push_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    for character in text.chars() {
+        match character {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            '\n' => out.extend_from_slice(b"\\n"),
+            '\r' => out.extend_from_slice(b"\\r"),
+            '\t' => out.extend_from_slice(b"\\t"),
+            '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{2028}' | '\u{2029}' => {
+                out.extend_from_slice(format!("\\u{:04x}", u32::from(character)).as_bytes());
+            }
+            _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    out.push(b'"');
+}
+
+/// Reads the literal whose opening quote is at `open`; also the offset after its closing one.
+/// A lone surrogate is an error when `strict`.
+pub(super) fn read(bytes: &[u8], open: usize, strict: bool) -> Result<(Text<'_>, usize), JsonError> {
+    let begin = open + 1;
+    let mut at = begin;
+    let mut saved = 0;
+    loop {
+        at = next_special(bytes, at);
+        match bytes.get(at) {
+            Some(b'"') => {
+                let raw = &bytes[begin..at];
+                return Ok((Text { raw, decoded_bytes: raw.len() - saved }, at + 1));
+            }
+            Some(b'\\') => {
+                let escape = Escape::read(&bytes[at..])
+                    .filter(|escape| !(strict && escape.lone))
+                    .ok_or(JsonError::Syntax { what: "an invalid escape", at })?;
+                saved += escape.length - escape.character.len_utf8();
+                at += escape.length;
+            }
+            Some(_) => return Err(JsonError::Syntax { what: "a control character in a string", at }),
+            None => return Err(JsonError::Syntax { what: "unexpected end in a string", at }),
+        }
+    }
+}
+
+/// The length of the number that `bytes` begins with; `None` where it is malformed.
+pub(super) fn number_length(bytes: &[u8]) -> Option<usize> {
+    let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut at = usize::from(bytes.first() == Some(&b'-'));
+    let whole = digits(at);
+    if whole == 0 || (whole > 1 && bytes[at] == b'0') {
+        return None;
+    }
+    at += whole;
+    if bytes.get(at) == Some(&b'.') {
+        let fraction = digits(at + 1);
+        if fraction == 0 {
+            return None;
+        }
+        at += 1 + fraction;
+    }
+    if matches!(bytes.get(at), Some(b'e' | b'E')) {
+        at += 1;
+        at += usize::from(matches!(bytes.get(at), Some(b'+' | b'-')));
+        let exponent = digits(at);
+        if exponent == 0 {
+            return None;
+        }
+        at += exponent;
+    }
+    Some(at)
+}
+
+/// One escape sequence.
+struct Escape {
+    character: char,
+    /// Bytes of the sequence as written.
+    length: usize,
+    /// Half of a surrogate pair without the other.
+    lone: bool,
+}
+
+impl Escape {
+    /// Reads the escape that `bytes` begins with.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let simple = |character| Some(Self { character, length: 2, lone: false });
+        match bytes.get(1)? {
+            b'"' => simple('"'),
+            b'\\' => simple('\\'),
+            b'/' => simple('/'),
+            b'b' => simple('\x08'),
+            b'f' => simple('\x0c'),
+            b'n' => simple('\n'),
+            b'r' => simple('\r'),
+            b't' => simple('\t'),
+            b'u' => Self::read_unicode(bytes),
+            _ => None,
+        }
+    }
+
+    fn read_unicode(bytes: &[u8]) -> Option<Self> {
+        let first = hex4(bytes.get(2..6)?)?;
+        if let Some(character) = char::from_u32(first) {
+            return Some(Self { character, length: 6, lone: false });
+        }
+        let lone = Self { character: char::REPLACEMENT_CHARACTER, length: 6, lone: true };
+        if first >= 0xdc00 || bytes.get(6..8) != Some(b"\\u") {
+            return Some(lone);
+        }
+        let second = hex4(bytes.get(8..12)?)?;
+        if !(0xdc00..0xe000).contains(&second) {
+            return Some(lone);
+        }
+        let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+        Some(Self { character: char::from_u32(code)?, length: 12, lone: false })
+    }
+}
+
+fn hex4(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |value, &digit| Some(value << 4 | char::from(digit).to_digit(16)?))
+}
+
+/// The offset of the next quote, backslash or control character, or the end of `bytes`.
+///
+/// Most strings are short and most bytes are in long ones: a few words first, then blocks that
+/// the compiler turns into vector compares.
+fn next_special(bytes: &[u8], mut at: usize) -> usize {
+    for _ in 0..2 {
+        match word_special(bytes, at) {
+            Some(8) => at += 8,
+            Some(offset) => return at + offset,
+            None => return tail_special(bytes, at),
+        }
+    }
+    while let Some(block) = bytes.get(at..at + BLOCK) {
+        let mut found = false;
+        for &byte in block {
+            found |= is_special(byte);
+        }
+        if found {
+            break;
+        }
+        at += BLOCK;
+    }
+    loop {
+        match word_special(bytes, at) {
+            Some(8) => at += 8,
+            Some(offset) => return at + offset,
+            None => return tail_special(bytes, at),
+        }
+    }
+}
+
+fn tail_special(bytes: &[u8], at: usize) -> usize {
+    at + bytes[at..].iter().take_while(|byte| !is_special(**byte)).count()
+}
+
+fn is_special(byte: u8) -> bool {
+    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
+}
+
+/// The index of the first special byte among the eight at `at`, 8 where there is none; `None`
+/// where fewer than eight are left. In each byte of the sum the high bit tells; a borrow can
+/// only make a byte after the first hit look special too.
+fn word_special(bytes: &[u8], at: usize) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?);
+    let zero_in = |word: u64| word.wrapping_sub(ONES) & !word;
+    let quote = zero_in(word ^ (ONES * b'"' as u64));
+    let backslash = zero_in(word ^ (ONES * b'\\' as u64));
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    let found = (quote | backslash | control) & (ONES << 7);
+    Some(found.trailing_zeros() as usize / 8)
+}

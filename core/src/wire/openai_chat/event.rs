@@ -1,0 +1,93 @@
+//! What one event of an OpenAI stream means for the meter. An event is parsed only where it can
+//! matter: where it holds the word `usage` with a value, or `error`.
+
+use super::{
+    is_error,
+    text::after_colon,
+    usage::{self, Decoded},
+};
+use crate::wire::json::{JsonError, Scanner, Token};
+use memchr::memmem;
+
+/// The data of the event that ends a stream.
+const DONE: &[u8] = b"[DONE]";
+
+/// What an event says.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Seen {
+    /// It is `[DONE]`.
+    pub terminal: bool,
+    /// It has a true `error`.
+    pub error: bool,
+    /// Its top-level `usage`, where that is not `null`.
+    pub usage: Option<Decoded>,
+    /// It holds nothing but usage: an object, and `choices` is an empty array.
+    pub only_usage: bool,
+    /// It has a choice with a `finish_reason`.
+    pub finish: bool,
+}
+
+/// Reads the data of one event. What is not JSON says nothing.
+#[must_use]
+pub fn read(data: &[u8]) -> Seen {
+    if data.trim_ascii() == DONE {
+        return Seen { terminal: true, ..Seen::default() };
+    }
+    let finish = members(data, b"\"finish_reason\"").any(|value| value.starts_with(b"\""));
+    let is_set = |value: &[u8]| !value.starts_with(b"null");
+    if !members(data, b"\"usage\"").any(is_set) && !members(data, b"\"error\"").any(is_set) {
+        return Seen { finish, ..Seen::default() };
+    }
+    let seen = read_members(data).unwrap_or_default();
+    Seen { finish, ..seen }
+}
+
+/// Whether an event that begins with `partial` may turn out to be the terminal one.
+#[must_use]
+pub fn may_be_terminal(partial: &[u8]) -> bool {
+    const FIELD: &[u8] = b"data";
+    let last = partial.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).map_or(0, |end| end + 1);
+    // A last line that may yet become a data line says nothing so far.
+    let known = if FIELD.starts_with(&partial[last..]) { &partial[..last] } else { partial };
+    if b"\xef\xbb\xbf".starts_with(known) {
+        return true;
+    }
+    let Some(data) = crate::wire::sse::data(known) else { return true };
+    let data = data.trim_ascii();
+    DONE.starts_with(data)
+}
+
+/// What follows the colon of each member that is named `key`, at any depth. No string can
+/// contain a key with both of its quotes, since within one they would be escaped.
+fn members<'a>(data: &'a [u8], key: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
+    memmem::find_iter(data, key).filter_map(move |at| after_colon(&data[at + key.len()..]))
+}
+
+fn read_members(data: &[u8]) -> Result<Seen, JsonError> {
+    let mut seen = Seen::default();
+    let (mut usage_object, mut no_choices) = (false, false);
+    let mut scanner = Scanner::lenient(data);
+    if scanner.next()? != Some(Token::ObjectOpen) {
+        return Ok(seen);
+    }
+    while let Some(Token::Key(key)) = scanner.next()? {
+        let mut tokens = 0;
+        let mut first = None;
+        let span = scanner.walk(|token| {
+            tokens += 1;
+            first.get_or_insert(*token);
+        })?;
+        match &*key.decode() {
+            "usage" => {
+                usage_object = first == Some(Token::ObjectOpen);
+                seen.usage = (first != Some(Token::Null)).then(|| usage::decode(&data[span]));
+            }
+            "choices" => no_choices = first == Some(Token::ArrayOpen) && tokens == 2,
+            "error" => seen.error = is_error(&data[span]),
+            _ => {}
+        }
+    }
+    scanner.next()?;
+    seen.only_usage = usage_object && no_choices && !seen.error;
+    Ok(seen)
+}

@@ -1,0 +1,217 @@
+//! OpenAI's `usage` object, turned into the disjoint classes of [`Usage`].
+//!
+//! In this dialect `prompt_tokens` contains `prompt_tokens_details.cached_tokens` and
+//! `.audio_tokens`, and `completion_tokens` contains `completion_tokens_details.reasoning_tokens`
+//! and `.audio_tokens`: here they are taken out. Embeddings have no `completion_tokens`.
+//! DeepSeek's name for the cached part, `prompt_cache_hit_tokens`, is read as well.
+
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    domain::usage::Usage,
+    wire::json::{JsonError, Scanner, Token},
+};
+
+/// Highest believable count of one answer; anything above is taken for a broken number.
+pub const MAX_COUNT: u64 = u32::MAX as u64;
+
+/// What a `usage` value says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Decoded {
+    /// `None`: there is none, or it cannot be believed.
+    pub usage: Option<Usage>,
+    /// It cannot be believed, or its numbers contradict each other.
+    pub flagged: bool,
+}
+
+/// Reads the value of a `usage` member. `null` is no usage; a count that is not a whole number
+/// from 0 to [`MAX_COUNT`] rejects all of it.
+#[must_use]
+pub fn decode(value: &[u8]) -> Decoded {
+    match Fields::read(value) {
+        Ok(Some(fields)) => fields.classes(),
+        Ok(None) => Decoded::default(),
+        Err(_) => Decoded { usage: None, flagged: true },
+    }
+}
+
+/// One count as the upstream wrote it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Count {
+    #[default]
+    Absent,
+    Null,
+    Good(u64),
+    Bad,
+}
+
+impl Count {
+    fn or_zero(self) -> u64 {
+        match self {
+            Self::Good(count) => count,
+            _ => 0,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Fields {
+    prompt: Count,
+    completion: Count,
+    total: Count,
+    cached: Count,
+    cache_hit: Count,
+    audio_in: Count,
+    reasoning: Count,
+    audio_out: Count,
+}
+
+impl Fields {
+    /// `None` for `null`.
+    fn read(value: &[u8]) -> Result<Option<Self>, JsonError> {
+        let mut scanner = Scanner::lenient(value);
+        match scanner.next()? {
+            Some(Token::Null) => return Ok(None),
+            Some(Token::ObjectOpen) => {}
+            _ => return Err(JsonError::Syntax { what: "usage is not an object", at: 0 }),
+        }
+        let mut fields = Self::default();
+        while let Some(Token::Key(key)) = scanner.next()? {
+            let field = match &*key.decode() {
+                "prompt_tokens" => &mut fields.prompt,
+                "completion_tokens" => &mut fields.completion,
+                "total_tokens" => &mut fields.total,
+                "prompt_cache_hit_tokens" => &mut fields.cache_hit,
+                "prompt_tokens_details" => {
+                    let Self { cached, audio_in, .. } = &mut fields;
+                    read_details(&mut scanner, &mut [("cached_tokens", cached), ("audio_tokens", audio_in)])?;
+                    continue;
+                }
+                "completion_tokens_details" => {
+                    let Self { reasoning, audio_out, .. } = &mut fields;
+                    read_details(
+                        &mut scanner,
+                        &mut [("reasoning_tokens", reasoning), ("audio_tokens", audio_out)],
+                    )?;
+                    continue;
+                }
+                _ => {
+                    scanner.walk(|_| {})?;
+                    continue;
+                }
+            };
+            *field = read_count(&mut scanner)?;
+        }
+        Ok(Some(fields))
+    }
+
+    fn classes(self) -> Decoded {
+        let all = [
+            self.prompt,
+            self.completion,
+            self.total,
+            self.cached,
+            self.cache_hit,
+            self.audio_in,
+            self.reasoning,
+            self.audio_out,
+        ];
+        // Without the prompt's count the rest cannot be put into classes.
+        let Count::Good(prompt) = self.prompt else { return Decoded { usage: None, flagged: true } };
+        if all.contains(&Count::Bad) || self.completion == Count::Null {
+            return Decoded { usage: None, flagged: true };
+        }
+        let mut flagged = false;
+        let (completion, beside) = self.completion(prompt, &mut flagged);
+
+        let cached = match (self.cached, self.cache_hit) {
+            (Count::Good(cached), Count::Good(hit)) => {
+                flagged |= cached != hit;
+                cached
+            }
+            (Count::Good(count), _) | (_, Count::Good(count)) => count,
+            _ => 0,
+        };
+        let mut input = prompt;
+        let cache_read = take(&mut input, cached, &mut flagged);
+        let audio_in = take(&mut input, self.audio_in.or_zero(), &mut flagged);
+        let mut output = completion;
+        let audio_out = take(&mut output, self.audio_out.or_zero(), &mut flagged);
+        let reasoning = match beside {
+            Some(reasoning) => reasoning,
+            None => take(&mut output, self.reasoning.or_zero(), &mut flagged),
+        };
+        let usage = Usage { input, cache_read, audio_in, output, reasoning, audio_out, ..Usage::default() };
+        Decoded { usage: Some(usage), flagged }
+    }
+
+    /// The completion's tokens, and the reasoning tokens where they stand beside it.
+    ///
+    /// The parts are believed over the total, with two exceptions that only the total can tell:
+    /// a completion that is not given, and reasoning that is reported beside the completion, not
+    /// inside (some compatible upstreams do).
+    fn completion(&self, prompt: u64, flagged: &mut bool) -> (u64, Option<u64>) {
+        let Count::Good(total) = self.total else { return (self.completion.or_zero(), None) };
+        let Count::Good(completion) = self.completion else {
+            *flagged |= total != prompt;
+            return (total.saturating_sub(prompt), None);
+        };
+        let sum = prompt + completion;
+        *flagged |= total != sum;
+        let reasoning = self.reasoning.or_zero();
+        let beside = reasoning > 0 && total == sum + reasoning;
+        (completion, beside.then_some(reasoning))
+    }
+}
+
+/// Reads the counts of a details object that are named; other shapes hold none.
+fn read_details(
+    scanner: &mut Scanner<'_>,
+    counts: &mut [(&'static str, &mut Count)],
+) -> Result<(), JsonError> {
+    let depth = scanner.depth();
+    if scanner.next()? != Some(Token::ObjectOpen) {
+        return finish_value(scanner, depth);
+    }
+    while let Some(Token::Key(key)) = scanner.next()? {
+        match counts.iter_mut().find(|(name, _)| key.is(name)) {
+            Some((_, count)) => **count = read_count(scanner)?,
+            None => {
+                scanner.walk(|_| {})?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads the next value as a count.
+fn read_count(scanner: &mut Scanner<'_>) -> Result<Count, JsonError> {
+    let depth = scanner.depth();
+    let count = match scanner.next()? {
+        Some(Token::Null) => Count::Null,
+        Some(Token::Number(digits)) => {
+            let value = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+            value.filter(|value| *value <= MAX_COUNT).map_or(Count::Bad, Count::Good)
+        }
+        _ => Count::Bad,
+    };
+    finish_value(scanner, depth)?;
+    Ok(count)
+}
+
+/// Passes over the rest of a value whose first token was read at `depth`.
+fn finish_value(scanner: &mut Scanner<'_>, depth: u32) -> Result<(), JsonError> {
+    while scanner.depth() > depth {
+        scanner.next()?;
+    }
+    Ok(())
+}
+
+/// Takes a part out of a whole; a part that is larger than the whole is cut to it and flagged.
+fn take(whole: &mut u64, part: u64, flagged: &mut bool) -> u64 {
+    *flagged |= part > *whole;
+    let taken = part.min(*whole);
+    *whole -= taken;
+    taken
+}

@@ -1,0 +1,126 @@
+//! Tests of the splice: nothing but the model and the wish for usage ever changes.
+
+use super::*;
+use crate::wire::peek::{PeekBounds, peek};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn spliced(body: &str, model: &str, ask_usage: bool) -> String {
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    let peek = peek(&body, &PeekBounds::default()).unwrap();
+    let spliced = splice(&body, &peek, model, ask_usage);
+    assert!(spliced.parts.len() <= 5 && spliced.parts.iter().all(|part| !part.is_empty()));
+    let whole = spliced.parts.concat();
+    assert_eq!(whole.len(), spliced.bytes);
+    String::from_utf8(whole).unwrap()
+}
+
+#[test]
+fn usage_is_asked_for_in_every_shape() {
+    let check = |before: &str, after: &str| assert_eq!(spliced(before, "m", true), after);
+    check(
+        r#"{ "model":"m","stream":true}"#,
+        r#"{"stream_options":{"include_usage":true}, "model":"m","stream":true}"#,
+    );
+    check(
+        r#"{"model":"m","stream":true,"stream_options":null}"#,
+        r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#,
+    );
+    check(
+        r#"{"stream_options":{ },"model":"m","stream":true}"#,
+        r#"{"stream_options":{"include_usage":true },"model":"m","stream":true}"#,
+    );
+    check(
+        r#"{"stream_options":{"include_obfuscation":false},"model":"m","stream":true}"#,
+        r#"{"stream_options":{"include_usage":true,"include_obfuscation":false},"model":"m","stream":true}"#,
+    );
+    check(
+        r#"{"stream_options":{"a":[],"include_usage": false},"model":"m","stream":true}"#,
+        r#"{"stream_options":{"a":[],"include_usage": true},"model":"m","stream":true}"#,
+    );
+    check(
+        r#"{"stream_options":{"include_us\u0061ge":null},"model":"m","stream":true}"#,
+        r#"{"stream_options":{"include_us\u0061ge":true},"model":"m","stream":true}"#,
+    );
+}
+
+#[test]
+fn where_nothing_changes_the_bytes_are_the_same() {
+    for body in [
+        r#"{"model":"m"}"#,
+        r#"{ "m\u006fdel" : "\u006d" , "stream" : false }"#,
+        r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#,
+    ] {
+        assert_eq!(spliced(body, "m", true), body);
+    }
+    let body = Bytes::from_static(br#"{"model":"m","stream":true}"#);
+    let same = splice(&body, &peek(&body, &PeekBounds::default()).unwrap(), "m", false);
+    assert_eq!(same.parts.len(), 1);
+    assert_eq!(same.parts[0].as_ptr(), body.as_ptr(), "nothing is copied");
+}
+
+#[test]
+fn a_model_name_is_escaped() {
+    let body = spliced(r#"{"model":"m","x":1}"#, "a\"b\\c\n\u{2028}", false);
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["model"], "a\"b\\c\n\u{2028}");
+}
+
+fn any_stream_options() -> impl Strategy<Value = Option<Value>> {
+    let usage = prop_oneof![Just(json!(true)), Just(json!(false)), Just(Value::Null)];
+    let members = (proptest::option::of(usage), any::<bool>()).prop_map(|(usage, other)| {
+        let mut options = serde_json::Map::new();
+        if other {
+            options.insert("include_obfuscation".to_owned(), json!({"x": [1, "}"]}));
+        }
+        if let Some(usage) = usage {
+            options.insert("include_usage".to_owned(), usage);
+        }
+        Value::Object(options)
+    });
+    proptest::option::of(prop_oneof![Just(Value::Null), members])
+}
+
+proptest! {
+    #[test]
+    fn only_the_model_and_the_wish_for_usage_change(
+        name in "[^\\p{Cc}]{1,20}",
+        upstream in "\\PC{1,20}",
+        stream in proptest::option::of(any::<bool>()),
+        options in any_stream_options(),
+        content in any::<String>(),
+        ask: bool,
+        pretty: bool,
+        model_first: bool,
+    ) {
+        let mut body = serde_json::Map::new();
+        body.insert("a".to_owned(), json!({"model": content}));
+        body.insert(if model_first { "messages" } else { "model" }.to_owned(), Value::Null);
+        body.insert("model".to_owned(), json!(name));
+        body.insert("messages".to_owned(), json!([{"role": "user", "content": content}]));
+        if let Some(stream) = stream {
+            body.insert("stream".to_owned(), json!(stream));
+        }
+        if let Some(options) = &options {
+            body.insert("stream_options".to_owned(), options.clone());
+        }
+        let mut expect = body.clone();
+        expect.insert("model".to_owned(), json!(upstream));
+        if ask && stream == Some(true) {
+            let mut asked = options.filter(Value::is_object).unwrap_or_else(|| json!({}));
+            asked["include_usage"] = json!(true);
+            expect.insert("stream_options".to_owned(), asked);
+        }
+        let text = if pretty { serde_json::to_string_pretty(&body) } else { serde_json::to_string(&body) };
+        let after = spliced(&text.unwrap(), &upstream, ask);
+        prop_assert_eq!(serde_json::from_str::<Value>(&after).unwrap(), Value::Object(expect));
+        // Strict, so that no key is there twice.
+        let again = peek(after.as_bytes(), &PeekBounds::default()).unwrap();
+        prop_assert_eq!(again.wants_usage(), ask && stream == Some(true) || caller_asked(&body));
+        prop_assert_eq!(again.model, upstream);
+    }
+}
+
+/// Whether the caller asked for usage.
+fn caller_asked(body: &serde_json::Map<String, Value>) -> bool {
+    body.get("stream_options").is_some_and(|options| options["include_usage"] == json!(true))
+}

@@ -1,0 +1,187 @@
+//! Tests of the taps: golden answers cut at every byte, the hidden chunk, the terminal event,
+//! errors, and what happens past each bound.
+
+mod bounds;
+mod golden;
+mod plain;
+
+use super::*;
+use bytes::Bytes;
+
+/// What came of a stream that ended cleanly.
+#[derive(Clone, PartialEq, Debug)]
+struct Outcome {
+    client: Vec<u8>,
+    terminal: Vec<u8>,
+    first: First,
+    reading: Reading,
+}
+
+impl Outcome {
+    fn of<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, hide_usage: bool) -> Self {
+        let mut tap = StreamTap::new(hide_usage);
+        let mut out = Vec::new();
+        for chunk in chunks {
+            tap.feed(&Bytes::copy_from_slice(chunk), &mut out);
+        }
+        tap.finish(&mut out);
+        let first = tap.first();
+        let terminal = tap.take_terminal().concat();
+        Self { client: out.concat(), terminal, first, reading: tap.take_reading() }
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.client).unwrap()
+    }
+}
+
+fn events(datas: &[&str]) -> String {
+    datas.iter().map(|data| format!("data: {data}\n\n")).collect()
+}
+
+const CONTENT: &str = r#"{"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]}"#;
+const FINISH: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+const USAGE: &str = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
+
+#[track_caller]
+fn check_usage(datas: &[&str], usage: Option<(u64, u64)>, flagged: bool) {
+    let outcome = Outcome::of([events(datas).as_bytes()], true);
+    let read = outcome.reading.usage.map(|usage| (usage.prompt_tokens(), usage.completion_tokens()));
+    assert_eq!((read, outcome.reading.flagged), (usage, flagged), "{datas:?}");
+}
+
+#[test]
+fn the_last_usage_wins_and_is_never_summed() {
+    let usage = |prompt: &str, completion: &str| {
+        format!(
+            r#"{{"choices":[{{"delta":{{}}}}],"usage":{{"prompt_tokens":{prompt},"completion_tokens":{completion}}}}}"#
+        )
+    };
+    check_usage(&[USAGE, USAGE], Some((3, 2)), false);
+    check_usage(&[&usage("3", "1"), &usage("3", "4"), &usage("3", "9")], Some((3, 9)), false);
+    check_usage(&[&usage("3", "9"), &usage("3", "4")], Some((3, 4)), true);
+    check_usage(&[&usage("3", "1"), &usage("3", "-1")], None, true);
+    check_usage(&[&usage("1e400", "1")], None, true);
+    check_usage(&[&usage("9223372036854775808", "1"), &usage("3", "1")], Some((3, 1)), true);
+    check_usage(&[USAGE, r#"{"choices":[],"usage":null}"#], Some((3, 2)), false);
+    check_usage(&[CONTENT, FINISH], None, false);
+}
+
+#[test]
+fn only_a_top_level_usage_counts() {
+    check_usage(&[r#"{"choices":[{"usage":{"prompt_tokens":9,"completion_tokens":9}}]}"#], None, false);
+    check_usage(
+        &[r#"{"choices":[{"delta":{"content":"\"usage\":{\"prompt_tokens\":9}"}}],"usage":null}"#],
+        None,
+        false,
+    );
+    check_usage(&[r#"{"choices":[{"usage":null}],"usage":{"prompt_tokens":9}}"#], Some((9, 0)), false);
+}
+
+#[test]
+fn broken_json_is_passed_on_and_later_events_are_read() {
+    let stream = events(&[
+        r#"{"choices":[],"usage":{"prompt_tokens":1"#,
+        "\"usage\":{",
+        "{]",
+        CONTENT,
+        USAGE,
+        "[DONE]",
+    ]);
+    let outcome = Outcome::of([stream.as_bytes()], false);
+    assert_eq!([&*outcome.client, &*outcome.terminal].concat(), stream.as_bytes());
+    assert_eq!(outcome.reading.usage.unwrap().prompt_tokens(), 3);
+    assert_eq!((outcome.reading.content_bytes, &*outcome.reading.text), (2, "hi"));
+}
+
+#[test]
+fn only_the_chunk_that_holds_nothing_but_usage_is_hidden() {
+    for kept in [
+        r#"{"choices":[],"usage":null}"#,
+        r#"{"choices":[],"prompt_filter_results":[]}"#,
+        r#"{"choices":[{"delta":{}}],"usage":{"prompt_tokens":1}}"#,
+        r#"{"usage":{"prompt_tokens":1}}"#,
+        r#"{"choices":null,"usage":{"prompt_tokens":1}}"#,
+        r#"{"choices":{},"usage":{"prompt_tokens":1}}"#,
+        r#"{"choices":[],"usage":[]}"#,
+        r#"{"choices":[],"usage":{},"error":{"message":"no"}}"#,
+    ] {
+        let stream = events(&[CONTENT, kept, FINISH]);
+        assert_eq!(Outcome::of([stream.as_bytes()], true).text(), stream);
+    }
+    let stream = events(&[CONTENT, USAGE, FINISH, USAGE]);
+    assert_eq!(Outcome::of([stream.as_bytes()], true).text(), events(&[CONTENT, FINISH]));
+    assert_eq!(Outcome::of([stream.as_bytes()], false).text(), stream);
+}
+
+#[test]
+fn partial_events_are_passed_on_at_once_unless_they_may_be_kept_back() {
+    let fed = |hide, chunk: &str| {
+        let mut out = Vec::new();
+        StreamTap::new(hide).feed(&Bytes::copy_from_slice(chunk.as_bytes()), &mut out);
+        String::from_utf8(out.concat()).unwrap()
+    };
+    assert_eq!(fed(false, "data: {\"choi"), "data: {\"choi");
+    assert_eq!(fed(false, "data: x\n\ndata: [DOWN"), "data: x\n\ndata: [DOWN");
+    assert_eq!(fed(true, "data: x\n\n: c\ndata: {\"choi"), "data: x\n\n: c\n");
+    for may_be_terminal in ["d", "data", "data:", "data: [DON", "data: [DONE]", "id: 1\nda", "data: [DONE]\r"]
+    {
+        assert_eq!(fed(false, &format!("data: x\n\n{may_be_terminal}")), "data: x\n\n", "{may_be_terminal}");
+    }
+}
+
+#[test]
+fn the_terminal_event_and_all_after_it_are_kept_back() {
+    for done in ["data: [DONE]\n\n", "data:[DONE]\r\n\r\n", "event: end\rdata: [DONE] \r\r", "data: [DONE]"] {
+        let stream = events(&[CONTENT, FINISH]);
+        let rest = if done.ends_with(']') { "" } else { ": bye\n\ndata: x\n\n" };
+        let outcome = Outcome::of([stream.as_bytes(), done.as_bytes(), rest.as_bytes()], true);
+        assert_eq!(outcome.text(), stream, "{done:?}");
+        assert_eq!(outcome.terminal, [done, rest].concat().as_bytes());
+        assert!(outcome.reading.complete);
+    }
+}
+
+#[test]
+fn an_answer_is_complete_with_its_terminal_event_or_a_finish_reason() {
+    let check = |datas: &[&str], complete| {
+        assert_eq!(Outcome::of([events(datas).as_bytes()], true).reading.complete, complete, "{datas:?}");
+    };
+    check(&[CONTENT, "[DONE]"], true);
+    check(&[CONTENT, FINISH], true);
+    check(&[CONTENT], false);
+    check(&[], false);
+
+    let mut broken_off = StreamTap::new(true);
+    broken_off.feed(&Bytes::from(events(&[CONTENT, FINISH])), &mut Vec::new());
+    assert!(!broken_off.take_reading().complete, "without a clean end the finish reason does not do");
+}
+
+#[test]
+fn an_error_is_told_from_an_answer() {
+    let error = r#"{"error":{"message":"overloaded"}}"#;
+    let check = |stream: String, first, error| {
+        let outcome = Outcome::of(stream.as_bytes().chunks(7), false);
+        assert_eq!((outcome.first, outcome.reading.error), (first, error), "{stream}");
+        assert_eq!([outcome.client, outcome.terminal].concat(), stream.as_bytes());
+    };
+    check(events(&[error]), First::Error, true);
+    check(": hello\n\nevent: ping\n\n".to_owned() + &events(&[error, "[DONE]"]), First::Error, true);
+    check(events(&[CONTENT, error]), First::Answer, true);
+    check(events(&[r#"{"error":null,"choices":[]}"#, CONTENT]), First::Answer, false);
+    check(events(&[r#"{"choices":[{"delta":{"content":"\"error\":1"}}]}"#]), First::Answer, false);
+    check(events(&[r#"{"choices":[{"error":{"x":1}}]}"#]), First::Answer, false);
+    check(events(&["[DONE]"]), First::Answer, false);
+    check("data: {\"error\":\"cut".to_owned(), First::Answer, false);
+    check(String::new(), First::Answer, false);
+}
+
+#[test]
+fn the_first_event_is_known_as_soon_as_it_is_whole() {
+    let mut tap = StreamTap::new(false);
+    let mut out = Vec::new();
+    tap.feed(&Bytes::from_static(b": hello\n\ndata: {\"error\":{\"message\":\"no\"}"), &mut out);
+    assert_eq!((tap.first(), tap.has_error()), (First::Unknown, false));
+    tap.feed(&Bytes::from_static(b"}\n\n"), &mut out);
+    assert_eq!((tap.first(), tap.has_error()), (First::Error, true));
+}

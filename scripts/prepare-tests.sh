@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Installs what the tests need and is missing, from Debian's packages.
+set -euo pipefail
+missing=()
+command -v python3 >/dev/null || missing+=(python3)
+python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
+command -v cmake >/dev/null || missing+=(cmake)
+if ((${#missing[@]})); then
+  echo "installing: ${missing[*]}" >&2
+  apt-get update -qq >&2 && apt-get install -y -qq "${missing[@]}" >&2
+fi
+command -v cargo-nextest >/dev/null || cargo install --locked --quiet cargo-nextest

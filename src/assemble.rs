@@ -1,0 +1,115 @@
+//! From a checked configuration to a gateway that can serve: the only file that names concrete
+//! stores and puts the parts together.
+
+use crate::{
+    clock::{self, System},
+    config::Config,
+    journal::{Journal, Options, Reader},
+    keyring::{self, KeyRing},
+    minting::Minting,
+    proxy::{Connectors, Gateway, Parts, Targets},
+    store::{local::Limiter, sqlite::SqliteStore},
+    telemetry::{access::AccessLog, metrics::Metrics},
+};
+use aione_admin::Admin;
+use aione_core::{
+    config::snapshot::{Database, Secret, Snapshot},
+    domain::key::Peppers,
+    ports::UsageStore,
+};
+use anyhow::Context;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// Everything that runs, before anything has been started.
+pub(crate) struct Assembly {
+    pub(crate) config: Config,
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) store: Arc<SqliteStore>,
+    /// Taken by the recorder.
+    pub(crate) reader: Option<Reader>,
+    pub(crate) minting: Minting,
+    pub(crate) admin: axum::Router,
+}
+
+/// Opens the store that the configuration names, with the peppers that belong to it.
+pub(crate) async fn open_store(snapshot: &Snapshot) -> anyhow::Result<(SqliteStore, Peppers)> {
+    let Database::Sqlite(path) = &snapshot.storage.database;
+    let store = SqliteStore::open(path).await.with_context(|| format!("cannot open {}", path.display()))?;
+    let peppers = peppers(snapshot)?;
+    store.check_pepper(&peppers).await.context("the store was made under another pepper")?;
+    store
+        .bootstrap(clock::now(), rand::random(), &snapshot.default_plan, snapshot.billing.time_zone)
+        .await
+        .context("cannot prepare the store")?;
+    Ok((store, peppers))
+}
+
+fn peppers(snapshot: &Snapshot) -> anyhow::Result<Peppers> {
+    let made;
+    let mut peppers: Vec<&str> = snapshot.peppers.iter().map(Secret::expose).collect();
+    if let (true, Some(path)) = (peppers.is_empty(), &snapshot.pepper_file) {
+        made =
+            keyring::load_or_make_pepper(path).with_context(|| format!("no pepper in {}", path.display()))?;
+        peppers.push(made.expose());
+    }
+    Ok(Peppers::new(peppers)?)
+}
+
+/// Puts a gateway together. Must run inside the control runtime, which the store's pool belongs to.
+pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
+    let snapshot = config.snapshot();
+    let (store, peppers) = open_store(&snapshot).await?;
+    let store = Arc::new(store);
+    // A price book is kept before anything can be priced with it.
+    store.keep_price_book(&snapshot.prices, clock::now()).await?;
+    let storage = &snapshot.storage;
+    let options = Options::new(&storage.journal, storage.journal_sync, storage.journal_sync_timeout);
+    let (journal, recovery) = Journal::open(options).context("cannot open the journal")?;
+    let reader = recovery.reader;
+    let minting = Minting::new(peppers.clone(), &snapshot.keys.prefix);
+    let keyring = Arc::new(KeyRing::new(store.clone(), peppers.clone()));
+    let limiter = Arc::new(Limiter::new());
+    let admin = aione_admin::router(Admin {
+        keys: store.clone(),
+        usage: store.clone(),
+        fleet: keyring.clone(),
+        live: limiter.clone(),
+        config: Arc::new(config.clone()),
+        surroundings: Arc::new(System),
+        mint: Arc::new(Minting::new(peppers, &snapshot.keys.prefix)),
+    });
+    let gateway = Arc::new(Gateway::new(
+        snapshot,
+        Parts {
+            keyring,
+            limiter,
+            journal,
+            connectors: Connectors::new(),
+            targets: Arc::new(Targets::default()),
+            metrics: Arc::new(Metrics::new()),
+            access: AccessLog::start()?,
+            admin: admin.clone(),
+        },
+    ));
+    config.on_publish({
+        let (gateway, store) = (gateway.clone(), store.clone());
+        let control = Handle::current();
+        move |snapshot| publish(&gateway, &store, &control, snapshot)
+    });
+    Ok(Assembly { config, gateway, store, reader: Some(reader), minting, admin })
+}
+
+/// A reload takes effect for requests once its price book is kept. Runs on the control runtime,
+/// which the admin service and the watch reload from.
+fn publish(gateway: &Gateway, store: &SqliteStore, control: &Handle, snapshot: &Arc<Snapshot>) {
+    let kept = tokio::task::block_in_place(|| {
+        control.block_on(store.keep_price_book(&snapshot.prices, clock::now()))
+    });
+    if let Err(error) = kept {
+        // Prices that nobody kept could not be audited: requests go on under the former world.
+        tracing::error!(%error, "the price book could not be kept; the reload does not take effect");
+        return;
+    }
+    gateway.publish(snapshot);
+}

@@ -1,0 +1,123 @@
+//! The audit against an embedded store with right and wrong charges.
+
+use super::*;
+use crate::store::sqlite::SqliteStore;
+use aione_core::domain::{
+    clock::Timestamp,
+    id::{KeyId, OrgId, TeamId},
+    money::Rate,
+    price::{ModelPrice, PricePeriod, Rates},
+    usage::{Closed, End, Opened, Provenance, Usage},
+};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+const CHANGE: Timestamp = Timestamp(1_000_000);
+
+/// `gpt-5` costs 3 a token of input, and 5 from [`CHANGE`] on.
+fn book(version: u64) -> PriceBook {
+    let period = |from, rate| PricePeriod {
+        from,
+        rates: Rates { input: Some(Rate(rate)), ..Rates::default() },
+        tiers: Vec::new(),
+    };
+    let price = ModelPrice { periods: vec![period(None, 3), period(Some(CHANGE), 5)] };
+    PriceBook { version, models: BTreeMap::from([(Arc::from("gpt-5"), price)]) }
+}
+
+/// Ten tokens of input at `at`.
+fn record(number: u128, at: i64, cost: i128) -> UsageRecord {
+    let id = RecordId(Uuid::from_u128(number));
+    UsageRecord {
+        opened: Opened {
+            id,
+            started_at: Timestamp(at),
+            org: OrgId(Uuid::nil()),
+            team: TeamId(Uuid::nil()),
+            key: KeyId(Uuid::nil()),
+            model: Arc::from("gpt-5"),
+            dialect: Arc::from("openai_chat"),
+            provider: Arc::from("openai"),
+            sandbox: false,
+            streamed: false,
+            price_version: 1,
+            estimated_input: 10,
+        },
+        closed: Closed {
+            id,
+            provider: Arc::from("openai"),
+            upstream_model: Arc::from("gpt-5"),
+            end: End::Complete,
+            status: 200,
+            attempts: 1,
+            usage: Usage { input: 10, ..Usage::default() },
+            provenance: Provenance::Provider,
+            flagged: false,
+            latency_ms: 1,
+            first_byte_ms: 1,
+            cost: Pico(cost),
+        },
+    }
+}
+
+async fn audited(records: &[UsageRecord]) -> Report {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("aione.db")).await.unwrap();
+    store.keep_price_book(&book(1), Timestamp(0)).await.unwrap();
+    store.insert_records(records).await.unwrap();
+    audit(&store).await.unwrap()
+}
+
+#[tokio::test]
+async fn right_charges_agree() {
+    let mut sandbox = record(3, 0, 0);
+    sandbox.opened.sandbox = true;
+    sandbox.opened.price_version = 404;
+    let mut unpriced = record(4, 0, 0);
+    unpriced.opened.model = Arc::from("unlisted");
+    let mut no_rate = record(5, 0, 0);
+    no_rate.closed.usage.output = 1;
+    let report =
+        audited(&[record(1, 999_999, 30), record(2, 1_000_000, 50), sandbox, unpriced, no_rate]).await;
+    assert!(report.agrees(), "{report}");
+    assert_eq!((report.records, report.sandbox, report.unpriced), (5, 1, 2));
+    assert_eq!((report.stored_cost, report.derived_cost), (Pico(80), Pico(80)));
+}
+
+#[tokio::test]
+async fn each_kind_of_wrong_charge_is_told() {
+    let mut sandbox = record(2, 0, 1);
+    sandbox.opened.sandbox = true;
+    let mut unpriced = record(3, 0, 30);
+    unpriced.opened.model = Arc::from("unlisted");
+    let mut no_rate = record(4, 0, 30);
+    no_rate.closed.usage.output = 1;
+    let mut no_book = record(5, 0, 30);
+    no_book.opened.price_version = 404;
+    let report = audited(&[record(1, 1_000_000, 30), sandbox, unpriced, no_rate, no_book]).await;
+    let found: Vec<_> = report.differences.iter().map(|difference| difference.found).collect();
+    let expect = [
+        Finding::Costs(Pico(50)),
+        Finding::SandboxCharged,
+        Finding::ChargedWithout(Unpriced::Model),
+        Finding::ChargedWithout(Unpriced::Class("output")),
+        Finding::NoBook { version: 404 },
+    ];
+    assert_eq!(found, expect);
+    assert!(!report.agrees());
+    let text = report.to_string();
+    assert!(text.contains("differing 5\n"), "{text}");
+    let line = "00000000-0000-0000-0000-000000000001: stored 0.00000000003, costs 0.00000000005\n";
+    assert!(text.contains(line), "{text}");
+    assert!(text.contains("price book 0000000000000194 is not kept"), "{text}");
+}
+
+#[tokio::test]
+async fn every_page_is_read_and_differences_are_bounded() {
+    let records: Vec<_> = (0..2_500).map(|number| record(number, 0, 31)).collect();
+    let report = audited(&records).await;
+    assert_eq!((report.records, report.differing), (2_500, 2_500));
+    assert_eq!(report.differences.len(), DIFFERENCES_MAX);
+    assert!(report.to_string().ends_with("and 2400 more\n"));
+    assert_eq!(audited(&[]).await, Report::default());
+}

@@ -1,0 +1,3 @@
+//! Usage becomes money, in the background: [`recorder`] brings it from the journal to the store.
+
+pub mod recorder;

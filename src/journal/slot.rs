@@ -1,0 +1,145 @@
+//! What an exchange holds of the journal: the slot for its end, and the ticket to wait with.
+
+use super::{
+    JournalFull, frame,
+    shared::{Shared, Wake},
+};
+use aione_core::{
+    config::snapshot::JournalSync,
+    domain::usage::{Closed, Opened},
+};
+use std::{
+    cell::RefCell,
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+};
+
+/// Names longer than this are left out of a `closed` frame that would be too long.
+const NAME_MAX: usize = 1024;
+
+thread_local! {
+    /// Where a frame is encoded before the lock is taken; reused, so that nothing is allocated.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The room reserved for an exchange's end. Closing it is the only way to account for the
+/// exchange; dropped unclosed, it becomes an `interrupted` record.
+#[must_use = "an exchange that is not closed becomes an `interrupted` record"]
+#[derive(Debug)]
+pub struct Slot {
+    shared: Arc<Shared>,
+    opened: Opened,
+    closed: bool,
+}
+
+/// A claim to know when a `closed` frame is safe. Holding it costs nothing.
+#[must_use = "the answer's last bytes wait for it"]
+#[derive(Debug)]
+pub struct Ticket {
+    shared: Arc<Shared>,
+    group: u64,
+}
+
+/// How far down the journal a frame was when its ticket was done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// On disk: survives a power failure.
+    Synced,
+    /// With the operating system: survives the end of the process.
+    Written,
+    /// Neither within the sync timeout. It is kept in memory and still on its way.
+    Late,
+}
+
+impl Slot {
+    pub(super) fn open(shared: &Arc<Shared>, opened: &Opened) -> Result<Self, JournalFull> {
+        with_scratch(|bytes| {
+            frame::put_opened(opened, bytes).map_err(|frame::TooLong| JournalFull::Room)?;
+            shared.append_opened(opened.id, bytes)
+        })?;
+        Ok(Self { shared: Arc::clone(shared), opened: opened.clone(), closed: false })
+    }
+
+    /// What was noted at admission.
+    #[must_use]
+    pub fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    /// Notes the end of the exchange. Never waits for the disk, and never fails for want of room.
+    pub fn close(mut self, closed: &Closed) -> Ticket {
+        self.closed = true;
+        let group = with_scratch(|bytes| {
+            if frame::put_closed(&self.opened, closed, bytes).is_err() {
+                tracing::error!(id = %closed.id, "a record's names are too long for the journal and are left out");
+                frame::put_closed(&self.opened, &without_long_names(closed), bytes)
+                    .expect("the opened frame fitted, and the rest of a closed one is bounded");
+            }
+            self.shared.append_end(self.opened.id, bytes, Wake::Waiter)
+        });
+        Ticket { shared: Arc::clone(&self.shared), group }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if self.closed {
+            return;
+        }
+        tracing::warn!(id = %self.opened.id, "an exchange was dropped unclosed; it becomes an interrupted record");
+        with_scratch(|bytes| {
+            frame::put_abandoned(&self.opened, bytes).expect("the same payload fitted when it was opened");
+            self.shared.append_end(self.opened.id, bytes, Wake::Nobody);
+        });
+    }
+}
+
+impl Ticket {
+    /// Waits until the frame is as safe as `journal_sync` asks, or the sync timeout is over,
+    /// which raises the journal's alarm.
+    pub async fn wait(self) -> Durability {
+        let (done, reached) = match self.shared.options.sync {
+            JournalSync::Group => (&self.shared.synced, Durability::Synced),
+            JournalSync::Interval => (&self.shared.written, Durability::Written),
+        };
+        let is_done = || done.load(Ordering::Acquire) >= self.group;
+        if is_done() {
+            return reached;
+        }
+        let timeout = tokio::time::sleep(self.shared.options.sync_timeout);
+        let mut timeout = pin!(timeout);
+        loop {
+            let notified = self.shared.group_done(self.group).notified();
+            if is_done() {
+                return reached;
+            }
+            tokio::select! {
+                biased;
+                () = notified => {}
+                () = &mut timeout => {
+                    if is_done() {
+                        return reached;
+                    }
+                    self.shared.raise_late(self.group);
+                    return Durability::Late;
+                }
+            }
+        }
+    }
+}
+
+fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    SCRATCH.with_borrow_mut(|bytes| {
+        bytes.clear();
+        work(bytes)
+    })
+}
+
+fn without_long_names(closed: &Closed) -> Closed {
+    let short = |name: &Arc<str>| if name.len() > NAME_MAX { Arc::from("") } else { Arc::clone(name) };
+    Closed {
+        provider: short(&closed.provider),
+        upstream_model: short(&closed.upstream_model),
+        ..closed.clone()
+    }
+}

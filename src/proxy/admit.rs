@@ -1,0 +1,216 @@
+//! Phase 5: may they. Every limit that applies admits, or none is touched; the journal holds
+//! room for the end. From here on the [`Hold`] accounts for the exchange, whatever becomes
+//! of it.
+
+use super::{
+    Gateway, ask::Ask, authenticate::Caller, refusal::Refusal, route::Route, trace::Trace, world::World,
+};
+use crate::{
+    clock,
+    journal::{Slot, Ticket},
+    store::local::{Ask as LimitAsk, Grant},
+};
+use aione_core::{
+    config::snapshot::{Deployment, Drain, Model},
+    domain::{
+        clock::Steady,
+        limit::View,
+        money::Pico,
+        usage::{Closed, End, Opened, Provenance, Usage},
+    },
+    wire::tap::Reading,
+};
+use std::sync::Arc;
+
+/// What is known so far of an exchange's end.
+pub(crate) struct Tally {
+    pub(crate) end: End,
+    pub(crate) status: u16,
+    pub(crate) attempts: u8,
+    pub(crate) usage: Usage,
+    pub(crate) provenance: Provenance,
+    pub(crate) flagged: bool,
+    pub(crate) deployment: Option<Arc<Deployment>>,
+    pub(crate) first_byte_at: Option<Steady>,
+    /// What the tap read; taken when the usage is decided.
+    pub(crate) reading: Option<Reading>,
+    /// Nothing was sent to any upstream.
+    pub(crate) unsent: bool,
+}
+
+/// An admitted exchange: its reservations and its place in the journal. It is closed exactly
+/// once: by [`Hold::close`], or, when the task panics or is dropped, with the tally as it is.
+#[must_use]
+pub(crate) struct Hold {
+    gateway: Arc<Gateway>,
+    reserved: Option<(Grant, Slot)>,
+    view: View,
+    opened: Opened,
+    model: Arc<Model>,
+    cache_read_weight_milli: u64,
+    read_at: Steady,
+    pub(crate) drain: Drain,
+    pub(crate) tally: Tally,
+}
+
+pub(crate) fn reserve(
+    gateway: &Arc<Gateway>,
+    world: &World,
+    caller: &Caller,
+    route: &Route,
+    ask: &Ask,
+    trace: &mut Trace,
+) -> Result<Hold, Refusal> {
+    let snapshot = &world.snapshot;
+    let key = &caller.key;
+    let limit_ask = LimitAsk {
+        key: key.id,
+        key_limits: key.limits,
+        team: key.team,
+        team_limits: caller.team_limits,
+        org: key.org,
+        org_limits: caller.org_limits,
+        model: &route.model.id,
+        plan_limits: route.plan.limits_for(&route.model.id),
+        estimated_input: ask.estimated_input,
+        ceiling: route.ceiling,
+        reserve_cap: snapshot.limits.reserve_cap,
+    };
+    let grant = gateway.limiter.reserve(&limit_ask, clock::steady()).map_err(Refusal::RateLimited)?;
+    let first = &route.candidates[0];
+    let opened = Opened {
+        id: trace.id,
+        started_at: trace.started_at,
+        org: key.org,
+        team: key.team,
+        key: key.id,
+        model: route.model.id.clone(),
+        dialect: gateway.names.dialect(ask.endpoint.dialect()),
+        provider: first.provider.name.clone(),
+        sandbox: key.is_sandbox,
+        streamed: ask.peek.stream,
+        price_version: snapshot.prices.version,
+        estimated_input: ask.estimated_input,
+    };
+    let Ok(slot) = gateway.journal.open_exchange(&opened) else {
+        grant.release(true);
+        return Err(Refusal::JournalFull);
+    };
+    let view = grant.view();
+    trace.admitted(&route.model.id, ask.peek.stream);
+    Ok(Hold {
+        gateway: gateway.clone(),
+        reserved: Some((grant, slot)),
+        view,
+        opened,
+        model: route.model.clone(),
+        cache_read_weight_milli: snapshot.limits.cache_read_weight_milli,
+        read_at: ask.read_at,
+        drain: snapshot.drain.clone(),
+        tally: Tally {
+            end: End::InternalError,
+            status: 500,
+            attempts: 0,
+            usage: Usage::default(),
+            provenance: Provenance::Partial,
+            flagged: false,
+            deployment: None,
+            first_byte_at: None,
+            reading: None,
+            unsent: true,
+        },
+    })
+}
+
+impl Hold {
+    /// The limits as they stood at admission, for the answer's headers.
+    pub(crate) fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Counts an attempt; from now on something may have been sent.
+    pub(crate) fn attempt(&mut self, deployment: &Arc<Deployment>) {
+        self.tally.attempts = self.tally.attempts.saturating_add(1);
+        self.tally.deployment = Some(deployment.clone());
+        self.tally.unsent = false;
+    }
+
+    pub(crate) fn record_id(&self) -> aione_core::domain::id::RecordId {
+        self.opened.id
+    }
+
+    /// Settles the limits and writes the end. What comes back is waited for before the
+    /// terminal bytes are released.
+    pub(crate) fn close(mut self) -> (Closed, Ticket) {
+        self.settle().expect("a hold is closed once: closing consumes it")
+    }
+
+    fn settle(&mut self) -> Option<(Closed, Ticket)> {
+        let (grant, slot) = self.reserved.take()?;
+        let now = clock::steady();
+        let usage = &self.tally.usage;
+        if self.tally.unsent {
+            grant.release(true);
+        } else {
+            grant.settle(weighed_tokens(usage, self.cache_read_weight_milli), now);
+        }
+        let mut closed = Closed {
+            id: self.opened.id,
+            provider: self.tally.deployment.as_ref().map_or_else(|| "".into(), |it| it.provider.name.clone()),
+            upstream_model: self.tally.deployment.as_ref().map_or_else(|| "".into(), |it| it.model.clone()),
+            end: self.tally.end,
+            status: self.tally.status,
+            attempts: self.tally.attempts,
+            usage: *usage,
+            provenance: self.tally.provenance,
+            flagged: self.tally.flagged,
+            latency_ms: millis(now, self.read_at),
+            first_byte_ms: self.tally.first_byte_at.map_or(0, |at| millis(at, self.read_at)),
+            cost: Pico::ZERO,
+        };
+        let unpriced = self.price(&mut closed);
+        let ticket = slot.close(&closed);
+        self.gateway.metrics.exchange_closed(&self.opened, &closed, unpriced);
+        Some((closed, ticket))
+    }
+
+    /// Sets the cost under the book in force when the request started. Tells whether a class that
+    /// occurred has no rate: such a record is flagged and waits for a price.
+    fn price(&self, closed: &mut Closed) -> bool {
+        if self.opened.sandbox || closed.is_free() {
+            return false;
+        }
+        let priced = self.model.price.as_ref().map(|it| it.price(&closed.usage, self.opened.started_at));
+        match priced {
+            Some(Ok(cost)) => {
+                closed.cost = cost;
+                false
+            }
+            Some(Err(_)) | None => {
+                closed.flagged = true;
+                true
+            }
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        // Nobody has counted: as after a crash, what is known is the size of what was asked.
+        if !self.tally.unsent && self.tally.usage == Usage::default() {
+            self.tally.usage.input = self.opened.estimated_input;
+        }
+        // The ticket is let go: nobody is left to wait for it.
+        let _ = self.settle();
+    }
+}
+
+/// Tokens as TPM counts them: cached input weighs less.
+fn weighed_tokens(usage: &Usage, cache_read_weight_milli: u64) -> u64 {
+    let cached = usage.cache_read.saturating_mul(cache_read_weight_milli) / 1000;
+    usage.total_tokens().saturating_sub(usage.cache_read).saturating_add(cached)
+}
+
+fn millis(later: Steady, earlier: Steady) -> u32 {
+    u32::try_from(later.since_ms(earlier)).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,105 @@
+//! Phase 3: what the caller wants. The body within its bounds, decoded, and one look at it.
+
+use super::{
+    client::{BodyError, Client},
+    decode::{self, DecodeError},
+    refusal::Refusal,
+};
+use crate::clock;
+use aione_core::{
+    config::snapshot::Snapshot,
+    domain::{clock::Steady, estimate},
+    wire::{
+        Dialect,
+        peek::{self, Peek, PeekBounds},
+    },
+};
+use bytes::Bytes;
+
+/// An endpoint whose traffic is metered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    ChatCompletions,
+    Completions,
+    Embeddings,
+}
+
+impl Endpoint {
+    /// The path behind a provider's `base_url`.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "/chat/completions",
+            Self::Completions => "/completions",
+            Self::Embeddings => "/embeddings",
+        }
+    }
+
+    pub(crate) fn dialect(self) -> Dialect {
+        Dialect::OpenAiChat
+    }
+
+    /// What a model that states its capabilities must name among them.
+    pub(crate) fn capability(self) -> Option<&'static str> {
+        match self {
+            Self::ChatCompletions => Some("chat"),
+            Self::Completions => None,
+            Self::Embeddings => Some("embeddings"),
+        }
+    }
+
+    /// Whether an answer has output tokens that a ceiling can bound.
+    pub(crate) fn generates(self) -> bool {
+        self != Self::Embeddings
+    }
+}
+
+/// What is asked, read and bounded; nothing of it is trusted to choose an upstream.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) endpoint: Endpoint,
+    /// Decoded; the bytes that the upstream gets, but for the model name.
+    pub(crate) body: Bytes,
+    pub(crate) peek: Peek,
+    /// From the size of the text, for admission.
+    pub(crate) estimated_input: u64,
+    /// When the last byte of the request was read: latency counts from here.
+    pub(crate) read_at: Steady,
+}
+
+impl Ask {
+    /// Whether the stream's usage chunk is ours alone: the caller did not ask for one.
+    pub(crate) fn hides_usage(&self) -> bool {
+        self.peek.stream && !self.peek.wants_usage()
+    }
+}
+
+pub(crate) async fn read(
+    client: &mut Client<'_>,
+    world: &Snapshot,
+    endpoint: Endpoint,
+) -> Result<Ask, Refusal> {
+    let bounds = &world.server;
+    let encodings = decode::encodings(client.headers()).map_err(|_| Refusal::UnsupportedEncoding)?;
+    let too_large = || Refusal::TooLarge { max_bytes: bounds.max_body };
+    let raw = client.read_body(bounds.max_body, bounds.body_timeout).await.map_err(|error| match error {
+        BodyError::TooLarge => too_large(),
+        BodyError::Late => Refusal::RequestTimeout,
+        BodyError::Broken => Refusal::invalid("The request's body is broken off or badly framed", None),
+    })?;
+    let max = bounds.max_body;
+    // Undoing an encoding takes milliseconds: other streams of this thread must not wait for it.
+    let decoded = if encodings.is_empty() {
+        Ok(raw)
+    } else {
+        let work = tokio::task::spawn_blocking(move || decode::decode(raw, &encodings, max));
+        work.await.unwrap_or(Err(DecodeError::Broken))
+    };
+    let body = decoded.map_err(|error| match error {
+        DecodeError::TooLarge => too_large(),
+        DecodeError::Broken => Refusal::invalid("The body is not what its content encoding says", None),
+    })?;
+    let peek = peek::peek(&body, &PeekBounds::default())
+        .map_err(|error| Refusal::invalid(error.message, error.param))?;
+    let estimated_input = estimate::input_tokens(peek.text_bytes, peek.messages);
+    Ok(Ask { endpoint, body, peek, estimated_input, read_at: clock::steady() })
+}

@@ -1,0 +1,32 @@
+//! The life of one request. Each line of [`run`] is a file of the same name.
+
+use super::{
+    Gateway, admit,
+    ask::{self, Endpoint},
+    authenticate,
+    client::Client,
+    refusal::Refusal,
+    relay, route, settle,
+    trace::Trace,
+    upstream,
+};
+use std::sync::Arc;
+
+pub(crate) async fn run(
+    gateway: &Arc<Gateway>,
+    client: &mut Client<'_>,
+    endpoint: Endpoint,
+    trace: &mut Trace,
+) -> Result<(), Refusal> {
+    let world = gateway.world(); //                                              1 pin one config
+    let caller = authenticate::caller(gateway, &world.snapshot, client).await?; // 2 who are they
+    trace.caller(&caller);
+    let ask = ask::read(client, &world.snapshot, endpoint).await?; //            3 what do they want
+    let route = route::resolve(&world, &caller, &ask)?; //                       4 where could it go
+    let mut hold = admit::reserve(gateway, &world, &caller, &route, &ask, trace)?; // 5 may they
+    let answer = upstream::call(gateway, &world, &route, &ask, &mut hold, client).await; // 6 ask, failing over
+    let tail = relay::pump(gateway, answer, client, &mut hold).await; //         7 answer them
+    let accounted = settle::close(hold, &ask, trace); //                         8 account for it
+    settle::release(accounted, tail, client).await; //                             and let the end go
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! The data plane, in reading order: what comes in at the front, the exchange with its eight
+//! phases, and what they share.
+
+mod door;
+mod exchange;
+mod front;
+
+mod admit;
+pub(crate) mod ask;
+mod authenticate;
+mod relay;
+mod route;
+mod settle;
+mod upstream;
+
+mod client;
+mod decode;
+mod drain;
+mod health;
+mod models;
+mod mount;
+mod refusal;
+mod reply;
+mod trace;
+mod world;
+mod wrapped;
+
+pub(crate) use door::Door;
+pub(crate) use front::Front;
+pub(crate) use trace::Line;
+pub(crate) use upstream::{connectors::Connectors, target::Targets};
+
+use crate::{
+    clock,
+    journal::Journal,
+    keyring::KeyRing,
+    store::local::Limiter,
+    telemetry::{access::AccessLog, metrics::Metrics},
+};
+use aione_core::{config::snapshot::Snapshot, wire::Dialect};
+use arc_swap::ArcSwap;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+use tokio::sync::Notify;
+use world::World;
+
+/// What every exchange of this process shares.
+pub(crate) struct Gateway {
+    world: ArcSwap<World>,
+    pub(crate) keyring: Arc<KeyRing>,
+    pub(crate) limiter: Arc<Limiter>,
+    pub(crate) journal: Journal,
+    pub(crate) connectors: Connectors,
+    pub(crate) targets: Arc<Targets>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) access: AccessLog,
+    pub(crate) admin: axum::Router,
+    names: Names,
+    /// Requests being served.
+    in_flight: AtomicUsize,
+    /// Answers being read on without their caller.
+    drains: AtomicUsize,
+    /// The process has been asked to end.
+    draining: AtomicBool,
+    leave: Notify,
+    /// Its time to do so is over: answers under way are cut.
+    cutting: AtomicBool,
+    cut: Notify,
+}
+
+/// The parts that [`Gateway::new`] takes.
+pub(crate) struct Parts {
+    pub(crate) keyring: Arc<KeyRing>,
+    pub(crate) limiter: Arc<Limiter>,
+    pub(crate) journal: Journal,
+    pub(crate) connectors: Connectors,
+    pub(crate) targets: Arc<Targets>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) access: AccessLog,
+    pub(crate) admin: axum::Router,
+}
+
+/// Names that records share instead of copying them.
+struct Names {
+    openai_chat: Arc<str>,
+}
+
+impl Names {
+    fn dialect(&self, dialect: Dialect) -> Arc<str> {
+        match dialect {
+            Dialect::OpenAiChat => self.openai_chat.clone(),
+        }
+    }
+}
+
+impl Gateway {
+    pub(crate) fn new(snapshot: Arc<Snapshot>, parts: Parts) -> Self {
+        let Parts { keyring, limiter, journal, connectors, targets, metrics, access, admin } = parts;
+        Self {
+            world: ArcSwap::from_pointee(World::new(snapshot, &targets, None)),
+            keyring,
+            limiter,
+            journal,
+            connectors,
+            targets,
+            metrics,
+            access,
+            admin,
+            names: Names { openai_chat: Dialect::OpenAiChat.as_str().into() },
+            in_flight: AtomicUsize::new(0),
+            drains: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            leave: Notify::new(),
+            cutting: AtomicBool::new(false),
+            cut: Notify::new(),
+        }
+    }
+
+    /// The present configuration. An exchange asks once and keeps what it got.
+    pub(crate) fn world(&self) -> Arc<World> {
+        self.world.load_full()
+    }
+
+    /// Puts a new configuration in the place of the present one.
+    pub(crate) fn publish(&self, snapshot: &Arc<Snapshot>) {
+        let former = self.world.load_full();
+        self.world.store(Arc::new(World::new(snapshot.clone(), &self.targets, Some(&former))));
+    }
+
+    /// From now on the process is on its way out: not ready, no keep-alive, no new drains.
+    pub(crate) fn begin_draining(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.leave.notify_waiters();
+    }
+
+    /// Ends every answer under way, visibly cut and accounted for.
+    pub(crate) fn begin_cutting(&self) {
+        self.cutting.store(true, Ordering::Release);
+        self.cut.notify_waiters();
+    }
+
+    /// Resolves when answers under way are to be cut.
+    pub(crate) async fn cut(&self) {
+        let notified = self.cut.notified();
+        if !self.cutting.load(Ordering::Acquire) {
+            notified.await;
+        }
+    }
+
+    /// Resolves when the process has been asked to end.
+    pub(crate) async fn leaving(&self) {
+        let notified = self.leave.notified();
+        if !self.is_draining() {
+            notified.await;
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn drains(&self) -> usize {
+        self.drains.load(Ordering::Acquire)
+    }
+
+    /// Deployments that rest after failures.
+    pub(crate) fn resting(&self) -> usize {
+        let now = clock::steady();
+        self.world
+            .load()
+            .all_running()
+            .filter(|(_, running)| running.health.rests_for_ms(now).is_some())
+            .count()
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,62 @@
+//! `/api/v1` on the public listener, where `admin.public` says so: the admin service's router is
+//! called in the process, with the caller's address and without an operator's rights.
+
+use super::{
+    Gateway, authenticate,
+    client::{BodyError, Client},
+    refusal::Refusal,
+    reply,
+    trace::Trace,
+};
+use aione_admin::{Listener, Peer};
+use axum::body::Body;
+use http_body_util::{BodyExt, Limited};
+use pingora_http::ResponseHeader;
+use std::time::Duration;
+use tower::ServiceExt;
+
+/// Bytes of a management request's body; the admin service takes no more either.
+const REQUEST_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a management answer's body on this way; a longer list is paged.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long a management request's body may take.
+const BODY_MAX: Duration = Duration::from_secs(10);
+
+pub(super) async fn serve(
+    gateway: &Gateway,
+    client: &mut Client<'_>,
+    trace: &mut Trace,
+) -> Result<(), Refusal> {
+    let world = gateway.world();
+    let body = client.read_body(REQUEST_BYTES_MAX, BODY_MAX).await.map_err(|error| match error {
+        BodyError::TooLarge => Refusal::TooLarge { max_bytes: REQUEST_BYTES_MAX },
+        BodyError::Late => Refusal::RequestTimeout,
+        BodyError::Broken => Refusal::invalid("The request's body is broken off", None),
+    })?;
+    let head = client.head();
+    let mut request = http::Request::new(Body::from(body));
+    *request.method_mut() = head.method.clone();
+    *request.uri_mut() = head.uri.clone();
+    *request.headers_mut() = head.headers.clone();
+    request.extensions_mut().insert(Listener::Public);
+    if let Some(address) = authenticate::address(client, &world.snapshot.server.trusted_proxies) {
+        request.extensions_mut().insert(Peer(address));
+    }
+    let Ok(answer) = gateway.admin.clone().oneshot(request).await;
+    let (parts, body) = answer.into_parts();
+    let body =
+        Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|_| Refusal::Internal)?.to_bytes();
+    let build = || -> Result<ResponseHeader, Box<pingora_core::Error>> {
+        let mut head = ResponseHeader::build_no_case(parts.status, Some(parts.headers.len() + 2))?;
+        for (name, value) in &parts.headers {
+            head.append_header(name.clone(), value.clone())?;
+        }
+        head.insert_header(http::header::CONTENT_LENGTH, body.len())?;
+        head.insert_header("x-request-id", trace.id.to_string())?;
+        Ok(head)
+    };
+    let head = build().map_err(|_| Refusal::Internal)?;
+    trace.status = parts.status.as_u16();
+    reply::send(client, Box::new(head), body).await;
+    Ok(())
+}

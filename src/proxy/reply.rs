@@ -1,0 +1,132 @@
+//! Answers of our own, and what we add to an upstream's: ids, limits, refusals in the caller's
+//! dialect.
+
+use super::{admit::Hold, client::Client, refusal::Refusal, trace::Trace};
+use aione_core::{
+    domain::{
+        id::RecordId,
+        limit::{Quota, View},
+    },
+    wire::{
+        Dialect,
+        error::{self, ErrorText},
+    },
+};
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use pingora_http::ResponseHeader;
+
+const VALID: &str = "numbers and constants are valid header values";
+
+/// A refusal as head and body.
+pub(crate) fn render(refusal: &Refusal, dialect: Dialect, id: RecordId) -> (Box<ResponseHeader>, Bytes) {
+    let face = refusal.face();
+    let body: Bytes = error::body(
+        dialect,
+        ErrorText {
+            kind: face.kind,
+            code: face.code,
+            message: &face.message,
+            param: face.param,
+            limit: refusal.limit(),
+        },
+    )
+    .into();
+    let mut head =
+        ResponseHeader::build_no_case(face.status, Some(12)).expect("the table holds valid statuses");
+    head.insert_header(header::CONTENT_TYPE, "application/json").expect(VALID);
+    head.insert_header(header::CONTENT_LENGTH, body.len()).expect(VALID);
+    head.insert_header("x-request-id", id.to_string()).expect(VALID);
+    head.insert_header("x-aione-refused", face.code).expect(VALID);
+    if let Some(wait_ms) = face.retry_after_ms {
+        head.insert_header(header::RETRY_AFTER, wait_ms.div_ceil(1000).max(1)).expect(VALID);
+        head.insert_header("retry-after-ms", wait_ms).expect(VALID);
+    }
+    if let Some(view) = refusal.view() {
+        show_limits(&mut head, view);
+    }
+    if face.status == 405 {
+        head.insert_header(header::ALLOW, "GET, HEAD, POST").expect(VALID);
+    }
+    (Box::new(head), body)
+}
+
+/// Sends a refusal that came before an upstream was asked.
+pub(crate) async fn refuse(client: &mut Client<'_>, refusal: &Refusal, trace: &mut Trace) {
+    let (head, body) = render(refusal, Dialect::OpenAiChat, trace.id);
+    trace.status = head.status.as_u16();
+    trace.refused = Some(refusal.face().code);
+    send(client, head, body).await;
+}
+
+/// Sends a small answer of ours. What is left of the request's body is read and dropped within
+/// bounds, so that the connection lives on, or at least that the answer is not lost to a reset.
+pub(crate) async fn send(client: &mut Client<'_>, head: Box<ResponseHeader>, body: Bytes) {
+    client.drop_small_body().await;
+    let body = if client.method() == Method::HEAD { Bytes::new() } else { body };
+    if client.write_head(head).await.is_ok() && client.write_body(body, true).await.is_ok() {
+        client.linger().await;
+    }
+}
+
+/// A JSON answer of ours.
+pub(crate) async fn json(client: &mut Client<'_>, status: StatusCode, body: Bytes, trace: &mut Trace) {
+    trace.status = status.as_u16();
+    let mut head = ResponseHeader::build_no_case(status, Some(6)).expect(VALID);
+    head.insert_header(header::CONTENT_TYPE, "application/json").expect(VALID);
+    head.insert_header(header::CONTENT_LENGTH, body.len()).expect(VALID);
+    head.insert_header("x-request-id", trace.id.to_string()).expect(VALID);
+    send(client, Box::new(head), body).await;
+}
+
+/// Adds to an upstream's head what is ours to say.
+pub(crate) fn dress(head: &mut ResponseHeader, hold: &Hold) {
+    let id = HeaderValue::from_str(&hold.record_id().to_string()).expect(VALID);
+    head.insert_header("x-request-id", id).expect(VALID);
+    show_limits(head, hold.view());
+}
+
+fn show_limits(head: &mut ResponseHeader, view: &View) {
+    let View { requests, tokens } = view;
+    if let Some(level) = requests {
+        limits(head, level, REQUESTS);
+    }
+    if let Some(level) = tokens {
+        limits(head, level, TOKENS);
+    }
+}
+
+const REQUESTS: [&str; 3] =
+    ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
+const TOKENS: [&str; 3] =
+    ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
+
+fn limits(head: &mut ResponseHeader, level: &Quota, [limit, remaining, reset]: [&'static str; 3]) {
+    head.insert_header(limit, level.limit).expect(VALID);
+    head.insert_header(remaining, level.remaining).expect(VALID);
+    head.insert_header(reset, go_duration(level.reset_ms)).expect(VALID);
+}
+
+/// A time as OpenAI writes it: `12ms`, `59.5s`, `6m0s`.
+fn go_duration(millis: u64) -> String {
+    let (seconds, rest) = (millis / 1000, millis % 1000);
+    let fraction = format!(".{rest:03}").trim_end_matches('0').trim_end_matches('.').to_owned();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0) => format!("{rest}ms"),
+        (0, 0, s) => format!("{s}{fraction}s"),
+        (0, m, s) => format!("{m}m{s}{fraction}s"),
+        (h, m, s) => format!("{h}h{m}m{s}{fraction}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn times_are_written_as_go_writes_them() {
+        for (millis, text) in
+            [(12, "12ms"), (59_500, "59.5s"), (360_000, "6m0s"), (86_400_000, "24h0m0s"), (0, "0ms")]
+        {
+            assert_eq!(super::go_duration(millis), text);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Phase 4: where it could go. The resolved model, whether this caller may have it, and its
+//! deployments in the order in which they are tried.
+
+use super::{
+    ask::{Ask, Endpoint},
+    authenticate::Caller,
+    refusal::Refusal,
+    world::World,
+};
+use crate::clock;
+use aione_core::{
+    config::snapshot::{Deployment, Model, Policy, Snapshot, UnpricedPolicy},
+    domain::{plan::Plan, price::ModelPrice},
+};
+use rand::RngExt;
+use std::sync::Arc;
+
+/// A model with the deployments that may answer now, best first.
+pub(crate) struct Route {
+    pub(crate) model: Arc<Model>,
+    pub(crate) plan: Arc<Plan>,
+    /// Never empty; those that rest are left out.
+    pub(crate) candidates: Vec<Arc<Deployment>>,
+    /// Most output tokens that the answer may have.
+    pub(crate) ceiling: u64,
+}
+
+pub(crate) fn resolve(world: &World, caller: &Caller, ask: &Ask) -> Result<Route, Refusal> {
+    let snapshot = &world.snapshot;
+    let asked = &*ask.peek.model;
+    let not_found = || Refusal::ModelNotFound { model: asked.to_owned() };
+    let plan = snapshot.plan(&caller.org_plan).or_else(|| snapshot.plan(&snapshot.default_plan));
+    let plan = plan.ok_or_else(not_found)?;
+    let model = snapshot.model(asked).ok_or_else(not_found)?;
+    if !plan.includes(&model.id) {
+        return Err(not_found());
+    }
+    if !serves(model, ask.endpoint) {
+        let message = format!("Model '{asked}' does not serve this endpoint");
+        return Err(Refusal::invalid(message, Some("model")));
+    }
+    if !caller.key.allows_model(&model.id) {
+        return Err(Refusal::ModelNotAllowed { model: asked.to_owned() });
+    }
+    if caller.key.is_sandbox && !may_be_played_with(model) {
+        return Err(Refusal::SandboxOnly { model: asked.to_owned() });
+    }
+    if snapshot.billing.unpriced == UnpricedPolicy::Reject && !is_priced(model.price.as_ref()) {
+        return Err(not_found());
+    }
+    let ceiling = ceiling(ask, model, snapshot.limits.default_ceiling);
+    check_window(ask, model, ceiling)?;
+    Ok(Route {
+        model: model.clone(),
+        plan: plan.clone(),
+        candidates: candidates(world, caller, model)?,
+        ceiling,
+    })
+}
+
+/// Whether the model's stated capabilities include the endpoint's; unstated ones are not checked.
+fn serves(model: &Model, endpoint: Endpoint) -> bool {
+    let Some(needed) = endpoint.capability() else { return true };
+    model.capabilities.as_ref().is_none_or(|stated| stated.iter().any(|it| it == needed))
+}
+
+/// Whether the model would be served to this caller, apart from plan and allow-list.
+pub(crate) fn may_be_called(snapshot: &Snapshot, caller: &Caller, model: &Model) -> bool {
+    let is_priced =
+        snapshot.billing.unpriced == UnpricedPolicy::Quarantine || is_priced(model.price.as_ref());
+    is_priced && (!caller.key.is_sandbox || may_be_played_with(model))
+}
+
+fn may_be_played_with(model: &Model) -> bool {
+    model.sandbox || model.route.deployments.iter().any(|deployment| deployment.provider.sandbox)
+}
+
+fn is_priced(price: Option<&ModelPrice>) -> bool {
+    price.is_some_and(|price| price.rates_at(0, clock::now()).is_some())
+}
+
+/// What admission counts with. A ceiling that the caller names goes for each choice; one over
+/// the model's own maximum is the upstream's to refuse, in its own words.
+fn ceiling(ask: &Ask, model: &Model, default_ceiling: u64) -> u64 {
+    if !ask.endpoint.generates() {
+        return 0;
+    }
+    let each = ask.peek.ceiling.or(model.max_output_tokens).unwrap_or(default_ceiling);
+    each.saturating_mul(ask.peek.choices)
+}
+
+fn check_window(ask: &Ask, model: &Model, ceiling: u64) -> Result<(), Refusal> {
+    let Some(maximum) = model.context_window else { return Ok(()) };
+    // The estimate is an upper bound on short words and a rough one on long text, so only what
+    // the caller wrote down counts fully; where it is close, the upstream decides.
+    let named = ask.peek.ceiling.map_or(0, |_| ceiling / ask.peek.choices.max(1));
+    let asked = ask.estimated_input.saturating_add(named);
+    if asked > maximum { Err(Refusal::ContextLengthExceeded { maximum, asked }) } else { Ok(()) }
+}
+
+fn candidates(world: &World, caller: &Caller, model: &Model) -> Result<Vec<Arc<Deployment>>, Refusal> {
+    let now = clock::steady();
+    let mut soonest: Option<u64> = None;
+    let mut ready: Vec<Arc<Deployment>> = Vec::with_capacity(model.route.deployments.len());
+    for deployment in &model.route.deployments {
+        if caller.key.is_sandbox && !model.sandbox && !deployment.provider.sandbox {
+            continue;
+        }
+        match world.running(deployment).health.rests_for_ms(now) {
+            None => ready.push(deployment.clone()),
+            Some(rest) => soonest = Some(soonest.map_or(rest, |least| least.min(rest))),
+        }
+    }
+    if ready.is_empty() {
+        return Err(Refusal::NoUpstream { retry_after_ms: soonest.unwrap_or(1_000) });
+    }
+    if ready.len() > 1 {
+        order(&mut ready, model.route.policy);
+    }
+    Ok(ready)
+}
+
+/// Draws one after the other without putting back, by weight; under `priority` the lower
+/// priorities come first. A deployment of weight 0 comes last: it only takes what others drop.
+fn order(deployments: &mut [Arc<Deployment>], policy: Policy) {
+    let mut random = rand::rng();
+    deployments.sort_by_cached_key(|deployment| {
+        let priority = if policy == Policy::Priority { deployment.priority } else { 0 };
+        // Efraimidis and Spirakis: the keys -ln(u)/w in rising order draw by weight.
+        let draw: f64 = random.random_range(f64::MIN_POSITIVE..1.0);
+        let key = if deployment.weight == 0 { f64::MAX } else { -draw.ln() / f64::from(deployment.weight) };
+        (priority, key.to_bits())
+    });
+}

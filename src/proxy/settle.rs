@@ -1,0 +1,83 @@
+//! Phase 8: account for it, and let the end go. What the upstream reported is the truth; where
+//! it reported nothing, the text is counted, and the record says so.
+
+use super::{
+    admit::{Hold, Tally},
+    ask::Ask,
+    client::Client,
+    relay::{Ending, Tail},
+    trace::Trace,
+};
+use crate::journal::Ticket;
+use aione_core::{
+    config::snapshot::OnDisconnect,
+    domain::usage::{End, Provenance, Usage},
+};
+use bytes::Bytes;
+
+/// An exchange that is in the journal, though perhaps not yet down on the disk.
+#[must_use]
+pub(crate) struct Accounted(Ticket);
+
+pub(crate) fn close(mut hold: Hold, ask: &Ask, trace: &mut Trace) -> Accounted {
+    count(&mut hold.tally, ask);
+    let (closed, ticket) = hold.close();
+    trace.closed(closed);
+    Accounted(ticket)
+}
+
+/// Decides the usage of an exchange from what the tap has read.
+fn count(tally: &mut Tally, ask: &Ask) {
+    let Some(reading) = tally.reading.take() else { return };
+    tally.flagged |= reading.flagged;
+    if let Some(usage) = reading.usage {
+        // Billed as reported and flagged: more than the caller allowed, or than the text could be.
+        tally.flagged |= is_inflated(&usage, ask, reading.content_bytes);
+        tally.usage = usage;
+        tally.provenance = Provenance::Provider;
+        return;
+    }
+    if tally.end == End::UpstreamError {
+        return;
+    }
+    let policy = tally.deployment.as_ref().map(|deployment| deployment.provider.on_disconnect);
+    if tally.end == End::ClientClosed && policy == Some(OnDisconnect::None) {
+        tally.provenance = Provenance::Partial;
+        return;
+    }
+    tally.usage =
+        Usage { input: ask.estimated_input, output: reading.estimated_output(), ..Usage::default() };
+    tally.provenance = Provenance::Estimated;
+}
+
+/// Tokens beyond which an answer is suspicious whatever its text is: reasoning has no text.
+const UNSUSPICIOUS_TOKENS: u64 = 1_000_000;
+
+fn is_inflated(usage: &Usage, ask: &Ask, content_bytes: u64) -> bool {
+    let written = usage.completion_tokens();
+    let over_ceiling = ask.peek.ceiling.is_some_and(|each| written > each.saturating_mul(ask.peek.choices));
+    // A token is a byte at least, but for reasoning, which is not shown.
+    over_ceiling || (written > UNSUSPICIOUS_TOKENS && written > content_bytes)
+}
+
+/// Waits for the journal and writes what was held back.
+pub(crate) async fn release(accounted: Accounted, tail: Tail, client: &mut Client<'_>) {
+    if tail.ending == Ending::Nobody || client.is_gone() {
+        return;
+    }
+    accounted.0.wait().await;
+    if let Some(head) = tail.head
+        && client.write_head(head).await.is_err()
+    {
+        return;
+    }
+    let joined = match tail.parts.len() {
+        0 => Bytes::new(),
+        1 => tail.parts.into_iter().next().unwrap_or_default(),
+        _ => tail.parts.concat().into(),
+    };
+    let is_clean = tail.ending == Ending::Clean;
+    if client.write_body(joined, is_clean).await.is_ok() && !is_clean {
+        client.abort().await;
+    }
+}

@@ -1,0 +1,256 @@
+//! An upstream's answer as the relay takes it: a head, what has been read of the body, the
+//! rest of it, and the tap that reads its usage.
+
+use super::{simulated::Simulated, transport::Exchange};
+use crate::{
+    clock,
+    proxy::{drain::Departure, refusal::Refusal, world::Running},
+};
+use aione_core::config::snapshot::CoolDown;
+use aione_core::wire::{
+    sse,
+    tap::{First, PlainTap, Reading, StreamTap},
+};
+use bytes::Bytes;
+use pingora_http::ResponseHeader;
+use std::{sync::Arc, time::Duration};
+
+/// Why an attempt brought nothing usable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// No connection.
+    Connect,
+    /// No byte in time.
+    Timeout,
+    /// The connection broke, or what came on it is not HTTP.
+    Broken,
+    /// Status 429 or 529.
+    TooManyRequests,
+    /// Status 500 or above.
+    ServerError,
+    /// Status 200, and then an error.
+    ErrorEvent,
+    /// Status 401 or 403: our credential is refused there. Another deployment may have a better one.
+    Credential,
+    /// The process is ending, and its time to do so is over.
+    Cut,
+    /// Another status of 400 or above: the request is at fault, not the upstream.
+    Refused,
+}
+
+impl Fault {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken",
+            Self::TooManyRequests => "too_many_requests",
+            Self::ServerError => "server_error",
+            Self::ErrorEvent => "error_event",
+            Self::Credential => "credential",
+            Self::Cut => "cut",
+            Self::Refused => "refused",
+        }
+    }
+
+    pub(crate) fn blames_upstream(self) -> bool {
+        !matches!(self, Self::Refused | Self::Cut)
+    }
+}
+
+/// The rest of an answer's body.
+pub(crate) enum Body {
+    Wire(Box<Exchange>),
+    Simulated(Simulated),
+    /// There is no more.
+    Ended,
+}
+
+impl Body {
+    /// The next part; `None` at a clean end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+        let part = match self {
+            Self::Wire(exchange) => exchange.next().await,
+            Self::Simulated(script) => script.next().await,
+            Self::Ended => return Ok(None),
+        };
+        if let Ok(None) = part
+            && let Self::Wire(exchange) = std::mem::replace(self, Self::Ended)
+        {
+            exchange.release().await;
+        }
+        part
+    }
+
+    /// Bounds every further read.
+    pub(crate) fn set_patience(&mut self, timeout: Duration) {
+        if let Self::Wire(exchange) = self {
+            exchange.set_patience(timeout);
+        }
+    }
+}
+
+/// How the body is metered.
+pub(crate) enum Tap {
+    Plain(Box<PlainTap>),
+    Stream(Box<StreamTap>),
+    /// The body is in an encoding that was not asked for: it passes, and usage is estimated.
+    Opaque,
+    /// The body has been read to its end.
+    Read(Reading),
+}
+
+impl Tap {
+    /// Takes a part of the body; appends what may go to the caller now.
+    pub(crate) fn feed(&mut self, part: Bytes, out: &mut Vec<Bytes>) {
+        match self {
+            Self::Plain(tap) => {
+                tap.feed(&part);
+                out.push(part);
+            }
+            Self::Stream(tap) => tap.feed(&part, out),
+            Self::Opaque | Self::Read(_) => out.push(part),
+        }
+    }
+
+    /// What can be said of an error before anything is released.
+    pub(crate) fn begins_with_error(&self) -> Option<bool> {
+        match self {
+            Self::Plain(_) | Self::Opaque => Some(false),
+            Self::Read(reading) => Some(reading.error),
+            Self::Stream(tap) => match tap.first() {
+                First::Unknown => None,
+                First::Answer => Some(false),
+                First::Error => Some(true),
+            },
+        }
+    }
+
+    /// Whether the dialect's own end has come.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self, Self::Stream(tap) if tap.is_done())
+    }
+
+    /// What was read, at the end; afterwards the tap is [`Tap::Read`] and empty.
+    pub(crate) fn take_reading(&mut self) -> Reading {
+        match std::mem::replace(self, Self::Read(Reading::default())) {
+            Self::Plain(tap) => tap.finish(),
+            Self::Stream(mut tap) => tap.take_reading(),
+            Self::Opaque => Reading { flagged: true, ..Reading::default() },
+            Self::Read(reading) => reading,
+        }
+    }
+}
+
+pub(crate) struct Answer {
+    /// Hop-by-hop headers and the vendor's own names taken out; `None`: a refusal of ours.
+    pub(crate) head: Box<ResponseHeader>,
+    /// Parts that have been read and may be released.
+    pub(crate) pending: Vec<Bytes>,
+    pub(crate) body: Body,
+    pub(crate) tap: Tap,
+    pub(crate) refusal: Option<Refusal>,
+    /// Set when the caller left before the answer came and it is read for its usage alone.
+    pub(crate) departure: Option<Departure>,
+    /// Nothing but the connection's end tells where the body ends.
+    pub(crate) ends_with_connection: bool,
+    /// The caller left, and nobody waits for the answer.
+    pub(crate) is_abandoned: bool,
+    /// Some of the request had reached an upstream by then.
+    pub(crate) was_sent: bool,
+    fault: Option<Fault>,
+    /// Whose health the answer's end tells of.
+    source: Option<(Arc<Running>, CoolDown)>,
+}
+
+impl Answer {
+    pub(crate) fn new(head: Box<ResponseHeader>, body: Body, tap: Tap) -> Self {
+        let fault = match head.status.as_u16() {
+            401 | 403 => Some(Fault::Credential),
+            429 | 529 => Some(Fault::TooManyRequests),
+            500.. => Some(Fault::ServerError),
+            400..500 => Some(Fault::Refused),
+            _ => None,
+        };
+        Self {
+            head,
+            pending: Vec::new(),
+            body,
+            tap,
+            refusal: None,
+            departure: None,
+            ends_with_connection: false,
+            is_abandoned: false,
+            was_sent: true,
+            fault,
+            source: None,
+        }
+    }
+
+    /// An answer of ours in the place of an upstream's.
+    pub(crate) fn refused(refusal: Refusal) -> Self {
+        let status = refusal.face().status;
+        let head = ResponseHeader::build_no_case(status, None).expect("the table holds valid statuses");
+        Self { refusal: Some(refusal), ..Self::new(Box::new(head), Body::Ended, Tap::Opaque) }
+    }
+
+    pub(crate) fn abandoned(was_sent: bool) -> Self {
+        Self { is_abandoned: true, was_sent, ..Self::refused(Refusal::Internal) }
+    }
+
+    pub(crate) fn with_departure(mut self, departure: Departure) -> Self {
+        self.departure = Some(departure);
+        self
+    }
+
+    pub(crate) fn by_deployment(mut self, running: &Arc<Running>, rule: CoolDown) -> Self {
+        self.source = Some((running.clone(), rule));
+        self
+    }
+
+    /// Tells the deployment's health how the answer ended.
+    pub(crate) fn note_health(&self, well: bool) {
+        match &self.source {
+            Some((running, _)) if well => running.health.succeeded(),
+            Some((running, rule)) => running.health.failed(rule, clock::steady()),
+            None => {}
+        }
+    }
+
+    /// An error under status 200 is told as one, in the upstream's wording; of a stream only its
+    /// first event, as a plain body.
+    pub(crate) fn with_status_of(mut self, fault: Fault) -> Self {
+        if fault != Fault::ErrorEvent {
+            return self;
+        }
+        self.head.set_status(502).expect("a constant is a valid status");
+        if let Tap::Stream(tap) = &mut self.tap {
+            tap.finish(&mut self.pending);
+            let error = sse::first_data(&self.pending.concat()).unwrap_or_default();
+            self.pending = vec![error.into()];
+            self.tap = Tap::Read(self.tap.take_reading());
+            self.body = Body::Ended;
+            self.head
+                .insert_header(http::header::CONTENT_TYPE, "application/json")
+                .expect("a constant is a valid header value");
+        }
+        self
+    }
+
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
+    pub(crate) fn set_fault(&mut self, fault: Fault) {
+        self.fault = Some(fault);
+    }
+
+    /// Whether all of the body has been read.
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self.body, Body::Ended)
+    }
+
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self.tap, Tap::Stream(_))
+    }
+}

@@ -1,0 +1,219 @@
+//! One try at one deployment: its answer up to the point where it can be told from a failure.
+
+use super::{
+    answer::{Answer, Body, Fault, Tap},
+    request::Outgoing,
+    simulated::Simulated,
+    target::Target,
+    transport::Exchange,
+};
+use crate::{
+    clock,
+    proxy::{Gateway, ask::Ask, world::Running},
+};
+use aione_core::{
+    config::snapshot::{Deployment, Timeouts},
+    domain::clock::Steady,
+    wire::tap::StreamTap,
+};
+use http::{HeaderName, Version, header};
+use pingora_http::ResponseHeader;
+use std::{sync::Arc, time::Duration};
+
+/// A plain answer of at most this size is read whole before its head is released, so that an
+/// error under status 200 can still be failed over.
+const READ_AHEAD_MAX: usize = 64 * 1024;
+
+/// Headers of an answer that stay here: hop by hop, framing (ours to decide), our own names,
+/// and those that tell of the vendor's account.
+const KEPT_BACK: [&str; 20] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "content-length",
+    "date",
+    "set-cookie",
+    "alt-svc",
+    "strict-transport-security",
+    "location",
+    "openai-organization",
+    "openai-project",
+    "x-request-id",
+    "server",
+    "via",
+    "cf-ray",
+];
+const KEPT_BACK_PREFIXES: [&str; 3] = ["x-aione-", "x-ratelimit-", "retry-after"];
+/// The longest `retry-after` of an upstream that is passed on, in seconds.
+const RETRY_AFTER_MAX_SECS: u64 = 3600;
+
+pub(super) async fn attempt(
+    gateway: &Arc<Gateway>,
+    deployment: &Deployment,
+    running: &Running,
+    ask: &Ask,
+    request: Outgoing<'_>,
+) -> Result<Answer, Fault> {
+    let Some(target) = &running.target else {
+        request.note_sent();
+        return Simulated::answer(deployment, ask, request.directive.as_deref()).await;
+    };
+    let timeouts = &deployment.provider.timeouts;
+    let began = clock::steady();
+    let exchange = send(gateway, target, &request, timeouts, began).await?;
+    let head = exchange.head().ok_or(Fault::Broken)?;
+    // A redirect is not followed: it would take the credential to another host.
+    if head.status.is_redirection() {
+        return Err(Fault::Broken);
+    }
+    let tap = tap_for(head, ask);
+    let ends_with_connection = head.version != Version::HTTP_2
+        && !head.headers.contains_key(header::CONTENT_LENGTH)
+        && !head.headers.contains_key(header::TRANSFER_ENCODING);
+    let mut answer = Answer::new(Box::new(for_caller(head)?), Body::Wire(Box::new(exchange)), tap);
+    answer.ends_with_connection = ends_with_connection;
+    // A stream's first event is awaited as its first byte is; a plain body that has begun is not.
+    if answer.is_stream() {
+        read_ahead(&mut answer).await?;
+        bound(&mut answer, timeouts, began);
+    } else {
+        bound(&mut answer, timeouts, began);
+        read_ahead(&mut answer).await?;
+    }
+    Ok(answer)
+}
+
+fn bound(answer: &mut Answer, timeouts: &Timeouts, began: Steady) {
+    if let Body::Wire(exchange) = &mut answer.body {
+        exchange.bound(timeouts.idle, later(began, timeouts.total));
+    }
+}
+
+/// Dead connections that one request may meet in the pool.
+const STALE_MAX: usize = 2;
+
+/// Sends, and again where a pooled connection had died: no byte of an answer was seen, and
+/// a server closes an idle connection without having read what comes after.
+async fn send(
+    gateway: &Arc<Gateway>,
+    target: &Arc<Target>,
+    request: &Outgoing<'_>,
+    timeouts: &Timeouts,
+    began: Steady,
+) -> Result<Exchange, Fault> {
+    let until = later(began, timeouts.first_byte.min(timeouts.total));
+    let patience = Duration::from_nanos(until.since_ns(began));
+    let work = async {
+        for _ in 0..STALE_MAX {
+            // A dead connection has left the pool; a fresh one never counts as stale.
+            if let Ok(exchange) = Exchange::send(gateway, target, request, until).await? {
+                return Ok(exchange);
+            }
+        }
+        Err(Fault::Broken)
+    };
+    tokio::time::timeout(patience, work).await.map_err(|_| Fault::Timeout)?
+}
+
+/// Reads as far as it takes to tell an answer from an error under status 200.
+pub(super) async fn read_ahead(answer: &mut Answer) -> Result<(), Fault> {
+    let mut read = 0;
+    loop {
+        let undecided = match &answer.tap {
+            Tap::Plain(_) => read < READ_AHEAD_MAX,
+            _ => answer.tap.begins_with_error().is_none() && read < READ_AHEAD_MAX,
+        };
+        if !undecided {
+            break;
+        }
+        match answer.body.next().await? {
+            Some(part) => {
+                read += part.len();
+                answer.tap.feed(part, &mut answer.pending);
+            }
+            None => {
+                answer.body = Body::Ended;
+                break;
+            }
+        }
+    }
+    if matches!((&answer.body, &answer.tap), (Body::Ended, Tap::Plain(_))) {
+        let reading = answer.tap.take_reading();
+        let is_success = answer.fault().is_none();
+        let is_whole = reading.complete || reading.error;
+        answer.tap = Tap::Read(reading);
+        // Half an object, an HTML page, nothing at all: no answer, whatever its status says.
+        if is_success && !is_whole {
+            return Err(Fault::Broken);
+        }
+    }
+    if answer.tap.begins_with_error() == Some(true) && answer.fault().is_none() {
+        answer.set_fault(Fault::ErrorEvent);
+    }
+    Ok(())
+}
+
+/// How an answer with this head is metered.
+pub(super) fn tap_for(head: &ResponseHeader, ask: &Ask) -> Tap {
+    let is_encoded = head
+        .headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let is_stream = head
+        .headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"));
+    match (is_encoded, is_stream) {
+        (true, _) => Tap::Opaque,
+        (false, true) => Tap::Stream(Box::new(StreamTap::new(ask.hides_usage()))),
+        (false, false) => Tap::Plain(Box::default()),
+    }
+}
+
+/// The head as the caller may see it.
+fn for_caller(upstream: &ResponseHeader) -> Result<ResponseHeader, Fault> {
+    let broken = |_| Fault::Broken;
+    let mut head =
+        ResponseHeader::build_no_case(upstream.status, Some(upstream.headers.len() + 8)).map_err(broken)?;
+    let nominated: Vec<&str> = upstream
+        .headers
+        .get_all(header::CONNECTION)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(',').map(str::trim))
+        .collect();
+    for (name, value) in &upstream.headers {
+        if passes(name) && !nominated.iter().any(|nominee| nominee.eq_ignore_ascii_case(name.as_str())) {
+            head.append_header(name.clone(), value.clone()).map_err(broken)?;
+        }
+    }
+    if let Some(seconds) = upstream.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()) {
+        // A date passes as it is; a number is clamped, since clients would sleep for it.
+        let clamped = seconds.trim().parse::<u64>().map_or_else(
+            |_| httpdate_or_none(seconds),
+            |seconds| Some(seconds.min(RETRY_AFTER_MAX_SECS).to_string()),
+        );
+        if let Some(clamped) = clamped {
+            head.insert_header(header::RETRY_AFTER, clamped).map_err(broken)?;
+        }
+    }
+    Ok(head)
+}
+
+fn httpdate_or_none(text: &str) -> Option<String> {
+    chrono::DateTime::parse_from_rfc2822(text).ok().map(|_| text.to_owned())
+}
+
+fn passes(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    !KEPT_BACK.contains(&name) && !KEPT_BACK_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn later(from: Steady, by: Duration) -> Steady {
+    Steady(from.0.saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
+}

@@ -1,0 +1,135 @@
+//! Phase 6: ask, failing over. Attempts go through the route's deployments, each at most once,
+//! until one brings an answer that may be released; nothing has reached the caller before that.
+
+pub(crate) mod answer;
+mod attempt;
+pub(crate) mod connectors;
+mod early;
+mod request;
+mod simulated;
+pub(crate) mod target;
+mod transport;
+
+use super::{
+    Gateway, admit::Hold, ask::Ask, client::Client, drain::Departure, refusal::Refusal, route::Route,
+    world::World,
+};
+use crate::clock;
+use aione_core::config::snapshot::{Deployment, RetryOn};
+use answer::{Answer, Fault};
+use request::Outgoing;
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+pub(crate) async fn call(
+    gateway: &Arc<Gateway>,
+    world: &World,
+    route: &Route,
+    ask: &Ask,
+    hold: &mut Hold,
+    client: &mut Client<'_>,
+) -> Answer {
+    let rules = &route.model.route;
+    let most = route.candidates.len().min(rules.attempts.max(1) as usize);
+    let mut failed = Fault::Connect;
+    let mut kept: Option<(Answer, Arc<Deployment>)> = None;
+    for (index, deployment) in route.candidates.iter().take(most).enumerate() {
+        let running = world.running(deployment);
+        let sent = AtomicBool::new(false);
+        hold.attempt(deployment);
+        let brought = {
+            let trusted = &world.snapshot.server.trusted_proxies;
+            let request = Outgoing::new(deployment, running, ask, client, trusted, &sent);
+            // Boxed: its state is large and gone once the answer begins; an open stream must not
+            // carry it along.
+            let work = Box::pin(attempt::attempt(gateway, deployment, running, ask, request));
+            wait(gateway, world, deployment, work, client).await
+        };
+        let Some(brought) = brought else {
+            let was_sent = index > 0 || sent.load(Ordering::Relaxed);
+            hold.tally.unsent = !was_sent;
+            return Answer::abandoned(was_sent);
+        };
+        let is_last = index + 1 == most;
+        match brought {
+            Ok(answer) => match answer.fault() {
+                None => return answer.by_deployment(running, rules.cool_down),
+                Some(fault) => {
+                    gateway.metrics.attempt_failed(&deployment.id, fault.name());
+                    if fault.blames_upstream() {
+                        running.health.failed(&rules.cool_down, clock::steady());
+                    }
+                    // What the upstream said is worth more than what we could say of it.
+                    if is_last || client.is_gone() || !retries(&rules.retry_on, fault) {
+                        return answer.with_status_of(fault);
+                    }
+                    // Should the others not be reached, what this one said is still worth more.
+                    if answer.is_read() {
+                        kept = Some((answer.with_status_of(fault), deployment.clone()));
+                    }
+                }
+            },
+            Err(fault) => {
+                gateway.metrics.attempt_failed(&deployment.id, fault.name());
+                if fault.blames_upstream() {
+                    running.health.failed(&rules.cool_down, clock::steady());
+                }
+                failed = fault;
+                if client.is_gone() || !retries(&rules.retry_on, fault) {
+                    break;
+                }
+            }
+        }
+    }
+    if let Some((answer, deployment)) = kept {
+        hold.tally.deployment = Some(deployment);
+        return answer;
+    }
+    Answer::refused(match failed {
+        Fault::Timeout => Refusal::UpstreamTimeout,
+        Fault::Cut => Refusal::Leaving,
+        Fault::Connect => Refusal::UpstreamFailed { message: "The upstream could not be reached" },
+        _ => Refusal::UpstreamFailed { message: "The upstream broke off before it answered" },
+    })
+}
+
+/// Awaits an attempt beside the caller's leaving. `None`: the caller has left, and the answer
+/// is not worth waiting for.
+async fn wait(
+    gateway: &Arc<Gateway>,
+    world: &World,
+    deployment: &Deployment,
+    work: impl Future<Output = Result<Answer, Fault>>,
+    client: &mut Client<'_>,
+) -> Option<Result<Answer, Fault>> {
+    let mut work = pin!(work);
+    tokio::select! {
+        biased;
+        () = client.left() => {}
+        () = gateway.cut() => return Some(Err(Fault::Cut)),
+        brought = &mut work => return Some(brought),
+    }
+    let departure = Departure::new(gateway, &world.snapshot.drain, deployment.provider.on_disconnect)?;
+    let brought = tokio::select! {
+        brought = tokio::time::timeout(departure.remaining(), work) => brought.ok()?,
+        () = gateway.leaving() => return None,
+    };
+    Some(brought.map(|answer| answer.with_departure(departure)))
+}
+
+fn retries(rules: &RetryOn, fault: Fault) -> bool {
+    match fault {
+        Fault::Connect => rules.connect,
+        Fault::Timeout => rules.timeout,
+        Fault::TooManyRequests => rules.too_many_requests,
+        Fault::ServerError | Fault::Broken => rules.server_error,
+        Fault::ErrorEvent => rules.first_event_error,
+        Fault::Credential => true,
+        Fault::Refused | Fault::Cut => false,
+    }
+}

@@ -1,0 +1,77 @@
+//! The built-in provider as an upstream: core's script of parts, paced by the runtime's clock.
+
+use super::{
+    answer::{Answer, Body, Fault},
+    attempt,
+};
+use crate::{
+    clock,
+    proxy::ask::{Ask, Endpoint},
+};
+use aione_core::{
+    config::snapshot::Deployment,
+    provider::simulated::{self, Script},
+};
+use bytes::Bytes;
+use pingora_http::ResponseHeader;
+use std::time::Duration;
+
+/// The parts that are still to come.
+pub(crate) struct Simulated {
+    parts: simulated::Parts,
+    /// The part whose time has not come yet.
+    next: Option<simulated::Part>,
+    aborts: bool,
+}
+
+impl Simulated {
+    pub(super) async fn answer(
+        deployment: &Deployment,
+        ask: &Ask,
+        directive: Option<&str>,
+    ) -> Result<Answer, Fault> {
+        let endpoint = match ask.endpoint {
+            Endpoint::ChatCompletions => simulated::Endpoint::Chat,
+            Endpoint::Completions => simulated::Endpoint::Completion,
+            Endpoint::Embeddings => simulated::Endpoint::Embedding,
+        };
+        let asks_usage = ask.peek.stream && deployment.provider.stream_usage && ask.endpoint.generates();
+        let body: Bytes =
+            aione_core::wire::splice::splice(&ask.body, &ask.peek, &deployment.model, asks_usage)
+                .parts
+                .concat()
+                .into();
+        let script: Script =
+            simulated::answer(endpoint, &body, directive, rand::random(), clock::now().0 / 1000);
+        if script.wait_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(script.wait_ms)).await;
+        }
+        let mut head = ResponseHeader::build_no_case(script.status, Some(8)).map_err(|_| Fault::Broken)?;
+        for (name, value) in script.headers {
+            if name == "content-length" {
+                // Framing is ours.
+                continue;
+            }
+            head.insert_header(name, value).map_err(|_| Fault::Broken)?;
+        }
+        let tap = attempt::tap_for(&head, ask);
+        let body = Body::Simulated(Self { parts: script.parts, next: None, aborts: script.abort });
+        let mut answer = Answer::new(Box::new(head), body, tap);
+        attempt::read_ahead(&mut answer).await?;
+        Ok(answer)
+    }
+
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+        if self.next.is_none() {
+            self.next = self.parts.next();
+        }
+        let Some(part) = &self.next else {
+            return if self.aborts { Err(Fault::Broken) } else { Ok(None) };
+        };
+        if part.wait_ms > 0 {
+            // The part stays here until its time has come: this may be dropped half-way.
+            tokio::time::sleep(Duration::from_millis(part.wait_ms)).await;
+        }
+        Ok(self.next.take().map(|part| part.bytes))
+    }
+}

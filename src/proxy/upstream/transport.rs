@@ -1,0 +1,203 @@
+//! One request on one connection: sent in as few writes as it takes, its answer read part by
+//! part, the connection given back to the pool at a clean end.
+
+use super::{
+    answer::Fault,
+    early,
+    request::Outgoing,
+    target::{HttpPeerRef, Target},
+};
+use crate::{clock, proxy::Gateway};
+use aione_core::domain::clock::Steady;
+use bytes::Bytes;
+use pingora_core::protocols::http::{client::HttpSession, v1::client::HttpSession as Http1Session};
+use pingora_http::ResponseHeader;
+use std::{sync::Arc, time::Duration};
+use tokio::io::AsyncWriteExt;
+
+/// Interim answers (1xx) before the final one.
+const INTERIM_MAX: usize = 16;
+/// A body larger than this is written while listening for an answer that comes before its end.
+const LISTEN_WHILE_SENDING: usize = 64 * 1024;
+
+/// An answer whose head has been read.
+pub(crate) struct Exchange {
+    session: Option<HttpSession>,
+    peer: HttpPeerRef,
+    target: Arc<Target>,
+    gateway: Arc<Gateway>,
+    /// The longest silence, and when all must be over.
+    patience: Duration,
+    until: Steady,
+    /// The whole request was sent, so that the connection may be used again.
+    is_reusable: bool,
+}
+
+/// A connection that was pooled turned out to be dead before a byte of the answer was seen.
+pub(super) struct Stale;
+
+impl Exchange {
+    /// Sends `request` and reads the answer's head.
+    pub(super) async fn send(
+        gateway: &Arc<Gateway>,
+        target: &Arc<Target>,
+        request: &Outgoing<'_>,
+        until: Steady,
+    ) -> Result<Result<Self, Stale>, Fault> {
+        let peer = target.peer().await.map_err(|_| Fault::Connect)?;
+        let (session, is_reused) = gateway.connectors.get(target, &peer).await?;
+        request.note_sent();
+        let sent = match session {
+            HttpSession::H1(session) => send_http1(session, &peer, target, request).await,
+            HttpSession::H2(session) => Box::pin(send_http2(HttpSession::H2(session), target, request)).await,
+            HttpSession::Custom(()) => Err(Fault::Broken),
+        };
+        let stale = |fault| if is_reused { Ok(Err(Stale)) } else { Err(fault) };
+        let (session, is_reusable) = match sent {
+            Ok(sent) => sent,
+            Err(fault) => return stale(fault),
+        };
+        let patience = Duration::from_nanos(until.since_ns(clock::steady()));
+        let mut exchange = Self {
+            session: Some(session),
+            peer,
+            target: target.clone(),
+            gateway: gateway.clone(),
+            patience,
+            until,
+            is_reusable,
+        };
+        Ok(exchange.read_head(is_reused).await?.map(|()| exchange))
+    }
+
+    async fn read_head(&mut self, is_reused: bool) -> Result<Result<(), Stale>, Fault> {
+        let patience = self.remaining();
+        let session = self.session.as_mut().expect("the session is taken only on release");
+        session.set_read_timeout(Some(patience));
+        for interim in 0..INTERIM_MAX {
+            if let Err(mut error) = session.read_response_header().await {
+                // Pingora knows what is provably unprocessed: a pooled connection that was closed,
+                // REFUSED_STREAM, GOAWAY. A byte of an answer proves the contrary.
+                error.retry.decide_reuse(is_reused);
+                let is_unseen = interim == 0 && !saw_bytes(&error);
+                return if error.retry() && is_unseen { Ok(Err(Stale)) } else { Err(blame(&error)) };
+            }
+            if session.response_header().is_some_and(|head| !head.status.is_informational()) {
+                return Ok(Ok(()));
+            }
+        }
+        Err(Fault::Broken)
+    }
+
+    pub(super) fn head(&self) -> Option<&ResponseHeader> {
+        self.session.as_ref().and_then(HttpSession::response_header)
+    }
+
+    /// Bounds each further read, and all of them together.
+    pub(super) fn bound(&mut self, patience: Duration, until: Steady) {
+        self.until = until;
+        self.patience = patience;
+        self.set_patience(patience);
+    }
+
+    pub(super) fn set_patience(&mut self, patience: Duration) {
+        let patience = patience.min(self.patience);
+        self.patience = patience;
+        if let Some(session) = &mut self.session {
+            session.set_read_timeout(Some(patience));
+        }
+    }
+
+    /// The next part of the body; `None` at its end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+        let remaining = self.remaining();
+        let session = self.session.as_mut().expect("the session is taken only on release");
+        if remaining.is_zero() {
+            return Err(Fault::Timeout);
+        }
+        if remaining < self.patience {
+            session.set_read_timeout(Some(remaining));
+        }
+        loop {
+            let part = session.read_response_body().await.map_err(|error| blame(&error))?;
+            // Pingora hands on an empty DATA frame as it is; an empty part says nothing.
+            if part.as_ref().is_none_or(|part| !part.is_empty()) {
+                return Ok(part);
+            }
+        }
+    }
+
+    /// Gives the connection back to the pool.
+    pub(super) async fn release(mut self) {
+        if let Some(session) = self.session.take()
+            && self.is_reusable
+        {
+            self.gateway.connectors.release(&self.target, session, &self.peer).await;
+        }
+    }
+
+    fn remaining(&self) -> Duration {
+        Duration::from_nanos(self.until.since_ns(clock::steady()))
+    }
+}
+
+/// Head and body go out together where they are small. The flag tells whether all was sent:
+/// an upstream may answer before it has read a long body, and then the rest is kept back.
+async fn send_http1(
+    session: Http1Session,
+    peer: &HttpPeerRef,
+    target: &Target,
+    request: &Outgoing<'_>,
+) -> Result<(HttpSession, bool), Fault> {
+    let mut stream = session.into_inner();
+    let (head, is_whole) = request.http1(target);
+    stream.write_all(&head).await.map_err(|_| Fault::Broken)?;
+    let mut sent_all = true;
+    if !is_whole {
+        if request.body_len > LISTEN_WHILE_SENDING {
+            (stream, sent_all) =
+                Box::pin(early::write(stream, &request.body)).await.map_err(|_| Fault::Broken)?;
+        } else {
+            for part in &request.body {
+                stream.write_all(part).await.map_err(|_| Fault::Broken)?;
+            }
+        }
+    }
+    if sent_all {
+        stream.flush().await.map_err(|_| Fault::Broken)?;
+    }
+    Ok((HttpSession::H1(Http1Session::new_with_options(stream, &**peer)), sent_all))
+}
+
+async fn send_http2(
+    mut session: HttpSession,
+    target: &Target,
+    request: &Outgoing<'_>,
+) -> Result<(HttpSession, bool), Fault> {
+    let head = request.http2(target).ok_or(Fault::Broken)?;
+    session.write_request_header(head).await.map_err(|_| Fault::Broken)?;
+    let last = request.body.len().saturating_sub(1);
+    for (index, part) in request.body.iter().enumerate() {
+        if session.write_request_body(part.clone(), index == last).await.is_err() {
+            // The stream was reset; an answer may have come before that.
+            return Ok((session, false));
+        }
+    }
+    session.finish_request_body().await.map_err(|_| Fault::Broken)?;
+    Ok((session, true))
+}
+
+/// Whether some of a head had been read. Pingora tells it in words alone.
+fn saw_bytes(error: &pingora_core::Error) -> bool {
+    const READ: &str = "bytes already read: ";
+    let text = error.context.as_ref().map(|context| context.as_str()).unwrap_or_default();
+    text.split_once(READ).is_some_and(|(_, count)| !count.starts_with('0'))
+}
+
+fn blame(error: &pingora_core::Error) -> Fault {
+    use pingora_core::ErrorType;
+    match error.etype() {
+        ErrorType::ReadTimedout | ErrorType::ConnectTimedout | ErrorType::WriteTimedout => Fault::Timeout,
+        _ => Fault::Broken,
+    }
+}

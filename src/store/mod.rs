@@ -1,0 +1,4 @@
+//! The stores: what implements core's ports. SQL is nowhere else.
+
+pub mod local;
+pub mod sqlite;

@@ -1,0 +1,148 @@
+//! The embedded store: one SQLite file beside the gateway.
+//!
+//! Write-ahead log and `synchronous=FULL`: what a method has returned from survives a power cut,
+//! on which the journal relies when it is truncated. One connection writes, a few read.
+
+mod bootstrap;
+mod key_rows;
+mod keys;
+mod record_rows;
+mod schema;
+mod tenants;
+#[cfg(test)]
+mod tests;
+mod usage;
+mod value;
+mod zone;
+
+pub use bootstrap::DEFAULT_NAME;
+
+use aione_core::{domain::key::Peppers, ports::StoreError};
+use sqlx::{
+    Sqlite, SqlitePool, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{fs, io, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
+
+/// Connections that read at the same time; more would only wait for the same disk and cores.
+const READERS_MAX: u32 = 4;
+/// How long a statement waits for another process that holds the file.
+const BUSY_MAX: Duration = Duration::from_secs(5);
+/// How long a caller waits for a connection.
+const ACQUIRE_MAX: Duration = Duration::from_secs(5);
+/// What the file holds are hashes, names and bills: nobody else's to read.
+const FILE_MODE: u32 = 0o600;
+
+/// The name in `meta` of the check value of the pepper that hashes are made under.
+const PEPPER_CHECK: &str = "pepper_check";
+
+/// An open database file. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct SqliteStore {
+    /// One connection, so that writers queue here and not at the file's lock.
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens the file and brings its tables up to date. The file, readable by its owner alone,
+    /// and the folder that it is in are made where they are missing.
+    ///
+    /// # Errors
+    /// The file cannot be opened or made, or a newer version has written it.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        make_file(path).map_err(|error| unavailable(path, &error))?;
+        let options = options(path).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+        let writer = pool(1).connect_with(options).await.map_err(|error| unavailable(path, &error))?;
+        schema::migrate(&writer).await?;
+        let readers = options_read_only(path);
+        let readers = pool(READERS_MAX).connect_with(readers).await.map_err(value::failed)?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Opens an existing file for reading, also beside a running gateway. Every method that
+    /// writes fails.
+    ///
+    /// # Errors
+    /// There is no such file, or its tables are of another version.
+    pub async fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let readers = pool(READERS_MAX)
+            .connect_with(options_read_only(path))
+            .await
+            .map_err(|error| unavailable(path, &error))?;
+        schema::check(&readers).await?;
+        Ok(Self { writer: readers.clone(), readers })
+    }
+
+    /// Waits for what is under way and closes the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// Whether this store's hashes were made under one of `peppers`. The first start keeps the
+    /// first pepper's check value; a start with a new first pepper, the former one still among
+    /// them, keeps the new one's.
+    ///
+    /// # Errors
+    /// `Conflict`: none of them is the store's, so that no key would be known. Nothing changed.
+    pub async fn check_pepper(&self, peppers: &Peppers) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        let stored: Option<Vec<u8>> = sqlx::query_scalar("SELECT value FROM meta WHERE name = ?")
+            .bind(PEPPER_CHECK)
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(value::failed)?;
+        let known = stored.is_none_or(|stored| peppers.check_values().any(|value| value[..] == stored[..]));
+        if !known {
+            return Err(StoreError::Conflict(
+                "the key pepper is not the one that this store's keys were hashed under: \
+                 give the former one too, in `secrets.key_pepper`"
+                    .to_owned(),
+            ));
+        }
+        sqlx::query(
+            "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+        )
+        .bind(PEPPER_CHECK)
+        .bind(peppers.check_value().to_vec())
+        .execute(&mut *tx)
+        .await
+        .map_err(value::failed)?;
+        tx.commit().await.map_err(value::failed)
+    }
+
+    /// Starts a transaction that writes. It takes the file's lock now: one that began by reading
+    /// could find the file changed when it comes to write.
+    async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(value::failed)
+    }
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_MAX)
+        .idle_timeout(None)
+        .max_lifetime(None)
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(path).foreign_keys(true).busy_timeout(BUSY_MAX)
+}
+
+fn options_read_only(path: &Path) -> SqliteConnectOptions {
+    options(path).read_only(true)
+}
+
+/// SQLite gives the log and the shared-memory file the mode of the file itself.
+fn make_file(path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder)?;
+    }
+    fs::OpenOptions::new().create(true).append(true).mode(FILE_MODE).open(path).map(drop)
+}
+
+fn unavailable(path: &Path, error: &dyn std::error::Error) -> StoreError {
+    StoreError::Unavailable(format!("{}: {error}", path.display()))
+}

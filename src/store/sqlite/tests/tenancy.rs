@@ -1,0 +1,82 @@
+//! Another organization's ids find nothing, and tokens and teams stay in theirs.
+
+use super::*;
+use aione_core::{
+    domain::{
+        credential::{ManagementToken, Role},
+        id::TokenId,
+    },
+    ports::{KeyChange, KeyFilter, Page, StoreError},
+};
+
+async fn store() -> TestStore {
+    let store = TestStore::open().await.with_org(1).await.with_org(2).await;
+    store.insert_key(&key(1), &hash(1)).await.unwrap();
+    store
+}
+
+#[tokio::test]
+async fn an_organization_cannot_reach_another_ones_key() {
+    let store = store().await;
+    let (stranger, id) = (org_id(2), key_id(1));
+    assert_eq!(store.get_key(stranger, id).await.unwrap(), None);
+    let change = KeyChange { name: Some("taken".to_owned()), ..KeyChange::default() };
+    assert_eq!(store.update_key(stranger, id, &change).await.unwrap(), None);
+    assert_eq!(store.set_disabled(stranger, id, true).await.unwrap(), None);
+    assert_eq!(store.rotate_key(stranger, id, &hash(9), "p", NOW).await.unwrap(), None);
+    assert!(!store.delete_key(stranger, id, NOW).await.unwrap());
+    let page = Page { offset: 0, limit: 100 };
+    assert_eq!(store.list_keys(stranger, &KeyFilter::default(), page, NOW).await.unwrap(), []);
+
+    let found = store.find_by_hash(&hash(1)).await.unwrap().unwrap();
+    assert_eq!((found.key, found.secret_dies_at), (key(1), None), "nothing has changed");
+    assert_eq!(store.find_by_hash(&hash(9)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_key_cannot_stand_in_another_organizations_team() {
+    let store = store().await;
+    let mut stray = key(2);
+    stray.team = team_id(2);
+    assert!(matches!(store.insert_key(&stray, &hash(2)).await, Err(StoreError::Conflict(_))));
+    assert_eq!(store.find_by_hash(&hash(2)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn organizations_are_found_by_id_and_slug() {
+    let store = store().await;
+    assert_eq!(store.find_org("org-1").await.unwrap(), Some(org(1)));
+    assert_eq!(store.find_org(&org_id(2).to_string()).await.unwrap(), Some(org(2)));
+    for nobody in ["", "ORG-1", "org-1 ", "org-3", "00000000-0000-0000-0000-000000000003"] {
+        assert_eq!(store.find_org(nobody).await.unwrap(), None, "{nobody}");
+    }
+}
+
+#[tokio::test]
+async fn teams_are_found_in_their_organization_alone() {
+    let store = store().await;
+    assert_eq!(store.get_team(org_id(1), team_id(1)).await.unwrap(), Some(team(1)));
+    assert_eq!(store.get_team(org_id(2), team_id(1)).await.unwrap(), None);
+    assert_eq!(store.find_team(org_id(2), "default").await.unwrap(), Some(team(2)));
+    assert_eq!(store.find_team(org_id(2), "other").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_token_is_found_by_its_hash_and_deleted_by_its_organization() {
+    let store = store().await;
+    let token = ManagementToken {
+        id: TokenId(Uuid::from_u128(5)),
+        org: org_id(1),
+        name: "ci".to_owned(),
+        role: Role::Finance,
+        expires_at: Some(NOW),
+        created_at: NOW,
+    };
+    store.insert_token(&token, &hash(5)).await.unwrap();
+    assert_eq!(store.find_token(&hash(5)).await.unwrap(), Some(token.clone()));
+    assert_eq!(store.find_token(&hash(1)).await.unwrap(), None, "a key's secret is no token");
+    assert_eq!(store.find_by_hash(&hash(5)).await.unwrap(), None, "a token is no key's secret");
+    assert!(!store.delete_token(org_id(2), token.id).await.unwrap());
+    assert!(store.delete_token(org_id(1), token.id).await.unwrap());
+    assert_eq!(store.find_token(&hash(5)).await.unwrap(), None);
+}

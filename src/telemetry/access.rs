@@ -1,0 +1,120 @@
+//! The access log: one JSON line a request, on standard error, without bodies or secrets.
+//!
+//! Lines gather in a buffer that one thread empties, so that a request never waits for a pipe;
+//! where the reader of the pipe stands still, lines are dropped and counted.
+
+use crate::proxy::Line;
+use parking_lot::{Condvar, Mutex};
+use std::{
+    fmt::Write as _,
+    io::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// Bytes of lines that may wait.
+const BUFFER_MAX: usize = 4 * 1024 * 1024;
+/// How long a line may wait for others.
+const GATHER: Duration = Duration::from_millis(50);
+/// Of a field that a caller chose, no more than this is written, in characters.
+const FIELD_MAX: usize = 256;
+
+#[derive(Clone)]
+pub(crate) struct AccessLog(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    lines: Mutex<Vec<u8>>,
+    some: Condvar,
+    dropped: AtomicU64,
+}
+
+impl AccessLog {
+    /// Starts the thread that writes. It ends with the process.
+    pub(crate) fn start() -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let writer = shared.clone();
+        std::thread::Builder::new().name("access-log".into()).spawn(move || write_on(&writer))?;
+        Ok(Self(shared))
+    }
+
+    /// Appends a line, or counts it as dropped.
+    pub(crate) fn write(&self, line: &Line<'_>) {
+        let mut lines = self.0.lines.lock();
+        if lines.len() > BUFFER_MAX {
+            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let was_empty = lines.is_empty();
+        line.append_to(&mut lines);
+        drop(lines);
+        if was_empty {
+            self.0.some.notify_one();
+        }
+    }
+
+    pub(crate) fn dropped(&self) -> u64 {
+        self.0.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Writes what waits; called once, at the end.
+    pub(crate) fn flush(&self) {
+        let lines = std::mem::take(&mut *self.0.lines.lock());
+        let _ = std::io::stderr().write_all(&lines);
+    }
+}
+
+fn write_on(shared: &Shared) {
+    let mut spare = Vec::new();
+    loop {
+        {
+            let mut lines = shared.lines.lock();
+            while lines.is_empty() {
+                shared.some.wait(&mut lines);
+            }
+        }
+        std::thread::sleep(GATHER);
+        std::mem::swap(&mut *shared.lines.lock(), &mut spare);
+        let _ = std::io::stderr().write_all(&spare);
+        spare.clear();
+    }
+}
+
+/// Appends a JSON string, cut at [`FIELD_MAX`] characters.
+pub(crate) fn append_text(out: &mut String, text: &str) {
+    out.push('"');
+    for character in text.chars().take(FIELD_MAX) {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            // Control characters and what reorders text on a terminal.
+            '\0'..='\u{1f}'
+            | '\u{7f}'..='\u{9f}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(character));
+            }
+            _ => out.push(character),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_field_cannot_break_its_line_or_a_terminal() {
+        let mut out = String::new();
+        super::append_text(&mut out, "a\"\r\n\u{1b}[31m\u{202e}\\");
+        assert_eq!(out, r#""a\"\u000d\u000a\u001b[31m\u202e\\""#);
+        assert!(serde_json::from_str::<String>(&out).is_ok());
+        let mut long = String::new();
+        super::append_text(&mut long, &"x".repeat(1_000_000));
+        assert_eq!(long.len(), 258);
+    }
+}

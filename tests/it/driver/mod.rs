@@ -1,0 +1,7 @@
+//! What the upstream driver owes: bodies, conversation, flow, headers, over HTTP/1 and HTTP/2.
+
+mod bodies;
+mod conversation;
+mod flow;
+mod headers;
+mod leaving;

@@ -1,0 +1,26 @@
+//! The product from its outermost door: the built binary, a scripted upstream, and clients of every manner.
+//!
+//! Each file is an area; each test's name is the sentence it proves.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests stop at the first surprise, spawn what they own, and read real clocks as bounds"
+)]
+
+#[expect(unreachable_pub, reason = "the support reads as the small library that it is")]
+mod support;
+
+mod config;
+mod crash;
+mod disconnect;
+mod driver;
+mod first;
+mod lifecycle;
+mod limits;
+mod refusals;
+mod sdk;
+mod secrets;
+mod streams;
+mod support_itself;
+mod tidy;

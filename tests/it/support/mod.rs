@@ -1,0 +1,12 @@
+//! What the tests stand on: the gateway's process, the upstream behind it, and the clients before it.
+
+pub mod admin;
+pub mod client;
+pub mod gateway;
+pub mod http;
+pub mod money;
+pub mod ports;
+pub mod records;
+pub mod settings;
+pub mod upstream;
+pub mod wait;
