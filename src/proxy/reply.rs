@@ -4,7 +4,7 @@
 use super::{admit::Hold, client::Client, refusal::Refusal, trace::Trace};
 use aione_core::{
     domain::{
-        id::RecordId,
+        id::{RecordId, TEXT_BYTES},
         limit::{Quota, View},
     },
     wire::{
@@ -13,7 +13,7 @@ use aione_core::{
     },
 };
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora_http::ResponseHeader;
 
 const VALID: &str = "numbers and constants are valid header values";
@@ -36,7 +36,7 @@ pub(crate) fn render(refusal: &Refusal, dialect: Dialect, id: RecordId) -> (Box<
         ResponseHeader::build_no_case(face.status, Some(12)).expect("the table holds valid statuses");
     head.insert_header(header::CONTENT_TYPE, "application/json").expect(VALID);
     head.insert_header(header::CONTENT_LENGTH, body.len()).expect(VALID);
-    head.insert_header("x-request-id", id.to_string()).expect(VALID);
+    head.insert_header(REQUEST_ID, id_value(id)).expect(VALID);
     head.insert_header("x-aione-refused", face.code).expect(VALID);
     if let Some(wait_ms) = face.retry_after_ms {
         head.insert_header(header::RETRY_AFTER, wait_ms.div_ceil(1000).max(1)).expect(VALID);
@@ -75,15 +75,18 @@ pub(crate) async fn json(client: &mut Client<'_>, status: StatusCode, body: Byte
     let mut head = ResponseHeader::build_no_case(status, Some(6)).expect(VALID);
     head.insert_header(header::CONTENT_TYPE, "application/json").expect(VALID);
     head.insert_header(header::CONTENT_LENGTH, body.len()).expect(VALID);
-    head.insert_header("x-request-id", trace.id.to_string()).expect(VALID);
+    head.insert_header(REQUEST_ID, id_value(trace.id)).expect(VALID);
     send(client, Box::new(head), body).await;
 }
 
 /// Adds to an upstream's head what is ours to say.
 pub(crate) fn dress(head: &mut ResponseHeader, hold: &Hold) {
-    let id = HeaderValue::from_str(&hold.record_id().to_string()).expect(VALID);
-    head.insert_header("x-request-id", id).expect(VALID);
+    head.insert_header(REQUEST_ID, id_value(hold.record_id())).expect(VALID);
     show_limits(head, hold.view());
+}
+
+fn id_value(id: RecordId) -> HeaderValue {
+    HeaderValue::from_str(id.write(&mut [0; TEXT_BYTES])).expect(VALID)
 }
 
 fn show_limits(head: &mut ResponseHeader, view: &View) {
@@ -96,36 +99,65 @@ fn show_limits(head: &mut ResponseHeader, view: &View) {
     }
 }
 
-const REQUESTS: [&str; 3] =
-    ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
-const TOKENS: [&str; 3] =
-    ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUESTS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+];
+const TOKENS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
 
-fn limits(head: &mut ResponseHeader, level: &Quota, [limit, remaining, reset]: [&'static str; 3]) {
-    head.insert_header(limit, level.limit).expect(VALID);
-    head.insert_header(remaining, level.remaining).expect(VALID);
+fn limits(head: &mut ResponseHeader, level: &Quota, [limit, remaining, reset]: [HeaderName; 3]) {
+    head.insert_header(limit, HeaderValue::from(level.limit)).expect(VALID);
+    head.insert_header(remaining, HeaderValue::from(level.remaining)).expect(VALID);
     head.insert_header(reset, go_duration(level.reset_ms)).expect(VALID);
 }
 
 /// A time as OpenAI writes it: `12ms`, `59.5s`, `6m0s`.
 fn go_duration(millis: u64) -> String {
+    let mut digits = itoa::Buffer::new();
+    let mut text = String::with_capacity(24);
     let (seconds, rest) = (millis / 1000, millis % 1000);
-    let fraction = format!(".{rest:03}").trim_end_matches('0').trim_end_matches('.').to_owned();
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, 0) => format!("{rest}ms"),
-        (0, 0, s) => format!("{s}{fraction}s"),
-        (0, m, s) => format!("{m}m{s}{fraction}s"),
-        (h, m, s) => format!("{h}h{m}m{s}{fraction}s"),
+    if seconds == 0 {
+        text.push_str(digits.format(rest));
+        text.push_str("ms");
+        return text;
     }
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    if hours > 0 {
+        text.push_str(digits.format(hours));
+        text.push('h');
+    }
+    if seconds >= 60 {
+        text.push_str(digits.format(minutes));
+        text.push('m');
+    }
+    text.push_str(digits.format(seconds % 60));
+    if rest > 0 {
+        text.push('.');
+        // A leading 1 keeps the zeros in front of the digits.
+        text.push_str(digits.format(1000 + rest)[1..].trim_end_matches('0'));
+    }
+    text.push('s');
+    text
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn times_are_written_as_go_writes_them() {
-        for (millis, text) in
-            [(12, "12ms"), (59_500, "59.5s"), (360_000, "6m0s"), (86_400_000, "24h0m0s"), (0, "0ms")]
-        {
+        for (millis, text) in [
+            (12, "12ms"),
+            (59_500, "59.5s"),
+            (360_000, "6m0s"),
+            (86_400_000, "24h0m0s"),
+            (0, "0ms"),
+            (61_007, "1m1.007s"),
+        ] {
             assert_eq!(super::go_duration(millis), text);
         }
     }

@@ -12,6 +12,7 @@ use crate::journal::Ticket;
 use aione_core::{
     config::snapshot::OnDisconnect,
     domain::usage::{End, Provenance, Usage},
+    wire::tap::Reading,
 };
 use bytes::Bytes;
 
@@ -32,7 +33,7 @@ fn count(tally: &mut Tally, ask: &Ask) {
     tally.flagged |= reading.flagged;
     if let Some(usage) = reading.usage {
         // Billed as reported and flagged: more than the caller allowed, or than the text could be.
-        tally.flagged |= is_inflated(&usage, ask, reading.content_bytes);
+        tally.flagged |= is_inflated(&usage, ask, &reading);
         tally.usage = usage;
         tally.provenance = Provenance::Provider;
         return;
@@ -53,11 +54,11 @@ fn count(tally: &mut Tally, ask: &Ask) {
 /// Tokens beyond which an answer is suspicious whatever its text is: reasoning has no text.
 const UNSUSPICIOUS_TOKENS: u64 = 1_000_000;
 
-fn is_inflated(usage: &Usage, ask: &Ask, content_bytes: u64) -> bool {
+fn is_inflated(usage: &Usage, ask: &Ask, reading: &Reading) -> bool {
     let written = usage.completion_tokens();
     let over_ceiling = ask.peek.ceiling.is_some_and(|each| written > each.saturating_mul(ask.peek.choices));
     // A token is a byte at least, but for reasoning, which is not shown.
-    over_ceiling || (written > UNSUSPICIOUS_TOKENS && written > content_bytes)
+    over_ceiling || (written > UNSUSPICIOUS_TOKENS && written > reading.text().bytes())
 }
 
 /// Waits for the journal and writes what was held back.

@@ -4,7 +4,7 @@ use super::authenticate::Caller;
 use crate::{clock, telemetry::access::append_text};
 use aione_core::domain::{
     clock::{Steady, Timestamp},
-    id::{KeyId, OrgId, RecordId},
+    id::{KeyId, OrgId, RecordId, TEXT_BYTES},
     usage::Closed,
 };
 use std::{fmt::Write as _, sync::Arc};
@@ -70,70 +70,78 @@ pub(crate) struct Line<'a> {
 impl Line<'_> {
     /// Appends the line as JSON. The query is not in it: it may hold a key.
     pub(crate) fn append_to(&self, lines: &mut Vec<u8>) {
-        let mut line = String::with_capacity(512);
+        let mut line = String::with_capacity(1024);
         let trace = self.trace;
-        // Writing to a String cannot fail.
-        let _ = write!(
-            line,
-            "{{\"time\":\"{}\",\"type\":\"access\",\"request_id\":\"{}\"",
-            trace.started_at.rfc3339(),
-            trace.id
-        );
+        let mut id_text = [0; TEXT_BYTES];
+        line.push_str("{\"time\":\"");
+        line.push_str(&trace.started_at.rfc3339());
+        line.push_str("\",\"type\":\"access\"");
+        plain(&mut line, "request_id", trace.id.write(&mut id_text));
         text(&mut line, "method", self.method);
         text(&mut line, "path", self.path);
-        let _ = write!(
-            line,
-            ",\"status\":{},\"duration_us\":{}",
-            trace.status,
-            clock::steady().since_ns(trace.began) / 1000
-        );
-        let _ = write!(line, ",\"bytes_sent\":{}", self.bytes_sent);
+        number(&mut line, "status", trace.status.into());
+        number(&mut line, "duration_us", clock::steady().since_ns(trace.began) / 1000);
+        number(&mut line, "bytes_sent", self.bytes_sent);
         if let Some(client) = self.client {
+            // Writing to a String cannot fail.
             let _ = write!(line, ",\"client_ip\":\"{client}\"");
         }
         if let Some(org) = trace.org {
-            let _ = write!(line, ",\"org_id\":\"{org}\"");
+            plain(&mut line, "org_id", org.write(&mut id_text));
         }
         if let Some(key) = trace.key {
-            let _ = write!(line, ",\"key_id\":\"{key}\"");
+            plain(&mut line, "key_id", key.write(&mut id_text));
         }
         if let Some(model) = &trace.model {
             text(&mut line, "model", model);
-            let _ = write!(line, ",\"stream\":{}", trace.streamed);
+            line.push_str(if trace.streamed { ",\"stream\":true" } else { ",\"stream\":false" });
         }
         if let Some(code) = trace.refused {
-            let _ = write!(line, ",\"refused\":\"{code}\"");
+            plain(&mut line, "refused", code);
         }
         if self.gone {
             line.push_str(",\"client_gone\":true");
         }
         if let Some(closed) = &trace.closed {
-            self.append_usage(&mut line, closed);
+            append_usage(&mut line, closed);
         }
         line.push_str("}\n");
         lines.extend_from_slice(line.as_bytes());
     }
-
-    fn append_usage(&self, line: &mut String, closed: &Closed) {
-        text(line, "provider", &closed.provider);
-        let usage = &closed.usage;
-        let _ = write!(
-            line,
-            ",\"end\":\"{}\",\"provenance\":\"{}\",\"attempts\":{},\"prompt_tokens\":{},\"cached_tokens\":{},\"completion_tokens\":{},\"first_byte_ms\":{}",
-            closed.end.as_str(),
-            closed.provenance.as_str(),
-            closed.attempts,
-            usage.prompt_tokens(),
-            usage.cache_read,
-            usage.completion_tokens(),
-            closed.first_byte_ms,
-        );
-    }
 }
 
-fn text(line: &mut String, name: &str, value: &str) {
+fn append_usage(line: &mut String, closed: &Closed) {
+    let usage = &closed.usage;
+    text(line, "provider", &closed.provider);
+    plain(line, "end", closed.end.as_str());
+    plain(line, "provenance", closed.provenance.as_str());
+    number(line, "attempts", closed.attempts.into());
+    number(line, "prompt_tokens", usage.prompt_tokens());
+    number(line, "cached_tokens", usage.cache_read);
+    number(line, "completion_tokens", usage.completion_tokens());
+    number(line, "first_byte_ms", closed.first_byte_ms.into());
+}
+
+fn name(line: &mut String, name: &str) {
     line.push_str(",\"");
     line.push_str(name);
     line.push_str("\":");
+}
+
+fn number(line: &mut String, field: &str, value: u64) {
+    name(line, field);
+    line.push_str(itoa::Buffer::new().format(value));
+}
+
+/// A value of our own, which holds nothing that JSON escapes.
+fn plain(line: &mut String, field: &str, value: &str) {
+    name(line, field);
+    line.push('"');
+    line.push_str(value);
+    line.push('"');
+}
+
+fn text(line: &mut String, field: &str, value: &str) {
+    name(line, field);
     append_text(line, value);
 }

@@ -86,6 +86,11 @@ fn write_on(shared: &Shared) {
 /// Appends a JSON string, cut at [`FIELD_MAX`] characters.
 pub(crate) fn append_text(out: &mut String, text: &str) {
     out.push('"');
+    if text.len() <= FIELD_MAX && text.bytes().all(is_harmless) {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     for character in text.chars().take(FIELD_MAX) {
         match character {
             '"' => out.push_str("\\\""),
@@ -103,6 +108,11 @@ pub(crate) fn append_text(out: &mut String, text: &str) {
         }
     }
     out.push('"');
+}
+
+/// What stands in a JSON string as it is, and on a terminal.
+fn is_harmless(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
 #[cfg(test)]

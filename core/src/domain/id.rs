@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 use uuid::Uuid;
 
+/// The length of an id as text.
+pub const TEXT_BYTES: usize = 36;
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
         $(#[$doc])*
@@ -18,6 +21,12 @@ macro_rules! ids {
             pub fn new(now: Timestamp, entropy: [u8; 10]) -> Self {
                 let millis = u64::try_from(now.0).unwrap_or(0);
                 Self(uuid::Builder::from_unix_timestamp_millis(millis, &entropy).into_uuid())
+            }
+
+            /// The id as text, without an allocation.
+            #[must_use]
+            pub fn write(self, buffer: &mut [u8; TEXT_BYTES]) -> &str {
+                self.0.as_hyphenated().encode_lower(buffer)
             }
         }
 

@@ -8,8 +8,9 @@ mod tests;
 pub use plain::PlainTap;
 pub use stream::{First, HOLD_MAX, StreamTap, TERMINAL_MAX};
 
-use super::json::Text;
+use super::{json::Text, openai_chat::text};
 use crate::domain::{estimate, usage::Usage};
+use std::borrow::Cow;
 
 /// Most text that is kept of an answer to be tokenised if it must be, in bytes; the rest is only
 /// counted.
@@ -27,17 +28,40 @@ pub struct Reading {
     /// It came to its own end: a whole JSON object, or the terminal event of a stream, or, where
     /// an upstream sends none, a clean end after a `finish_reason`.
     pub complete: bool,
-    /// Bytes of text that the model wrote.
-    pub content_bytes: u64,
-    /// The first [`MAX_KEPT_TEXT`] bytes of that text.
-    pub text: String,
+    pub written: Written,
+}
+
+/// Where the text is that the model wrote. It is looked for only where it is asked for: most
+/// answers say themselves what they used.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Written {
+    /// Collected from a stream.
+    Text(KeptText),
+    /// Somewhere in an answer of `bytes` bytes, of which at most [`MAX_KEPT_TEXT`] are kept.
+    Answer { beginning: Vec<u8>, bytes: u64 },
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self::Text(KeptText::default())
+    }
 }
 
 impl Reading {
+    /// The text that the model wrote.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, KeptText> {
+        match &self.written {
+            Written::Text(text) => Cow::Borrowed(text),
+            Written::Answer { beginning, bytes } => Cow::Owned(KeptText::of_answer(beginning, *bytes)),
+        }
+    }
+
     /// Output tokens by tokenizer, for where no usage was given. Costs milliseconds.
     #[must_use]
     pub fn estimated_output(&self) -> u64 {
-        estimate::output_tokens(&self.text, self.content_bytes)
+        let text = self.text();
+        estimate::output_tokens(&text.kept, text.bytes)
     }
 }
 
@@ -49,6 +73,15 @@ pub struct KeptText {
 }
 
 impl KeptText {
+    /// The text of an answer of `bytes` bytes that begins with `beginning`, counted as if the
+    /// rest had as much of it.
+    fn of_answer(beginning: &[u8], bytes: u64) -> Self {
+        let mut found = Self::default();
+        text::collect_answer(beginning, &mut found);
+        let scaled = u128::from(found.bytes) * u128::from(bytes) / (beginning.len() as u128).max(1);
+        Self { bytes: u64::try_from(scaled).unwrap_or(u64::MAX), ..found }
+    }
+
     pub fn push(&mut self, text: &Text<'_>) {
         let room = MAX_KEPT_TEXT - self.kept.len();
         // Once something was left out nothing is added, so that what is kept is a beginning.

@@ -3,8 +3,8 @@
 use super::JsonError;
 use std::borrow::Cow;
 
-/// Bytes that are looked at in one step while nothing of interest is among them.
-const BLOCK: usize = 32;
+/// Words of eight bytes that are looked at before a string counts as a long one.
+const WORDS_FIRST: usize = 4;
 
 /// A string literal, its escapes checked but not yet decoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,7 +27,10 @@ impl<'a> Text<'a> {
     #[must_use]
     pub fn decode(&self) -> Cow<'a, str> {
         match self.decode_bytes() {
-            Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+            // Nearly always it is UTF-8, which is sooner checked than repaired.
+            Cow::Borrowed(bytes) => {
+                std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+            }
             Cow::Owned(bytes) => Cow::Owned(
                 String::from_utf8(bytes)
                     .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
@@ -91,6 +94,11 @@ pub(super) fn read(bytes: &[u8], open: usize, strict: bool) -> Result<(Text<'_>,
             Some(b'"') => {
                 let raw = &bytes[begin..at];
                 return Ok((Text { raw, decoded_bytes: raw.len() - saved }, at + 1));
+            }
+            // Most escapes are of two bytes and stand for one; their meaning does not matter here.
+            Some(b'\\') if matches!(bytes.get(at + 1), Some(b'n' | b'"' | b'\\' | b't' | b'r' | b'/')) => {
+                saved += 1;
+                at += 2;
             }
             Some(b'\\') => {
                 let escape = Escape::read(&bytes[at..])
@@ -178,39 +186,44 @@ impl Escape {
     }
 }
 
+/// The value of each hexadecimal digit; above 15 for what is none.
+const HEX: [u8; 256] = {
+    let mut values = [0xff; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        let value = digit as u8;
+        values[b"0123456789abcdef"[digit] as usize] = value;
+        values[b"0123456789ABCDEF"[digit] as usize] = value;
+        digit += 1;
+    }
+    values
+};
+
 fn hex4(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |value, &digit| Some(value << 4 | char::from(digit).to_digit(16)?))
+    let &[a, b, c, d] = digits else { return None };
+    let [a, b, c, d] = [a, b, c, d].map(|digit| u32::from(HEX[usize::from(digit)]));
+    // One that is no digit has bits that no digit has.
+    (a | b | c | d <= 0xf).then_some(a << 12 | b << 8 | c << 4 | d)
 }
 
 /// The offset of the next quote, backslash or control character, or the end of `bytes`.
 ///
-/// Most strings are short and most bytes are in long ones: a few words first, then blocks that
-/// the compiler turns into vector compares.
+/// Most strings are short and most bytes are in long ones: a few words first, then what can be
+/// searched with vectors. There the control characters, which no honest body has, are looked
+/// for only in what lies before the next quote or backslash.
+#[inline]
 fn next_special(bytes: &[u8], mut at: usize) -> usize {
-    for _ in 0..2 {
+    for _ in 0..WORDS_FIRST {
         match word_special(bytes, at) {
             Some(8) => at += 8,
             Some(offset) => return at + offset,
             None => return tail_special(bytes, at),
         }
     }
-    while let Some(block) = bytes.get(at..at + BLOCK) {
-        let mut found = false;
-        for &byte in block {
-            found |= is_special(byte);
-        }
-        if found {
-            break;
-        }
-        at += BLOCK;
-    }
-    loop {
-        match word_special(bytes, at) {
-            Some(8) => at += 8,
-            Some(offset) => return at + offset,
-            None => return tail_special(bytes, at),
-        }
-    }
+    let rest = &bytes[at..];
+    let end = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+    let least = rest[..end].iter().fold(u8::MAX, |least, &byte| least.min(byte));
+    at + if least < b' ' { tail_special(rest, 0) } else { end }
 }
 
 fn tail_special(bytes: &[u8], at: usize) -> usize {

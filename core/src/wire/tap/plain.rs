@@ -1,9 +1,9 @@
 //! The meter of an answer that is one JSON object, of any length, in constant memory.
 
-use super::{KeptText, MAX_KEPT_TEXT, Reading};
+use super::{MAX_KEPT_TEXT, Reading, Written};
 use crate::wire::{
     json::watch::{Member, Watch},
-    openai_chat::{is_error, text, usage},
+    openai_chat::{is_error, usage},
 };
 
 /// Watches an answer's top-level `usage` and `error` go by.
@@ -49,24 +49,12 @@ impl PlainTap {
             Member::Value(value) => is_error(value),
             Member::TooLong => true,
         };
-        let mut written = KeptText::default();
-        text::collect_answer(&self.beginning, &mut written);
         Reading {
             usage: decoded.usage,
             flagged: decoded.flagged,
             error,
             complete,
-            content_bytes: self.scale(written.bytes()),
-            text: written.kept,
+            written: Written::Answer { beginning: self.beginning, bytes: self.bytes },
         }
-    }
-
-    /// Bytes of text in the whole answer, if the rest of it has as much as its beginning.
-    fn scale(&self, text_bytes: u64) -> u64 {
-        let beginning = self.beginning.len() as u128;
-        if beginning == 0 {
-            return 0;
-        }
-        u64::try_from(u128::from(text_bytes) * u128::from(self.bytes) / beginning).unwrap_or(u64::MAX)
     }
 }

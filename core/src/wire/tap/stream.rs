@@ -4,7 +4,7 @@
 //! How the upstream's bytes were cut never changes what goes to the client: whatever is decided
 //! about an event depends on the event alone.
 
-use super::{KeptText, Reading};
+use super::{KeptText, Reading, Written};
 use crate::{
     domain::usage::Usage,
     wire::{
@@ -180,8 +180,7 @@ impl StreamTap {
             flagged: self.meter.flagged,
             error: self.meter.error,
             complete: self.meter.done || (self.meter.finish && self.meter.clean_end),
-            content_bytes: text.bytes,
-            text: text.kept,
+            written: Written::Text(text),
         }
     }
 

@@ -91,7 +91,7 @@ fn broken_json_is_passed_on_and_later_events_are_read() {
     let outcome = Outcome::of([stream.as_bytes()], false);
     assert_eq!([&*outcome.client, &*outcome.terminal].concat(), stream.as_bytes());
     assert_eq!(outcome.reading.usage.unwrap().prompt_tokens(), 3);
-    assert_eq!((outcome.reading.content_bytes, &*outcome.reading.text), (2, "hi"));
+    assert_eq!((outcome.reading.text().bytes(), outcome.reading.text().kept()), (2, "hi"));
 }
 
 #[test]

@@ -73,8 +73,8 @@ fn a_large_event_is_still_read() {
     for size in [stream.len(), 16 * 1024] {
         let outcome = Outcome::of(stream.as_bytes().chunks(size), true);
         assert_eq!(outcome.reading.usage.unwrap().prompt_tokens(), 7);
-        assert_eq!(outcome.reading.content_bytes, text.len() as u64);
-        assert_eq!(outcome.reading.text.len(), MAX_KEPT_TEXT);
+        assert_eq!(outcome.reading.text().bytes(), text.len() as u64);
+        assert_eq!(outcome.reading.text().kept().len(), MAX_KEPT_TEXT);
         assert!(!outcome.reading.flagged);
     }
 }
@@ -85,9 +85,9 @@ fn text_is_kept_up_to_the_bound_and_counted_beyond() {
     let event = format!(r#"{{"choices":[{{"delta":{{"content":"{text}"}}}}]}}"#);
     let stream = events(&[&event]).repeat(100);
     let reading = Outcome::of([stream.as_bytes()], false).reading;
-    assert_eq!(reading.content_bytes, 200_000);
-    assert!((MAX_KEPT_TEXT - 1..=MAX_KEPT_TEXT).contains(&reading.text.len()));
-    assert!(reading.text.chars().all(|character| character == 'é'));
+    assert_eq!(reading.text().bytes(), 200_000);
+    assert!((MAX_KEPT_TEXT - 1..=MAX_KEPT_TEXT).contains(&reading.text().kept().len()));
+    assert!(reading.text().kept().chars().all(|character| character == 'é'));
 }
 
 #[test]

@@ -85,8 +85,8 @@ fn cases() -> impl Iterator<Item = (String, String, bool, Outcome)> {
         let usage = outcome.reading.usage;
         let usage = usage.map(|usage| (usage.prompt_tokens(), usage.completion_tokens(), usage.cache_read));
         assert_eq!(usage, golden.usage, "{name}");
-        assert_eq!(outcome.reading.text, golden.text, "{name}");
-        assert_eq!(outcome.reading.content_bytes, golden.text.len() as u64, "{name}");
+        assert_eq!(outcome.reading.text().kept(), golden.text, "{name}");
+        assert_eq!(outcome.reading.text().bytes(), golden.text.len() as u64, "{name}");
         assert!(!outcome.reading.flagged, "{name}");
         assert_eq!(outcome.reading.error, golden.name.starts_with("error"), "{name}");
         (name, stream, hide, outcome)

@@ -30,8 +30,8 @@ fn a_chat_answer_is_read() {
     let expect = Usage { input: 7, cache_read: 16, output: 7, reasoning: 4, ..Usage::default() };
     assert_eq!(reading.usage, Some(expect));
     assert!(reading.complete && !reading.error && !reading.flagged);
-    assert_eq!(reading.text, "A \"usage\": {\"prompt_tokens\": 999} in text counts for nothing.");
-    assert_eq!(reading.content_bytes, reading.text.len() as u64);
+    assert_eq!(reading.text().kept(), "A \"usage\": {\"prompt_tokens\": 999} in text counts for nothing.");
+    assert_eq!(reading.text().bytes(), reading.text().kept().len() as u64);
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn embeddings_are_read() {
     let reading = reading(fixture!("answer_embeddings.json"));
     assert_eq!(reading.usage, Some(Usage { input: 8, ..Usage::default() }));
     assert!(reading.complete && !reading.flagged);
-    assert_eq!(reading.content_bytes, 0);
+    assert_eq!(reading.text().bytes(), 0);
 }
 
 #[test]
@@ -91,9 +91,9 @@ fn an_answer_of_many_megabytes_is_read_in_little_memory() {
     tap.feed(br#"{}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#);
     let reading = tap.finish();
     assert_eq!(reading.usage.unwrap().completion_tokens(), 2);
-    assert!(reading.text.len() <= MAX_KEPT_TEXT);
+    assert!(reading.text().kept().len() <= MAX_KEPT_TEXT);
     let written = 200 * text.len() as u64;
-    assert!(reading.content_bytes.abs_diff(written) < written / 4, "{}", reading.content_bytes);
+    assert!(reading.text().bytes().abs_diff(written) < written / 4, "{}", reading.text().bytes());
 }
 
 #[test]
