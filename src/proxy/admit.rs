@@ -20,7 +20,7 @@ use aione_core::{
     },
     wire::tap::Reading,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// What is known so far of an exchange's end.
 pub(crate) struct Tally {
@@ -50,6 +50,7 @@ pub(crate) struct Hold {
     cache_read_weight_milli: u64,
     read_at: Steady,
     pub(crate) drain: Drain,
+    pub(crate) keep_alive_after: Duration,
     pub(crate) tally: Tally,
 }
 
@@ -107,6 +108,7 @@ pub(crate) fn reserve(
         cache_read_weight_milli: snapshot.limits.cache_read_weight_milli,
         read_at: ask.read_at,
         drain: snapshot.drain.clone(),
+        keep_alive_after: snapshot.server.keep_alive_after,
         tally: Tally {
             end: End::InternalError,
             status: 500,
@@ -150,6 +152,8 @@ impl Hold {
         let now = clock::steady();
         let usage = &self.tally.usage;
         if self.tally.unsent {
+            // Whoever was to be asked was not.
+            self.tally.deployment = None;
             grant.release(true);
         } else {
             grant.settle(weighed_tokens(usage, self.cache_read_weight_milli), now);

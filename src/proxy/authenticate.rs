@@ -6,7 +6,11 @@ use crate::{clock, keyring::Denied};
 use aione_core::{config::snapshot::Snapshot, domain::key::mask, ports::KeyInContext};
 use http::HeaderMap;
 use ipnet::IpNet;
-use std::{borrow::Cow, net::IpAddr, sync::Arc};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 /// A longer `X-Forwarded-For` is read from its trusted end only this far.
 const FORWARDED_HOPS_MAX: usize = 32;
@@ -38,7 +42,8 @@ pub(crate) async fn caller(
 }
 
 /// The caller's address: the connection's, or, where that is a trusted proxy, the nearest
-/// address in `X-Forwarded-For` that is not.
+/// address in `X-Forwarded-For` that is not. `None` where a hop on the way there cannot be read: what
+/// a proxy passed on from a stranger must not make the proxy's own address out of theirs.
 pub(crate) fn address(client: &Client<'_>, trusted: &[IpNet]) -> Option<IpAddr> {
     let mut address = client.peer()?;
     if trusted.is_empty() || !is_trusted(address, trusted) {
@@ -48,17 +53,23 @@ pub(crate) fn address(client: &Client<'_>, trusted: &[IpNet]) -> Option<IpAddr> 
         .headers()
         .get_all("x-forwarded-for")
         .into_iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .collect::<Vec<_>>();
     for hop in hops.into_iter().rev().take(FORWARDED_HOPS_MAX) {
-        let Ok(hop) = hop.trim().parse::<IpAddr>() else { break };
-        address = hop.to_canonical();
+        address = read_hop(hop)?;
         if !is_trusted(address, trusted) {
             break;
         }
     }
     Some(address)
+}
+
+/// An address, with or without a port.
+fn read_hop(hop: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(hop).ok()?.trim();
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()))?;
+    Some(IpAddr::to_canonical(&address))
 }
 
 fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {

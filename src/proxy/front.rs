@@ -13,7 +13,7 @@ use super::{
 };
 use crate::clock;
 use async_trait::async_trait;
-use http::{Method, StatusCode, Version, header};
+use http::{HeaderMap, Method, StatusCode, Version, header};
 use pingora_core::{
     apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream},
     protocols::http::{ServerSession, v2::server::H2Options},
@@ -135,7 +135,7 @@ impl HttpServerApp for Front {
 
 /// The whole of the data plane's paths.
 async fn serve(gateway: &Arc<Gateway>, client: &mut Client<'_>, trace: &mut Trace) {
-    if client.headers().contains_key(header::UPGRADE) && client.speaks_http1() {
+    if client.speaks_http1() && asks_for_websocket(client.headers()) {
         return refuse(gateway, client, Refusal::UpgradeRefused, trace).await;
     }
     let path = client.path().to_owned();
@@ -213,6 +213,16 @@ fn log(gateway: &Gateway, client: &Client<'_>, trace: &Trace) {
         bytes_sent: client.bytes_sent(),
         gone: client.is_gone(),
     });
+}
+
+/// Any other protocol that is offered may be passed over, and the request answered as it is.
+fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    headers.get_all(header::UPGRADE).into_iter().any(|offered| {
+        offered
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+    })
 }
 
 fn wants_keepalive(session: &ServerSession) -> bool {

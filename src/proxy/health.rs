@@ -36,9 +36,12 @@ impl Health {
         (until > now.0).then(|| (until - now.0).div_ceil(1_000_000))
     }
 
-    pub(crate) fn succeeded(&self) {
-        // The common case must not take the lock: it never failed.
-        if self.0.rests_until.load(Ordering::Relaxed) != 0 {
+    /// Notes a good answer to what was asked at `asked_at`. One that was asked before the last rest
+    /// was over says nothing of how it is now.
+    pub(crate) fn succeeded(&self, asked_at: Steady) {
+        // The common case must not take the lock: it never rested.
+        let rested_until = self.0.rests_until.load(Ordering::Relaxed);
+        if rested_until != 0 && asked_at.0 >= rested_until {
             *self.0.failures.lock() = Failures::default();
             self.0.rests_until.store(0, Ordering::Relaxed);
         }
@@ -104,7 +107,12 @@ mod tests {
             health.failed(&RULE, at(second));
         }
         assert_eq!(health.rests_for_ms(at(102)), Some(40_000), "bounded");
-        health.succeeded();
-        assert_eq!(health.rests_for_ms(at(103)), None);
+        health.succeeded(at(99));
+        assert_eq!(health.rests_for_ms(at(103)), Some(39_000), "asked before the rest began");
+        health.succeeded(at(150));
+        for second in [160, 161, 162] {
+            health.failed(&RULE, at(second));
+        }
+        assert_eq!(health.rests_for_ms(at(162)), Some(15_000), "a good answer after the rest forgives");
     }
 }

@@ -27,6 +27,9 @@ use std::{pin::pin, sync::Arc, time::Duration};
 /// connection can be used again.
 const DONE_GRACE: Duration = Duration::from_millis(100);
 
+/// A comment: clients skip it, and what stands between sees that the connection lives.
+const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
+
 /// What is released once the exchange is accounted for.
 pub(crate) struct Tail {
     /// Not written yet: the whole answer was read before any of it was released.
@@ -117,6 +120,8 @@ async fn stream(
         }
     }
     let mut cut = pin!(gateway.cut());
+    let mut quiet = pin!(tokio::time::sleep(hold.keep_alive_after));
+    let mut heard_at = clock::steady();
     loop {
         if left == Left::No && send(client, &mut parts, keeps_last).await.is_err() {
             departure = depart(gateway, hold);
@@ -141,7 +146,21 @@ async fn stream(
                 break;
             }
             read = answer.body.next() => read,
+            () = &mut quiet, if is_stream && left == Left::No => {
+                let silent = Duration::from_nanos(clock::steady().since_ns(heard_at));
+                if silent >= hold.keep_alive_after {
+                    heard_at = clock::steady();
+                    if answer.tap.is_between_events() {
+                        parts.push(Bytes::from_static(KEEP_ALIVE));
+                    }
+                }
+                let rest = hold.keep_alive_after.saturating_sub(silent);
+                let wait = if rest.is_zero() { hold.keep_alive_after } else { rest };
+                quiet.set(tokio::time::sleep(wait));
+                continue;
+            }
         };
+        heard_at = clock::steady();
         match read {
             Ok(Some(part)) => {
                 answer.tap.feed(part, &mut parts);
@@ -163,7 +182,7 @@ async fn stream(
         left = if client.is_gone() { Left::Drained } else { Left::No };
     }
     if let Tap::Stream(tap) = &mut answer.tap {
-        if broke.is_none() && left == Left::No {
+        if broke.is_none() && left != Left::Stopped {
             tap.finish(&mut parts);
         }
         parts.append(&mut tap.take_terminal());
@@ -235,24 +254,32 @@ fn depart(gateway: &Arc<Gateway>, hold: &Hold) -> Option<Departure> {
     Departure::new(gateway, &hold.drain, policy)
 }
 
-/// Writes into the tally what the tap has read and how it ended. Where only the
-/// closing of the connection ends a stream, it must have come to its dialect's end.
+/// Writes into the tally what the tap has read and how it ended.
 fn note_end(answer: &mut Answer, hold: &mut Hold, left: Left, broke: Option<Fault>) -> Option<Fault> {
-    let is_stream = answer.is_stream();
+    let is_metered = matches!(answer.tap, Tap::Plain(_) | Tap::Stream(_));
+    // An object that is not whole was cut, whatever its framing says; a stream without a terminal
+    // event was cut only where nothing but the connection's end tells its own.
+    let may_be_cut = answer.ends_with_connection || matches!(answer.tap, Tap::Plain(_));
     let reading = answer.tap.take_reading();
-    let is_torn =
-        answer.ends_with_connection && is_stream && left == Left::No && !reading.complete && !reading.error;
+    let is_torn = is_metered
+        && may_be_cut
+        && left != Left::Stopped
+        && answer.fault().is_none()
+        && !reading.complete
+        && !reading.error;
     let broke = broke.or(is_torn.then_some(Fault::Broken));
     hold.tally.end = match (left, broke) {
         (_, Some(Fault::Cut)) => End::InternalError,
         (_, Some(_)) => End::UpstreamAborted,
+        // Also when nobody waits for it any more: an upstream's refusal costs nothing.
+        (_, None) if answer.fault().is_some() => End::UpstreamError,
         (Left::Drained | Left::Stopped, None) => End::ClientClosed,
-        (Left::No, None) if answer.fault().is_some() => End::UpstreamError,
         // What came before the error was produced, and is counted.
         (Left::No, None) if reading.error => End::UpstreamAborted,
         (Left::No, None) => End::Complete,
     };
-    if left != Left::Stopped {
+    let tells = left != Left::Stopped && broke != Some(Fault::Overtime) && !reading.blames_request;
+    if tells {
         answer.note_health(hold.tally.end != End::UpstreamAborted);
     }
     hold.tally.reading = Some(reading);

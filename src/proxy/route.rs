@@ -10,7 +10,7 @@ use super::{
 use crate::clock;
 use aione_core::{
     config::snapshot::{Deployment, Model, Policy, Snapshot, UnpricedPolicy},
-    domain::{plan::Plan, price::ModelPrice},
+    domain::{estimate, plan::Plan, price::ModelPrice},
 };
 use rand::RngExt;
 use std::sync::Arc;
@@ -91,10 +91,9 @@ fn ceiling(ask: &Ask, model: &Model, default_ceiling: u64) -> u64 {
 
 fn check_window(ask: &Ask, model: &Model, ceiling: u64) -> Result<(), Refusal> {
     let Some(maximum) = model.context_window else { return Ok(()) };
-    // The estimate is an upper bound on short words and a rough one on long text, so only what
-    // the caller wrote down counts fully; where it is close, the upstream decides.
+    // What is sure not to fit is refused; where it is close, the upstream decides.
     let named = ask.peek.ceiling.map_or(0, |_| ceiling / ask.peek.choices.max(1));
-    let asked = ask.estimated_input.saturating_add(named);
+    let asked = estimate::input_tokens_least(ask.peek.text_bytes).saturating_add(named);
     if asked > maximum { Err(Refusal::ContextLengthExceeded { maximum, asked }) } else { Ok(()) }
 }
 

@@ -31,7 +31,18 @@ pub(crate) fn close(mut hold: Hold, ask: &Ask, trace: &mut Trace) -> Accounted {
 fn count(tally: &mut Tally, ask: &Ask) {
     let Some(reading) = tally.reading.take() else { return };
     tally.flagged |= reading.flagged;
-    if let Some(usage) = reading.usage {
+    let policy = tally.deployment.as_ref().map(|deployment| deployment.provider.on_disconnect);
+    let is_told_no_more = tally.end == End::ClientClosed && policy == Some(OnDisconnect::None);
+    if let Some(mut usage) = reading.usage {
+        // Some upstreams tell their counts as they go: of an answer that was cut, more was written
+        // than the last of them knew.
+        if !reading.complete && !reading.usage_is_final && !is_told_no_more {
+            let unseen = reading.estimated_output().saturating_sub(usage.completion_tokens());
+            usage.output = usage.output.saturating_add(unseen);
+            tally.usage = usage;
+            tally.provenance = Provenance::Partial;
+            return;
+        }
         // Billed as reported and flagged: more than the caller allowed, or than the text could be.
         tally.flagged |= is_inflated(&usage, ask, &reading);
         tally.usage = usage;
@@ -41,8 +52,7 @@ fn count(tally: &mut Tally, ask: &Ask) {
     if tally.end == End::UpstreamError {
         return;
     }
-    let policy = tally.deployment.as_ref().map(|deployment| deployment.provider.on_disconnect);
-    if tally.end == End::ClientClosed && policy == Some(OnDisconnect::None) {
+    if is_told_no_more {
         tally.provenance = Provenance::Partial;
         return;
     }

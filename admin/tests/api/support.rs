@@ -265,6 +265,7 @@ fn snapshot() -> Snapshot {
             max_body: 1 << 20,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(60),
+            keep_alive_after: Duration::from_secs(15),
             max_connections: 100,
             drain_timeout: Duration::from_secs(25),
         },

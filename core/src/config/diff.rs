@@ -75,6 +75,7 @@ fn changes(old: &Snapshot, new: &Snapshot) -> Vec<String> {
         server.max_body as "server.max_body",
         server.header_timeout as "server.header_timeout",
         server.body_timeout as "server.body_timeout",
+        server.keep_alive_after as "server.keep_alive_after",
         server.drain_timeout as "server.drain_timeout",
         admin.public as "admin.public",
         keys.prefix as "keys.prefix",

@@ -72,6 +72,8 @@ pub struct Server {
     pub max_body: usize,
     pub header_timeout: Duration,
     pub body_timeout: Duration,
+    /// Silence of a stream after which its caller is sent a comment.
+    pub keep_alive_after: Duration,
     pub max_connections: usize,
     pub drain_timeout: Duration,
 }

@@ -15,6 +15,16 @@ pub fn input_tokens(text_bytes: u64, messages: u64) -> u64 {
     (text_bytes / BYTES_PER_TOKEN).saturating_add(messages.saturating_mul(TOKENS_PER_MESSAGE))
 }
 
+/// Bytes of text that no token has more of on the average, but for text that nobody writes.
+const BYTES_PER_TOKEN_MOST: u64 = 8;
+
+/// Input tokens that a request has at the least, from the size of its text: to refuse what is sure
+/// not to fit.
+#[must_use]
+pub fn input_tokens_least(text_bytes: u64) -> u64 {
+    text_bytes / BYTES_PER_TOKEN_MOST
+}
+
 /// Output tokens of an answer of `total_bytes` bytes of text, of which `text` is the beginning
 /// that was kept. Counts `text` with the `o200k` vocabulary, which is loaded at first use, and
 /// scales it to the whole.

@@ -156,10 +156,17 @@ pub struct Closed {
 }
 
 impl Closed {
-    /// Whether it failed without a token, so that not even a fee for the request is due.
+    /// Whether it failed, or reached nobody, without a token: not even a fee for the request is
+    /// due.
     #[must_use]
     pub fn is_free(&self) -> bool {
-        matches!(self.end, End::UpstreamError | End::InternalError) && self.usage == Usage::default()
+        let failed = matches!(self.end, End::UpstreamError | End::InternalError);
+        (failed || self.reached_nobody()) && self.usage == Usage::default()
+    }
+
+    /// Whether the caller left before anything was sent to a provider.
+    fn reached_nobody(&self) -> bool {
+        self.end == End::ClientClosed && self.provider.is_empty()
     }
 }
 

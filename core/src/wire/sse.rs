@@ -100,6 +100,12 @@ impl Splitter {
         (self.place == Place::Event).then(|| (self.event_bytes <= MAX_EVENT).then_some(&*self.tail))
     }
 
+    /// Whether the last byte ended an event, a comment or an empty line, or none has come.
+    #[must_use]
+    pub fn is_between(&self) -> bool {
+        self.place == Place::Between && !self.after_cr
+    }
+
     /// The bytes of an event that is not whole yet; empty where there is none, or more than
     /// [`MAX_EVENT`].
     #[must_use]

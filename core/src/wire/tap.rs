@@ -21,10 +21,14 @@ pub const MAX_KEPT_TEXT: usize = 64 * 1024;
 pub struct Reading {
     /// The last usage that was given; `None`: none, or one that cannot be believed.
     pub usage: Option<Usage>,
+    /// It is the whole answer's and not one on the way there: the text had ended before.
+    pub usage_is_final: bool,
     /// The numbers contradict each other or cannot be believed, or a part was too large to read.
     pub flagged: bool,
     /// It holds an error, whatever its status says.
     pub error: bool,
+    /// The error says that the request is at fault, and not the upstream.
+    pub blames_request: bool,
     /// It came to its own end: a whole JSON object, or the terminal event of a stream, or, where
     /// an upstream sends none, a clean end after a `finish_reason`.
     pub complete: bool,
@@ -73,6 +77,12 @@ pub struct KeptText {
 }
 
 impl KeptText {
+    /// Text of which nothing but its size is known.
+    #[must_use]
+    pub fn unseen(bytes: u64) -> Self {
+        Self { kept: String::new(), bytes }
+    }
+
     /// The text of an answer of `bytes` bytes that begins with `beginning`, counted as if the
     /// rest had as much of it.
     fn of_answer(beginning: &[u8], bytes: u64) -> Self {

@@ -7,9 +7,10 @@ use crate::{
     proxy::{drain::Departure, refusal::Refusal, world::Running},
 };
 use aione_core::config::snapshot::CoolDown;
+use aione_core::domain::clock::Steady;
 use aione_core::wire::{
     sse,
-    tap::{First, PlainTap, Reading, StreamTap},
+    tap::{First, KeptText, PlainTap, Reading, StreamTap, Written},
 };
 use bytes::Bytes;
 use pingora_http::ResponseHeader;
@@ -22,6 +23,8 @@ pub(crate) enum Fault {
     Connect,
     /// No byte in time.
     Timeout,
+    /// The whole answer took longer than it may. A caller who reads slowly can do that, too.
+    Overtime,
     /// The connection broke, or what came on it is not HTTP.
     Broken,
     /// Status 429 or 529.
@@ -30,8 +33,11 @@ pub(crate) enum Fault {
     ServerError,
     /// Status 200, and then an error.
     ErrorEvent,
-    /// Status 401 or 403: our credential is refused there. Another deployment may have a better one.
+    /// Status 401: our credential is refused there. Another deployment may have a better one.
     Credential,
+    /// Status 403: of the credential or of what was asked, nobody can tell. Another deployment may
+    /// think otherwise, but it is held against none.
+    Forbidden,
     /// The process is ending, and its time to do so is over.
     Cut,
     /// Another status of 400 or above: the request is at fault, not the upstream.
@@ -43,18 +49,20 @@ impl Fault {
         match self {
             Self::Connect => "connect",
             Self::Timeout => "timeout",
+            Self::Overtime => "overtime",
             Self::Broken => "broken",
             Self::TooManyRequests => "too_many_requests",
             Self::ServerError => "server_error",
             Self::ErrorEvent => "error_event",
             Self::Credential => "credential",
+            Self::Forbidden => "forbidden",
             Self::Cut => "cut",
             Self::Refused => "refused",
         }
     }
 
     pub(crate) fn blames_upstream(self) -> bool {
-        !matches!(self, Self::Refused | Self::Cut)
+        !matches!(self, Self::Refused | Self::Forbidden | Self::Cut | Self::Overtime)
     }
 }
 
@@ -94,8 +102,11 @@ impl Body {
 pub(crate) enum Tap {
     Plain(Box<PlainTap>),
     Stream(Box<StreamTap>),
-    /// The body is in an encoding that was not asked for: it passes, and usage is estimated.
-    Opaque,
+    /// The body is in an encoding that was not asked for: it passes, and usage is estimated from
+    /// its size.
+    Opaque {
+        bytes: u64,
+    },
     /// The body has been read to its end.
     Read(Reading),
 }
@@ -109,14 +120,18 @@ impl Tap {
                 out.push(part);
             }
             Self::Stream(tap) => tap.feed(&part, out),
-            Self::Opaque | Self::Read(_) => out.push(part),
+            Self::Opaque { bytes } => {
+                *bytes = bytes.saturating_add(part.len() as u64);
+                out.push(part);
+            }
+            Self::Read(_) => out.push(part),
         }
     }
 
     /// What can be said of an error before anything is released.
     pub(crate) fn begins_with_error(&self) -> Option<bool> {
         match self {
-            Self::Plain(_) | Self::Opaque => Some(false),
+            Self::Plain(_) | Self::Opaque { .. } => Some(false),
             Self::Read(reading) => Some(reading.error),
             Self::Stream(tap) => match tap.first() {
                 First::Unknown => None,
@@ -124,6 +139,20 @@ impl Tap {
                 First::Error => Some(true),
             },
         }
+    }
+
+    /// Whether the error that was read says that the request is at fault.
+    pub(crate) fn blames_request(&self) -> bool {
+        match self {
+            Self::Stream(tap) => tap.blames_request(),
+            Self::Read(reading) => reading.blames_request,
+            Self::Plain(_) | Self::Opaque { .. } => false,
+        }
+    }
+
+    /// Whether a keep-alive of ours may stand between what was sent and what comes.
+    pub(crate) fn is_between_events(&self) -> bool {
+        matches!(self, Self::Stream(tap) if tap.is_between_events())
     }
 
     /// Whether the dialect's own end has come.
@@ -136,7 +165,11 @@ impl Tap {
         match std::mem::replace(self, Self::Read(Reading::default())) {
             Self::Plain(tap) => tap.finish(),
             Self::Stream(mut tap) => tap.take_reading(),
-            Self::Opaque => Reading { flagged: true, ..Reading::default() },
+            Self::Opaque { bytes } => Reading {
+                flagged: true,
+                written: Written::Text(KeptText::unseen(bytes)),
+                ..Reading::default()
+            },
             Self::Read(reading) => reading,
         }
     }
@@ -159,14 +192,15 @@ pub(crate) struct Answer {
     /// Some of the request had reached an upstream by then.
     pub(crate) was_sent: bool,
     fault: Option<Fault>,
-    /// Whose health the answer's end tells of.
-    source: Option<(Arc<Running>, CoolDown)>,
+    /// Whose health the answer's end tells of, and when it was asked.
+    source: Option<(Arc<Running>, CoolDown, Steady)>,
 }
 
 impl Answer {
     pub(crate) fn new(head: Box<ResponseHeader>, body: Body, tap: Tap) -> Self {
         let fault = match head.status.as_u16() {
-            401 | 403 => Some(Fault::Credential),
+            401 => Some(Fault::Credential),
+            403 => Some(Fault::Forbidden),
             429 | 529 => Some(Fault::TooManyRequests),
             500.. => Some(Fault::ServerError),
             400..500 => Some(Fault::Refused),
@@ -191,7 +225,10 @@ impl Answer {
     pub(crate) fn refused(refusal: Refusal) -> Self {
         let status = refusal.face().status;
         let head = ResponseHeader::build_no_case(status, None).expect("the table holds valid statuses");
-        Self { refusal: Some(refusal), ..Self::new(Box::new(head), Body::Ended, Tap::Opaque) }
+        Self {
+            refusal: Some(refusal),
+            ..Self::new(Box::new(head), Body::Ended, Tap::Read(Reading::default()))
+        }
     }
 
     pub(crate) fn abandoned(was_sent: bool) -> Self {
@@ -203,16 +240,16 @@ impl Answer {
         self
     }
 
-    pub(crate) fn by_deployment(mut self, running: &Arc<Running>, rule: CoolDown) -> Self {
-        self.source = Some((running.clone(), rule));
+    pub(crate) fn by_deployment(mut self, running: &Arc<Running>, rule: CoolDown, asked_at: Steady) -> Self {
+        self.source = Some((running.clone(), rule, asked_at));
         self
     }
 
     /// Tells the deployment's health how the answer ended.
     pub(crate) fn note_health(&self, well: bool) {
         match &self.source {
-            Some((running, _)) if well => running.health.succeeded(),
-            Some((running, rule)) => running.health.failed(rule, clock::steady()),
+            Some((running, _, asked_at)) if well => running.health.succeeded(*asked_at),
+            Some((running, rule, _)) => running.health.failed(rule, clock::steady()),
             None => {}
         }
     }
@@ -223,7 +260,8 @@ impl Answer {
         if fault != Fault::ErrorEvent {
             return self;
         }
-        self.head.set_status(502).expect("a constant is a valid status");
+        let status = if self.tap.blames_request() { 400 } else { 502 };
+        self.head.set_status(status).expect("a constant is a valid status");
         if let Tap::Stream(tap) = &mut self.tap {
             tap.finish(&mut self.pending);
             let error = sse::first_data(&self.pending.concat()).unwrap_or_default();
@@ -235,6 +273,27 @@ impl Answer {
                 .expect("a constant is a valid header value");
         }
         self
+    }
+
+    /// Replaces our credential where an error repeats it: of an error that was read whole, the
+    /// caller gets every other byte as the upstream sent it.
+    pub(crate) fn hide(&mut self, secret: &[u8]) {
+        const SHOWN: &[u8] = b"***";
+        if secret.is_empty() || !self.is_read() {
+            return;
+        }
+        let body = self.pending.concat();
+        let mut at = 0;
+        let mut hidden = Vec::new();
+        for found in memchr::memmem::find_iter(&body, secret) {
+            hidden.extend_from_slice(&body[at..found]);
+            hidden.extend_from_slice(SHOWN);
+            at = found + secret.len();
+        }
+        if at > 0 {
+            hidden.extend_from_slice(&body[at..]);
+            self.pending = vec![hidden.into()];
+        }
     }
 
     pub(crate) fn fault(&self) -> Option<Fault> {

@@ -58,6 +58,7 @@ pub(super) async fn attempt(
     running: &Running,
     ask: &Ask,
     request: Outgoing<'_>,
+    keep_alive_after: Option<Duration>,
 ) -> Result<Answer, Fault> {
     let Some(target) = &running.target else {
         request.note_sent();
@@ -78,19 +79,36 @@ pub(super) async fn attempt(
     let mut answer = Answer::new(Box::new(for_caller(head)?), Body::Wire(Box::new(exchange)), tap);
     answer.ends_with_connection = ends_with_connection;
     // A stream's first event is awaited as its first byte is; a plain body that has begun is not.
+    if !answer.is_stream() {
+        bound(&mut answer, timeouts, began);
+    }
+    match keep_alive_after {
+        // Nobody else can be asked: the status stands, and a caller who waits long for the first
+        // event is told that the connection lives.
+        Some(wait) if answer.is_stream() => {
+            tokio::time::timeout(wait, read_ahead(&mut answer)).await.unwrap_or(Ok(()))?;
+        }
+        _ => read_ahead(&mut answer).await?,
+    }
+    if answer.fault().is_some()
+        && let Some(credential) = &request.credential
+    {
+        let secret = credential.as_bytes();
+        answer.hide(secret.strip_prefix(b"Bearer ").unwrap_or(secret));
+    }
     if answer.is_stream() {
-        read_ahead(&mut answer).await?;
         bound(&mut answer, timeouts, began);
-    } else {
-        bound(&mut answer, timeouts, began);
-        read_ahead(&mut answer).await?;
     }
     Ok(answer)
 }
 
+/// From now on silence is bounded, and the answer as a whole. A stream whose first event has not
+/// come yet may be silent for as long as before.
 fn bound(answer: &mut Answer, timeouts: &Timeouts, began: Steady) {
+    let has_begun = answer.tap.begins_with_error().is_some();
+    let patience = if has_begun { timeouts.idle } else { timeouts.idle.max(timeouts.first_byte) };
     if let Body::Wire(exchange) = &mut answer.body {
-        exchange.bound(timeouts.idle, later(began, timeouts.total));
+        exchange.bound(patience, later(began, timeouts.total));
     }
 }
 
@@ -169,7 +187,7 @@ pub(super) fn tap_for(head: &ResponseHeader, ask: &Ask) -> Tap {
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"));
     match (is_encoded, is_stream) {
-        (true, _) => Tap::Opaque,
+        (true, _) => Tap::Opaque { bytes: 0 },
         (false, true) => Tap::Stream(Box::new(StreamTap::new(ask.hides_usage()))),
         (false, false) => Tap::Plain(Box::default()),
     }

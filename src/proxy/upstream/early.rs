@@ -3,9 +3,10 @@
 
 use crate::proxy::wrapped::pass_on;
 use async_trait::async_trait;
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use pingora_core::protocols::{IO, Peek, Stream};
 use std::{
+    collections::VecDeque,
     io,
     pin::Pin,
     sync::Arc,
@@ -13,39 +14,59 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-/// What is read of an early answer while the body is still being written.
+/// The longest head of an interim answer that is waited for while the body is being written.
 const EARLY_BYTES: usize = 4096;
 
 /// Writes `parts`; stops as soon as the upstream answers or closes. The flag tells whether all
-/// was written. What was read meanwhile is put back in front of the stream.
+/// was written. What was read of an answer meanwhile is put back in front of the stream; interim
+/// answers (1xx) are none, and are dropped.
 pub(super) async fn write(stream: Stream, parts: &[Bytes]) -> io::Result<(Stream, bool)> {
     let (mut reader, mut writer) = tokio::io::split(stream);
-    let mut early = vec![0; EARLY_BYTES];
-    let outcome = {
-        let write = async {
-            for part in parts {
-                writer.write_all(part).await?;
-            }
-            writer.flush().await
+    let mut early = BytesMut::new();
+    let mut left = parts.iter().cloned().collect::<VecDeque<_>>();
+    let outcome = loop {
+        let Some(part) = left.front_mut() else {
+            break writer.flush().await.map(|()| true);
         };
+        // Neither loses anything when the other is sooner.
         tokio::select! {
             biased;
-            written = write => written.map(|()| None),
-            read = reader.read(&mut early) => read.map(Some),
+            written = writer.write(part) => match written {
+                Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => part.advance(count),
+                Err(error) => break Err(error),
+            },
+            read = reader.read_buf(&mut early) => match read {
+                Ok(count) if count > 0 && is_interim(&mut early) => {}
+                Ok(_) => break Ok(false),
+                Err(error) => break Err(error),
+            },
+        }
+        while left.front().is_some_and(Bytes::is_empty) {
+            left.pop_front();
         }
     };
-    let stream = match outcome {
-        Ok(None) => return Ok((reader.unsplit(writer), true)),
-        Ok(Some(count)) => {
-            early.truncate(count);
-            Stream::from(
-                Box::new(Rewound { early: early.into(), stream: reader.unsplit(writer) }) as Box<dyn IO>
-            )
-        }
+    let wrote_all = outcome.unwrap_or(false);
+    let stream = reader.unsplit(writer);
+    if early.is_empty() {
         // The upstream may have answered and closed before it took the rest.
-        Err(_) => reader.unsplit(writer),
-    };
-    Ok((stream, false))
+        return Ok((stream, wrote_all));
+    }
+    let rewound = Rewound { early: early.freeze(), stream };
+    Ok((Stream::from(Box::new(rewound) as Box<dyn IO>), wrote_all))
+}
+
+/// Takes whole interim answers off the front. Whether what is left may still become one, so that
+/// the body goes on being written: an answer proper it is not.
+fn is_interim(early: &mut BytesMut) -> bool {
+    const BEGIN: &[u8] = b"HTTP/1.1 1";
+    while early.starts_with(BEGIN)
+        && let Some(end) = memchr::memmem::find(early, b"\r\n\r\n")
+    {
+        early.advance(end + 4);
+    }
+    let begins = if early.len() < BEGIN.len() { BEGIN.starts_with(early) } else { early.starts_with(BEGIN) };
+    begins && early.len() < EARLY_BYTES
 }
 
 /// A stream with some bytes put back in front of it. It is read to the end of one answer and

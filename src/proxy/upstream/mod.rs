@@ -38,34 +38,40 @@ pub(crate) async fn call(
     let most = route.candidates.len().min(rules.attempts.max(1) as usize);
     let mut failed = Fault::Connect;
     let mut kept: Option<(Answer, Arc<Deployment>)> = None;
+    // An attempt that broke off after it was sent may have made tokens.
+    let mut may_have_run = false;
     for (index, deployment) in route.candidates.iter().take(most).enumerate() {
         let running = world.running(deployment);
         let sent = AtomicBool::new(false);
+        let asked_at = clock::steady();
+        let is_last = index + 1 == most;
+        let wait_max = is_last.then_some(hold.keep_alive_after);
         hold.attempt(deployment);
         let brought = {
             let trusted = &world.snapshot.server.trusted_proxies;
             let request = Outgoing::new(deployment, running, ask, client, trusted, &sent);
             // Boxed: its state is large and gone once the answer begins; an open stream must not
             // carry it along.
-            let work = Box::pin(attempt::attempt(gateway, deployment, running, ask, request));
+            let work = Box::pin(attempt::attempt(gateway, deployment, running, ask, request, wait_max));
             wait(gateway, world, deployment, work, client).await
         };
         let Some(brought) = brought else {
-            let was_sent = index > 0 || sent.load(Ordering::Relaxed);
+            let was_sent = may_have_run || sent.load(Ordering::Relaxed);
             hold.tally.unsent = !was_sent;
             return Answer::abandoned(was_sent);
         };
-        let is_last = index + 1 == most;
         match brought {
             Ok(answer) => match answer.fault() {
-                None => return answer.by_deployment(running, rules.cool_down),
+                None => return answer.by_deployment(running, rules.cool_down, asked_at),
                 Some(fault) => {
+                    let is_requests_fault = answer.tap.blames_request();
                     gateway.metrics.attempt_failed(&deployment.id, fault.name());
-                    if fault.blames_upstream() {
+                    if fault.blames_upstream() && !is_requests_fault {
                         running.health.failed(&rules.cool_down, clock::steady());
                     }
                     // What the upstream said is worth more than what we could say of it.
-                    if is_last || client.is_gone() || !retries(&rules.retry_on, fault) {
+                    let retries = retries(&rules.retry_on, fault) && !is_requests_fault;
+                    if is_last || client.is_gone() || !retries {
                         return answer.with_status_of(fault);
                     }
                     // Should the others not be reached, what this one said is still worth more.
@@ -75,6 +81,7 @@ pub(crate) async fn call(
                 }
             },
             Err(fault) => {
+                may_have_run |= sent.load(Ordering::Relaxed);
                 gateway.metrics.attempt_failed(&deployment.id, fault.name());
                 if fault.blames_upstream() {
                     running.health.failed(&rules.cool_down, clock::steady());
@@ -91,7 +98,7 @@ pub(crate) async fn call(
         return answer;
     }
     Answer::refused(match failed {
-        Fault::Timeout => Refusal::UpstreamTimeout,
+        Fault::Timeout | Fault::Overtime => Refusal::UpstreamTimeout,
         Fault::Cut => Refusal::Leaving,
         Fault::Connect => Refusal::UpstreamFailed { message: "The upstream could not be reached" },
         _ => Refusal::UpstreamFailed { message: "The upstream broke off before it answered" },
@@ -129,7 +136,7 @@ fn retries(rules: &RetryOn, fault: Fault) -> bool {
         Fault::TooManyRequests => rules.too_many_requests,
         Fault::ServerError | Fault::Broken => rules.server_error,
         Fault::ErrorEvent => rules.first_event_error,
-        Fault::Credential => true,
-        Fault::Refused | Fault::Cut => false,
+        Fault::Credential | Fault::Forbidden => true,
+        Fault::Refused | Fault::Overtime | Fault::Cut => false,
     }
 }

@@ -3,7 +3,7 @@
 
 use aione_core::config::snapshot::{BaseUrl, Http2, Provider};
 use arc_swap::ArcSwapOption;
-use dashmap::DashMap;
+use dashmap::{DashMap, Entry};
 use pingora_core::{
     protocols::{ALPN, tls::CaType},
     upstreams::peer::HttpPeer,
@@ -13,7 +13,6 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     net::SocketAddr,
-    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -40,7 +39,8 @@ pub(crate) struct Targets(DashMap<TargetKey, Arc<Target>>);
 struct TargetKey {
     base: BaseUrl,
     http2: u8,
-    ca_file: Option<PathBuf>,
+    /// The content of its `ca_file`, so that a new one under the same name is another target.
+    authorities: Option<Vec<u8>>,
     connect: Duration,
 }
 
@@ -56,7 +56,8 @@ pub(crate) struct Target {
     /// Tells pools of different trust apart.
     trust: u64,
     peers: ArcSwapOption<Vec<HttpPeer>>,
-    turn: AtomicUsize,
+    /// The address that is asked: it changes when one cannot be connected to.
+    preferred: AtomicUsize,
 }
 
 /// A name could not be resolved.
@@ -68,10 +69,18 @@ impl Targets {
         let key = TargetKey {
             base: base.clone(),
             http2: provider.http2 as u8,
-            ca_file: provider.ca_file.clone(),
+            // What cannot be read trusts nobody, as what holds no certificate does.
+            authorities: provider.ca_file.as_deref().map(|path| std::fs::read(path).unwrap_or_default()),
             connect: provider.timeouts.connect,
         };
-        self.0.entry(key).or_insert_with(|| Arc::new(Target::new(base, provider))).clone()
+        let made = |key: &TargetKey| Arc::new(Target::new(base, provider, key.authorities.as_deref()));
+        match self.0.entry(key) {
+            Entry::Occupied(there) => there.get().clone(),
+            Entry::Vacant(vacant) => {
+                let target = made(vacant.key());
+                vacant.insert(target).clone()
+            }
+        }
     }
 
     /// Looks every name up again, for as long as the process lives.
@@ -90,7 +99,7 @@ impl Targets {
 }
 
 impl Target {
-    fn new(base: &BaseUrl, provider: &Provider) -> Self {
+    fn new(base: &BaseUrl, provider: &Provider, authorities: Option<&[u8]>) -> Self {
         let host = if base.host.contains(':') { format!("[{}]", base.host) } else { base.host.clone() };
         let own_port = if base.tls { 443 } else { 80 };
         let authority = if base.port == own_port { host } else { format!("{host}:{}", base.port) };
@@ -99,14 +108,31 @@ impl Target {
             authority,
             http2: provider.http2,
             connect: provider.timeouts.connect,
-            trust: trust(provider.ca_file.as_deref()),
-            authorities: provider.ca_file.as_deref().map(read_authorities),
+            trust: trust(authorities),
+            authorities: authorities.map(read_authorities),
             peers: ArcSwapOption::empty(),
-            turn: AtomicUsize::new(0),
+            preferred: AtomicUsize::new(0),
         };
         if let Ok(address) = base.host.parse() {
             target.keep(vec![SocketAddr::new(address, base.port)]);
         }
+        target
+    }
+
+    /// One that is known at these addresses.
+    #[cfg(test)]
+    pub(super) fn at(addresses: &[SocketAddr]) -> Self {
+        let target = Self {
+            base: BaseUrl { tls: false, host: "name.test".into(), port: 80, path: "".into() },
+            authority: "name.test".into(),
+            http2: Http2::Never,
+            connect: LOOKUP_MAX,
+            authorities: None,
+            trust: 0,
+            peers: ArcSwapOption::empty(),
+            preferred: AtomicUsize::new(0),
+        };
+        target.keep(addresses.to_vec());
         target
     }
 
@@ -123,7 +149,7 @@ impl Target {
         self.base.tls
     }
 
-    /// The next peer in turn; looks the name up where that has not been done.
+    /// The peer that is asked now; looks the name up where that has not been done.
     pub(crate) async fn peer(&self) -> Result<HttpPeerRef, Unresolved> {
         let peers = match self.peers.load_full() {
             Some(peers) => peers,
@@ -132,8 +158,15 @@ impl Target {
                 self.peers.load_full().ok_or(Unresolved)?
             }
         };
-        let index = self.turn.fetch_add(1, Ordering::Relaxed) % peers.len();
+        let index = self.preferred.load(Ordering::Relaxed) % peers.len();
         Ok(HttpPeerRef { peers, index })
+    }
+
+    /// The peer after one that cannot be connected to; later requests begin there.
+    pub(super) fn give_up(&self, peer: HttpPeerRef) -> HttpPeerRef {
+        let index = (peer.index + 1) % peer.peers.len();
+        self.preferred.store(index, Ordering::Relaxed);
+        HttpPeerRef { peers: peer.peers, index }
     }
 
     async fn resolve(&self) -> Result<(), Unresolved> {
@@ -178,18 +211,18 @@ impl Target {
     }
 }
 
-fn trust(ca_file: Option<&Path>) -> u64 {
+fn trust(authorities: Option<&[u8]>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    ca_file.hash(&mut hasher);
+    authorities.hash(&mut hasher);
     hasher.finish()
 }
 
 /// The certificates in a PEM file. What cannot be read is left out: an empty list trusts
 /// nobody, and every connection is refused.
-fn read_authorities(path: &Path) -> Arc<CaType> {
+fn read_authorities(pem: &[u8]) -> Arc<CaType> {
     let mut known = rustls::RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(path).into_iter().flatten().flatten();
-    certificates
+    CertificateDer::pem_slice_iter(pem)
+        .flatten()
         .filter(|certificate| known.add(certificate.clone()).is_ok())
         .map(|certificate| WrappedX509::new(certificate.to_vec(), parse_x509))
         .collect()
@@ -199,6 +232,13 @@ fn read_authorities(path: &Path) -> Arc<CaType> {
 pub(crate) struct HttpPeerRef {
     peers: Arc<Vec<HttpPeer>>,
     index: usize,
+}
+
+impl HttpPeerRef {
+    /// How many addresses there are.
+    pub(super) fn siblings(&self) -> usize {
+        self.peers.len()
+    }
 }
 
 impl std::ops::Deref for HttpPeerRef {

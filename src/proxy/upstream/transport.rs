@@ -3,6 +3,7 @@
 
 use super::{
     answer::Fault,
+    connectors::Connectors,
     early,
     request::Outgoing,
     target::{HttpPeerRef, Target},
@@ -17,6 +18,8 @@ use tokio::io::AsyncWriteExt;
 
 /// Interim answers (1xx) before the final one.
 const INTERIM_MAX: usize = 16;
+/// Addresses of one name that one request tries to connect to.
+const CONNECTS_MAX: usize = 3;
 /// A body larger than this is written while listening for an answer that comes before its end.
 const LISTEN_WHILE_SENDING: usize = 64 * 1024;
 
@@ -29,6 +32,8 @@ pub(crate) struct Exchange {
     /// The longest silence, and when all must be over.
     patience: Duration,
     until: Steady,
+    /// What it is when that time comes: no first byte, or an answer without an end.
+    past_it: Fault,
     /// The whole request was sent, so that the connection may be used again.
     is_reusable: bool,
 }
@@ -44,8 +49,7 @@ impl Exchange {
         request: &Outgoing<'_>,
         until: Steady,
     ) -> Result<Result<Self, Stale>, Fault> {
-        let peer = target.peer().await.map_err(|_| Fault::Connect)?;
-        let (session, is_reused) = gateway.connectors.get(target, &peer).await?;
+        let (peer, session, is_reused) = connect(&gateway.connectors, target).await?;
         request.note_sent();
         let sent = match session {
             HttpSession::H1(session) => send_http1(session, &peer, target, request).await,
@@ -65,6 +69,7 @@ impl Exchange {
             gateway: gateway.clone(),
             patience,
             until,
+            past_it: Fault::Timeout,
             is_reusable,
         };
         Ok(exchange.read_head(is_reused).await?.map(|()| exchange))
@@ -96,6 +101,7 @@ impl Exchange {
     /// Bounds each further read, and all of them together.
     pub(super) fn bound(&mut self, patience: Duration, until: Steady) {
         self.until = until;
+        self.past_it = Fault::Overtime;
         self.patience = patience;
         self.set_patience(patience);
     }
@@ -113,13 +119,19 @@ impl Exchange {
         let remaining = self.remaining();
         let session = self.session.as_mut().expect("the session is taken only on release");
         if remaining.is_zero() {
-            return Err(Fault::Timeout);
+            return Err(self.past_it);
         }
-        if remaining < self.patience {
+        let ends_first = remaining < self.patience;
+        if ends_first {
             session.set_read_timeout(Some(remaining));
         }
+        let past_it = self.past_it;
+        let blamed = |error: Box<pingora_core::Error>| match blame(&error) {
+            Fault::Timeout if ends_first => past_it,
+            fault => fault,
+        };
         loop {
-            let part = session.read_response_body().await.map_err(|error| blame(&error))?;
+            let part = session.read_response_body().await.map_err(blamed)?;
             // Pingora hands on an empty DATA frame as it is; an empty part says nothing.
             if part.as_ref().is_none_or(|part| !part.is_empty()) {
                 return Ok(part);
@@ -139,6 +151,22 @@ impl Exchange {
     fn remaining(&self) -> Duration {
         Duration::from_nanos(self.until.since_ns(clock::steady()))
     }
+}
+
+/// A connection to the address that last worked, or to one of those that follow it.
+async fn connect(
+    connectors: &Connectors,
+    target: &Target,
+) -> Result<(HttpPeerRef, HttpSession, bool), Fault> {
+    let mut peer = target.peer().await.map_err(|_| Fault::Connect)?;
+    for _ in 1..CONNECTS_MAX.min(peer.siblings()) {
+        if let Ok((session, is_reused)) = connectors.get(target, &peer).await {
+            return Ok((peer, session, is_reused));
+        }
+        peer = target.give_up(peer);
+    }
+    let (session, is_reused) = connectors.get(target, &peer).await?;
+    Ok((peer, session, is_reused))
 }
 
 /// Head and body go out together where they are small. The flag tells whether all was sent:
@@ -199,5 +227,28 @@ fn blame(error: &pingora_core::Error) -> Fault {
     match error.etype() {
         ErrorType::ReadTimedout | ErrorType::ConnectTimedout | ErrorType::WriteTimedout => Fault::Timeout,
         _ => Fault::Broken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn an_address_that_refuses_is_passed_over_and_not_asked_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let alive = listener.local_addr().unwrap();
+        let dead = std::net::SocketAddr::new("127.0.0.2".parse().unwrap(), alive.port());
+        let target = Target::at(&[dead, alive]);
+        let connectors = Connectors::new();
+        let (peer, ..) = connect(&connectors, &target).await.unwrap_or_else(|fault| panic!("{fault:?}"));
+        assert_eq!(peer._address.as_inet(), Some(&alive));
+        let next = target.peer().await.unwrap();
+        assert_eq!(next._address.as_inet(), Some(&alive), "later requests begin where it went well");
+
+        drop(listener);
+        let nobody = Target::at(&[dead]);
+        assert!(matches!(connect(&connectors, &nobody).await, Err(Fault::Connect)));
     }
 }

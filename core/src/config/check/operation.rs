@@ -72,6 +72,7 @@ pub(super) fn server(server: &yaml::Server, context: &mut Context<'_>) -> Server
         trusted_proxies: server.trusted_proxies.iter().map(|network| network.0).collect(),
         max_body: usize::try_from(max_body).unwrap_or(usize::MAX),
         header_timeout: within("header_timeout", &server.header_timeout, 100 * MILLISECOND, 10 * MINUTE),
+        keep_alive_after: within("keep_alive_after", &server.keep_alive_after, 100 * MILLISECOND, HOUR),
         body_timeout: within("body_timeout", &server.body_timeout, 100 * MILLISECOND, HOUR),
         max_connections: server.max_connections as usize,
         drain_timeout: within("drain_timeout", &server.drain_timeout, Duration::ZERO, DAY),

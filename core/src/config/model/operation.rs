@@ -31,6 +31,9 @@ pub struct Server {
     pub header_timeout: Span,
     /// How long a request's body may take. Default `60s`.
     pub body_timeout: Span,
+    /// Silence of a stream after which its caller is sent a comment, so that nothing on the way
+    /// takes the connection for dead. Default `15s`.
+    pub keep_alive_after: Span,
     /// Default 20000.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: u32,
@@ -207,6 +210,7 @@ impl Default for Server {
             max_body: Size(64 << 20),
             header_timeout: seconds(10),
             body_timeout: seconds(60),
+            keep_alive_after: seconds(15),
             max_connections: 20_000,
             drain_timeout: seconds(25),
         }

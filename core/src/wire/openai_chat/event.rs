@@ -2,7 +2,7 @@
 //! matter: where it holds the word `usage` with a value, or `error`.
 
 use super::{
-    is_error,
+    blames_request, is_error,
     text::after_colon,
     usage::{self, Decoded},
 };
@@ -19,6 +19,8 @@ pub struct Seen {
     pub terminal: bool,
     /// It has a true `error`.
     pub error: bool,
+    /// The error says that the request is at fault.
+    pub blames_request: bool,
     /// Its top-level `usage`, where that is not `null`.
     pub usage: Option<Decoded>,
     /// It holds nothing but usage: an object, and `choices` is an empty array.
@@ -83,7 +85,10 @@ fn read_members(data: &[u8]) -> Result<Seen, JsonError> {
                 seen.usage = (first != Some(Token::Null)).then(|| usage::decode(&data[span]));
             }
             "choices" => no_choices = first == Some(Token::ArrayOpen) && tokens == 2,
-            "error" => seen.error = is_error(&data[span]),
+            "error" => {
+                seen.blames_request = blames_request(&data[span.clone()]);
+                seen.error = is_error(&data[span]);
+            }
             _ => {}
         }
     }

@@ -158,9 +158,9 @@ impl Fields {
             return (total.saturating_sub(prompt), None);
         };
         let sum = prompt + completion;
-        *flagged |= total != sum;
         let reasoning = self.reasoning.or_zero();
         let beside = reasoning > 0 && total == sum + reasoning;
+        *flagged |= total != sum && !beside;
         (completion, beside.then_some(reasoning))
     }
 }

@@ -3,7 +3,7 @@
 use super::{MAX_KEPT_TEXT, Reading, Written};
 use crate::wire::{
     json::watch::{Member, Watch},
-    openai_chat::{is_error, usage},
+    openai_chat::{blames_request, is_error, usage},
 };
 
 /// Watches an answer's top-level `usage` and `error` go by.
@@ -44,15 +44,17 @@ impl PlainTap {
             Member::TooLong => usage::Decoded { usage: None, flagged: true },
             _ => usage::Decoded::default(),
         };
-        let error = match error {
-            Member::Absent => false,
-            Member::Value(value) => is_error(value),
-            Member::TooLong => true,
+        let (error, blames_request) = match error {
+            Member::Absent => (false, false),
+            Member::Value(value) => (is_error(value), blames_request(value)),
+            Member::TooLong => (true, false),
         };
         Reading {
             usage: decoded.usage,
+            usage_is_final: true,
             flagged: decoded.flagged,
             error,
+            blames_request,
             complete,
             written: Written::Answer { beginning: self.beginning, bytes: self.bytes },
         }

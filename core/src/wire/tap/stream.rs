@@ -71,8 +71,10 @@ struct Meter {
     first: First,
     bytes_before_first: usize,
     usage: Option<Usage>,
+    usage_is_final: bool,
     flagged: bool,
     error: bool,
+    blames_request: bool,
     done: bool,
     finish: bool,
     clean_end: bool,
@@ -167,6 +169,18 @@ impl StreamTap {
         self.meter.error
     }
 
+    /// Whether that error says that the request is at fault.
+    #[must_use]
+    pub fn blames_request(&self) -> bool {
+        self.meter.blames_request
+    }
+
+    /// Whether a comment of ours could be sent now: the client has only whole events.
+    #[must_use]
+    pub fn is_between_events(&self) -> bool {
+        !self.ended && (self.splitter.is_between() || !self.held.is_empty() && !self.passing)
+    }
+
     /// The terminal event and what followed it, to be sent once the exchange is in the journal.
     pub fn take_terminal(&mut self) -> Vec<Bytes> {
         std::mem::take(&mut self.terminal)
@@ -177,8 +191,10 @@ impl StreamTap {
         let text = std::mem::take(&mut self.meter.text);
         Reading {
             usage: self.meter.usage,
+            usage_is_final: self.meter.usage_is_final,
             flagged: self.meter.flagged,
             error: self.meter.error,
+            blames_request: self.meter.blames_request,
             complete: self.meter.done || (self.meter.finish && self.meter.clean_end),
             written: Written::Text(text),
         }
@@ -251,6 +267,7 @@ impl Meter {
 
     fn note(&mut self, seen: &Seen) {
         self.error |= seen.error;
+        self.blames_request |= seen.blames_request;
         self.finish |= seen.finish;
         let Some(decoded) = seen.usage else { return };
         let before = self.usage.map_or(0, |usage| usage.total_tokens());
@@ -258,6 +275,7 @@ impl Meter {
         // Counts that are told again and again only grow; the last one is right all the same.
         self.flagged |= decoded.flagged || after < before;
         self.usage = decoded.usage;
+        self.usage_is_final = self.finish || seen.only_usage;
     }
 
     fn see_first(&mut self, first: First) {

@@ -135,7 +135,7 @@ fn reasoning_beside_the_completion_is_added_where_the_total_says_so() {
     check(
         r#"{"prompt_tokens":32,"completion_tokens":9,"total_tokens":333,"completion_tokens_details":{"reasoning_tokens":292}}"#,
         Some(Usage { input: 32, output: 9, reasoning: 292, ..Usage::default() }),
-        true,
+        false,
     );
 }
 
