@@ -53,6 +53,8 @@ pub enum Finding {
     SandboxCharged,
     /// It was charged, and its price book has no price for it.
     ChargedWithout(Unpriced),
+    /// It has no price and stands there as if it cost nothing.
+    FreeWithout(Unpriced),
     /// The store has no price book of its version.
     NoBook { version: u64 },
 }
@@ -79,7 +81,11 @@ impl Report {
             }
             Verdict::Unpriced(why) => {
                 self.unpriced += 1;
-                (stored != Pico::ZERO).then_some(Finding::ChargedWithout(why))
+                match (stored, record.closed.unpriced) {
+                    (Pico::ZERO, true) => None,
+                    (Pico::ZERO, false) => Some(Finding::FreeWithout(why)),
+                    _ => Some(Finding::ChargedWithout(why)),
+                }
             }
             Verdict::NoBook => {
                 self.derived_cost = self.derived_cost + stored;
@@ -189,6 +195,7 @@ impl fmt::Display for Difference {
             Finding::Costs(cost) => write!(f, "costs {cost}"),
             Finding::SandboxCharged => f.write_str("but sandbox use costs nothing"),
             Finding::ChargedWithout(why) => write!(f, "but {why}"),
+            Finding::FreeWithout(why) => write!(f, "as if it were free, but {why}"),
             Finding::NoBook { version } => write!(f, "and price book {version:016x} is not kept"),
         }
     }

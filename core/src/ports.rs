@@ -176,6 +176,8 @@ pub struct UsageSum {
     /// (`2026-11-23T14`), a name or an id.
     pub group: Vec<String>,
     pub requests: u64,
+    /// Of them, those whose cost is not known and not in `cost`.
+    pub unpriced: u64,
     pub usage: Usage,
     pub cost: Pico,
 }

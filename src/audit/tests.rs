@@ -53,6 +53,7 @@ fn record(number: u128, at: i64, cost: i128) -> UsageRecord {
             usage: Usage { input: 10, ..Usage::default() },
             provenance: Provenance::Provider,
             flagged: false,
+            unpriced: false,
             latency_ms: 1,
             first_byte_ms: 1,
             cost: Pico(cost),
@@ -77,6 +78,9 @@ async fn right_charges_agree() {
     unpriced.opened.model = Arc::from("unlisted");
     let mut no_rate = record(5, 0, 0);
     no_rate.closed.usage.output = 1;
+    for waiting in [&mut unpriced, &mut no_rate] {
+        waiting.closed.unpriced = true;
+    }
     let report =
         audited(&[record(1, 999_999, 30), record(2, 1_000_000, 50), sandbox, unpriced, no_rate]).await;
     assert!(report.agrees(), "{report}");
@@ -94,7 +98,9 @@ async fn each_kind_of_wrong_charge_is_told() {
     no_rate.closed.usage.output = 1;
     let mut no_book = record(5, 0, 30);
     no_book.opened.price_version = 404;
-    let report = audited(&[record(1, 1_000_000, 30), sandbox, unpriced, no_rate, no_book]).await;
+    let mut silent = record(6, 0, 0);
+    silent.opened.model = Arc::from("unlisted");
+    let report = audited(&[record(1, 1_000_000, 30), sandbox, unpriced, no_rate, no_book, silent]).await;
     let found: Vec<_> = report.differences.iter().map(|difference| difference.found).collect();
     let expect = [
         Finding::Costs(Pico(50)),
@@ -102,11 +108,12 @@ async fn each_kind_of_wrong_charge_is_told() {
         Finding::ChargedWithout(Unpriced::Model),
         Finding::ChargedWithout(Unpriced::Class("output")),
         Finding::NoBook { version: 404 },
+        Finding::FreeWithout(Unpriced::Model),
     ];
     assert_eq!(found, expect);
     assert!(!report.agrees());
     let text = report.to_string();
-    assert!(text.contains("differing 5\n"), "{text}");
+    assert!(text.contains("differing 6\n"), "{text}");
     let line = "00000000-0000-0000-0000-000000000001: stored 0.00000000003, costs 0.00000000005\n";
     assert!(text.contains(line), "{text}");
     assert!(text.contains("price book 0000000000000194 is not kept"), "{text}");

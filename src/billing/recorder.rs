@@ -126,13 +126,11 @@ impl Recorder {
     /// The record of an exchange without an end: its estimated input, at the price of its time.
     async fn interrupted(&mut self, opened: Opened) -> UsageRecord {
         let cost = if opened.sandbox { Some(Pico::ZERO) } else { self.price(&opened).await };
-        let mut record = UsageRecord::interrupted(opened, cost.unwrap_or(Pico::ZERO));
         if cost.is_none() {
-            record.closed.flagged = true;
-            let (id, version) = (record.opened.id, record.opened.price_version);
-            tracing::error!(%id, version, "an interrupted exchange has no price; its record is flagged");
+            let (id, version) = (opened.id, opened.price_version);
+            tracing::error!(%id, version, "an interrupted exchange has no price; its record says so");
         }
-        record
+        UsageRecord::interrupted(opened, cost)
     }
 
     async fn price(&mut self, opened: &Opened) -> Option<Pico> {

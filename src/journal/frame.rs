@@ -21,7 +21,7 @@ pub(super) enum Kind {
     /// An admitted exchange, also when it is carried forward from an older segment.
     Opened = 1,
     /// An ended exchange, with its `Opened` again, so that no other frame is needed to bill it.
-    Closed = 2,
+    Closed = 4,
     /// An exchange whose slot was dropped unclosed.
     Abandoned = 3,
 }

@@ -4,6 +4,7 @@
 use super::{
     JournalFull, Options, Stats, frame,
     segment::{Found, Segment},
+    slot::Camp,
 };
 use crate::clock;
 use aione_core::domain::{
@@ -16,12 +17,13 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
     mem,
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::Thread,
     time::Duration,
 };
+use thread_local::ThreadLocal;
 use tokio::sync::Notify;
 
 /// Room that an open exchange's end is counted with, in bytes.
@@ -48,6 +50,8 @@ pub(super) struct Shared {
     /// Waiters of even and of odd groups: while one group is on its way the next is filled, so
     /// a group's end wakes its own waiters only.
     groups: [Notify; 2],
+    /// The same waiters again, by thread.
+    camps: ThreadLocal<[Arc<Camp>; 2]>,
     /// More is durable, or the writer has ended: for the reader.
     pub(super) durable: Notify,
     /// The recorder has acknowledged something.
@@ -167,6 +171,7 @@ impl Shared {
             written: AtomicU64::new(0),
             synced: AtomicU64::new(0),
             groups: [Notify::new(), Notify::new()],
+            camps: ThreadLocal::new(),
             durable: Notify::new(),
             acked: Notify::new(),
             ended_acked: AtomicU64::new(0),
@@ -276,6 +281,11 @@ impl Shared {
     /// Where the waiters of `group` wait.
     pub(super) fn group_done(&self, group: u64) -> &Notify {
         &self.groups[usize::from(group % 2 == 1)]
+    }
+
+    /// Those who wait for `group` on this thread.
+    pub(super) fn camp(&self, group: u64) -> Arc<Camp> {
+        self.camps.get_or_default()[usize::from(group % 2 == 1)].clone()
     }
 
     /// A ticket of `group` has waited for the sync timeout.

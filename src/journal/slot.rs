@@ -2,17 +2,22 @@
 
 use super::{
     JournalFull, frame,
-    shared::{Shared, Wake},
+    shared::{Shared, Wake, later},
 };
+use crate::clock;
 use aione_core::{
     config::snapshot::JournalSync,
     domain::usage::{Closed, Opened},
 };
 use std::{
     cell::RefCell,
-    pin::pin,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
+use tokio::sync::Notify;
 
 /// Names longer than this are left out of a `closed` frame that would be too long.
 const NAME_MAX: usize = 1024;
@@ -98,33 +103,60 @@ impl Ticket {
     /// Waits until the frame is as safe as `journal_sync` asks, or the sync timeout is over,
     /// which raises the journal's alarm.
     pub async fn wait(self) -> Durability {
-        let (done, reached) = match self.shared.options.sync {
-            JournalSync::Group => (&self.shared.synced, Durability::Synced),
-            JournalSync::Interval => (&self.shared.written, Durability::Written),
+        let shared = &*self.shared;
+        let (done, reached) = match shared.options.sync {
+            JournalSync::Group => (&shared.synced, Durability::Synced),
+            JournalSync::Interval => (&shared.written, Durability::Written),
         };
         let is_done = || done.load(Ordering::Acquire) >= self.group;
         if is_done() {
             return reached;
         }
-        let timeout = tokio::time::sleep(self.shared.options.sync_timeout);
-        let mut timeout = pin!(timeout);
+        let deadline = later(clock::steady(), shared.options.sync_timeout);
+        let camp = shared.camp(self.group);
         loop {
-            let notified = self.shared.group_done(self.group).notified();
+            // Before the looks that follow: what happens after them wakes it.
+            let woken = camp.woken.notified();
+            let notified = shared.group_done(self.group).notified();
             if is_done() {
                 return reached;
             }
-            tokio::select! {
-                biased;
-                () = notified => {}
-                () = &mut timeout => {
-                    if is_done() {
-                        return reached;
-                    }
-                    self.shared.raise_late(self.group);
-                    return Durability::Late;
-                }
+            let Some(_leader) = camp.lead() else {
+                woken.await;
+                continue;
+            };
+            let left = Duration::from_nanos(deadline.since_ns(clock::steady()));
+            if tokio::time::timeout(left, notified).await.is_err() && !is_done() {
+                shared.raise_late(self.group);
+                return Durability::Late;
             }
         }
+    }
+}
+
+/// The waiters of a group on one thread. To wake a task of another thread takes a system call: the
+/// journal wakes one of them, the leader, and that one wakes the others when it leaves. It alone
+/// watches the time: whoever leads next came later.
+#[derive(Debug, Default)]
+pub(super) struct Camp {
+    is_led: AtomicBool,
+    woken: Notify,
+}
+
+impl Camp {
+    /// `None`: somebody else leads, and will call.
+    fn lead(&self) -> Option<Leader<'_>> {
+        (!self.is_led.swap(true, Ordering::AcqRel)).then_some(Leader(self))
+    }
+}
+
+/// Also when its task is dropped, another one takes its place.
+struct Leader<'c>(&'c Camp);
+
+impl Drop for Leader<'_> {
+    fn drop(&mut self) {
+        self.0.is_led.store(false, Ordering::Release);
+        self.0.woken.notify_waiters();
     }
 }
 

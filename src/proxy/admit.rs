@@ -168,32 +168,27 @@ impl Hold {
             usage: *usage,
             provenance: self.tally.provenance,
             flagged: self.tally.flagged,
+            unpriced: false,
             latency_ms: millis(now, self.read_at),
             first_byte_ms: self.tally.first_byte_at.map_or(0, |at| millis(at, self.read_at)),
             cost: Pico::ZERO,
         };
-        let unpriced = self.price(&mut closed);
+        self.price(&mut closed);
         let ticket = slot.close(&closed);
-        self.gateway.metrics.exchange_closed(&self.opened, &closed, unpriced);
+        self.gateway.metrics.exchange_closed(&self.opened, &closed);
         Some((closed, ticket))
     }
 
-    /// Sets the cost under the book in force when the request started. Tells whether a class that
-    /// occurred has no rate: such a record is flagged and waits for a price.
-    fn price(&self, closed: &mut Closed) -> bool {
+    /// Sets the cost under the book in force when the request started. Where a class that occurred
+    /// has no rate, the record says that its cost is not known.
+    fn price(&self, closed: &mut Closed) {
         if self.opened.sandbox || closed.is_free() {
-            return false;
+            return;
         }
         let priced = self.model.price.as_ref().map(|it| it.price(&closed.usage, self.opened.started_at));
         match priced {
-            Some(Ok(cost)) => {
-                closed.cost = cost;
-                false
-            }
-            Some(Err(_)) | None => {
-                closed.flagged = true;
-                true
-            }
+            Some(Ok(cost)) => closed.cost = cost,
+            Some(Err(_)) | None => closed.unpriced = true,
         }
     }
 }

@@ -151,7 +151,7 @@ impl Metrics {
         self.attempt_failures.with_label_values(&[deployment, reason]).inc();
     }
 
-    pub(crate) fn exchange_closed(&self, opened: &Opened, closed: &Closed, unpriced: bool) {
+    pub(crate) fn exchange_closed(&self, opened: &Opened, closed: &Closed) {
         let model = self.model(&opened.model);
         if closed.end == aione_core::domain::usage::End::Complete {
             model.complete.inc();
@@ -171,7 +171,7 @@ impl Metrics {
         model.cost.inc_by(closed.cost.0.max(0) as f64 / 1e12);
         model.duration.observe(f64::from(closed.latency_ms) / 1e3);
         model.first_byte.observe(f64::from(closed.first_byte_ms) / 1e3);
-        if unpriced {
+        if closed.unpriced {
             self.unpriced.inc();
         }
     }

@@ -8,7 +8,7 @@ use axum::{
 };
 
 /// The columns after the groups.
-const NUMBERS: [&str; 7] = [
+const NUMBERS: [&str; 8] = [
     "requests",
     "prompt_tokens",
     "cached_tokens",
@@ -16,6 +16,7 @@ const NUMBERS: [&str; 7] = [
     "reasoning_tokens",
     "total_tokens",
     "cost_rmb",
+    "unpriced_requests",
 ];
 
 /// A header line, then a line for each row.
@@ -33,7 +34,7 @@ pub(super) fn file(groups: &[GroupBy], rows: &[UsageRow]) -> Response {
             row.total_tokens,
         ];
         let counts = counts.iter().map(u64::to_string);
-        text += &line(group.chain(counts).chain([row.cost_rmb.clone()]));
+        text += &line(group.chain(counts).chain([row.cost_rmb.clone(), row.unpriced_requests.to_string()]));
     }
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),

@@ -24,6 +24,9 @@ pub(crate) struct UsageRow {
     pub(super) total_tokens: u64,
     /// A decimal amount in the billing currency, not rounded.
     pub(super) cost_rmb: String,
+    /// Requests whose cost is not known, since a class that occurred has no rate: they are not in
+    /// `cost_rmb`.
+    pub(super) unpriced_requests: u64,
 }
 
 /// Names and values in the order asked for, which a map type would lose.
@@ -47,6 +50,7 @@ impl UsageRow {
             reasoning_tokens: usage.reasoning,
             total_tokens: usage.total_tokens(),
             cost_rmb: sum.cost.to_decimal(),
+            unpriced_requests: sum.unpriced,
         }
     }
 }

@@ -19,6 +19,7 @@ fn sum(group: &[&str]) -> UsageSum {
     UsageSum {
         group: group.iter().map(|text| (*text).to_owned()).collect(),
         requests: 2,
+        unpriced: 1,
         usage: Usage { input: 10, cache_read: 5, output: 7, reasoning: 3, ..Usage::default() },
         cost: Pico(1_050_000),
     }
@@ -26,7 +27,7 @@ fn sum(group: &[&str]) -> UsageSum {
 
 const NUMBERS: &str = concat!(
     r#""requests":2,"prompt_tokens":15,"cached_tokens":5,"completion_tokens":10,"#,
-    r#""reasoning_tokens":3,"total_tokens":25,"cost_rmb":"0.00000105"}"#
+    r#""reasoning_tokens":3,"total_tokens":25,"cost_rmb":"0.00000105","unpriced_requests":1}"#
 );
 
 #[tokio::test]
@@ -117,6 +118,6 @@ async fn a_spreadsheet_runs_nothing_of_it() {
     assert_eq!(
         answer.text,
         "model,day,requests,prompt_tokens,cached_tokens,completion_tokens,reasoning_tokens,total_tokens,\
-         cost_rmb\r\n'=cmd|' /C calc'!A0,2026-11-23,2,15,5,10,3,25,0.00000105\r\n"
+         cost_rmb,unpriced_requests\r\n'=cmd|' /C calc'!A0,2026-11-23,2,15,5,10,3,25,0.00000105,1\r\n"
     );
 }

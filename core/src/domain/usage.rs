@@ -148,6 +148,8 @@ pub struct Closed {
     pub provenance: Provenance,
     /// The upstream's numbers contradicted each other or were out of bounds; see the codec.
     pub flagged: bool,
+    /// A class that occurred has no rate: what it costs is not known, which `cost` cannot say.
+    pub unpriced: bool,
     /// From the last byte of the request to the last byte of the answer.
     pub latency_ms: u32,
     /// From the last byte of the request to the first byte of the answer's body.
@@ -179,9 +181,9 @@ pub struct UsageRecord {
 
 impl UsageRecord {
     /// The record of an exchange whose process died before it could be closed. `cost` is what
-    /// the estimated input costs under the book that was in force.
+    /// the estimated input costs under the book that was in force; `None`: that book does not say.
     #[must_use]
-    pub fn interrupted(opened: Opened, cost: Pico) -> Self {
+    pub fn interrupted(opened: Opened, cost: Option<Pico>) -> Self {
         let closed = Closed {
             id: opened.id,
             provider: opened.provider.clone(),
@@ -192,9 +194,10 @@ impl UsageRecord {
             usage: Usage { input: opened.estimated_input, ..Usage::default() },
             provenance: Provenance::Partial,
             flagged: false,
+            unpriced: cost.is_none(),
             latency_ms: 0,
             first_byte_ms: 0,
-            cost,
+            cost: cost.unwrap_or(Pico::ZERO),
         };
         Self { opened, closed }
     }

@@ -177,7 +177,7 @@ async fn an_interrupted_exchange_is_priced_by_the_book_of_its_time_or_flagged() 
     let outcome = |number| {
         let closed = &rows[&opened(number).id].closed;
         assert_eq!(closed.end, End::Interrupted);
-        (closed.cost, closed.flagged)
+        (closed.cost, closed.unpriced)
     };
     assert_eq!(outcome(1), (Pico(7 * 101), false));
     assert_eq!(outcome(2), (Pico(0), true));

@@ -60,6 +60,7 @@ pub(crate) fn closed(number: u64) -> Closed {
         usage: Usage { input: 90 + number, output: number, ..Usage::default() },
         provenance: Provenance::Provider,
         flagged: false,
+        unpriced: false,
         latency_ms: 1_200,
         first_byte_ms: 300,
         cost: Pico(123_456_789 * i128::from(number)),

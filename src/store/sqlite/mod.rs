@@ -28,6 +28,8 @@ use std::{fs, io, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration}
 const READERS_MAX: u32 = 4;
 /// How long a statement waits for another process that holds the file.
 const BUSY_MAX: Duration = Duration::from_secs(5);
+/// Pause before a file that was busy at its opening is asked again.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 /// How long a caller waits for a connection.
 const ACQUIRE_MAX: Duration = Duration::from_secs(5);
 /// What the file holds are hashes, names and bills: nobody else's to read.
@@ -53,10 +55,10 @@ impl SqliteStore {
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         make_file(path).map_err(|error| unavailable(path, &error))?;
         let options = options(path).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
-        let writer = pool(1).connect_with(options).await.map_err(|error| unavailable(path, &error))?;
+        let writer = connect(pool(1), options).await.map_err(|error| unavailable(path, &error))?;
         schema::migrate(&writer).await?;
         let readers = options_read_only(path);
-        let readers = pool(READERS_MAX).connect_with(readers).await.map_err(value::failed)?;
+        let readers = connect(pool(READERS_MAX), readers).await.map_err(value::failed)?;
         Ok(Self { writer, readers })
     }
 
@@ -66,8 +68,7 @@ impl SqliteStore {
     /// # Errors
     /// There is no such file, or its tables are of another version.
     pub async fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        let readers = pool(READERS_MAX)
-            .connect_with(options_read_only(path))
+        let readers = connect(pool(READERS_MAX), options_read_only(path))
             .await
             .map_err(|error| unavailable(path, &error))?;
         schema::check(&readers).await?;
@@ -127,6 +128,27 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .max_lifetime(None)
 }
 
+/// Opens a pool's first connection. Where two processes turn a new file to its log at the same
+/// time, SQLite tells one of them at once that the file is locked, whatever its `busy_timeout`:
+/// it is asked again for as long.
+async fn connect(pool: SqlitePoolOptions, options: SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
+    let asking = async {
+        loop {
+            match pool.clone().connect_with(options.clone()).await {
+                Err(error) if is_busy(&error) => tokio::time::sleep(BUSY_PAUSE).await,
+                connected => return connected,
+            }
+        }
+    };
+    tokio::time::timeout(BUSY_MAX, asking).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+/// SQLITE_BUSY is 5; its extended codes keep it in their lowest byte.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == 5)
+}
+
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).foreign_keys(true).busy_timeout(BUSY_MAX)
 }
@@ -135,12 +157,16 @@ fn options_read_only(path: &Path) -> SqliteConnectOptions {
     options(path).read_only(true)
 }
 
-/// SQLite gives the log and the shared-memory file the mode of the file itself.
+/// SQLite gives the log and the shared-memory file the mode of the file itself. One that is there
+/// is not opened: closing it would drop the locks that this process may hold on it.
 fn make_file(path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder)?;
     }
-    fs::OpenOptions::new().create(true).append(true).mode(FILE_MODE).open(path).map(drop)
+    match fs::OpenOptions::new().create_new(true).append(true).mode(FILE_MODE).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
 }
 
 fn unavailable(path: &Path, error: &dyn std::error::Error) -> StoreError {

@@ -17,7 +17,7 @@ use sqlx::{
 use std::sync::{Arc, LazyLock};
 
 /// In the order in which [`bind`] binds them.
-const COLUMNS: [&str; 33] = [
+const COLUMNS: [&str; 34] = [
     "id",
     "started_at",
     "org_id",
@@ -47,6 +47,7 @@ const COLUMNS: [&str; 33] = [
     "searches",
     "provenance",
     "flagged",
+    "unpriced",
     "latency_ms",
     "first_byte_ms",
     "cost_units",
@@ -167,6 +168,7 @@ fn bind(row: &mut Row, UsageRecord { opened, closed }: &UsageRecord) -> Result<(
     row.count(usage.searches)?;
     row.add(closed.provenance.as_str())?;
     row.add(closed.flagged)?;
+    row.add(closed.unpriced)?;
     row.add(closed.latency_ms)?;
     row.add(closed.first_byte_ms)?;
     row.add(units)?;
@@ -216,6 +218,7 @@ fn record_of(row: &SqliteRow) -> Result<UsageRecord, StoreError> {
         usage: usage_of(row)?,
         provenance: named(row, "provenance", Provenance::from_name)?,
         flagged: get(row, "flagged")?,
+        unpriced: get(row, "unpriced")?,
         latency_ms: narrow(row, "latency_ms")?,
         first_byte_ms: narrow(row, "first_byte_ms")?,
         cost: join_money(get(row, "cost_units")?, i128::from(get::<i64>(row, "cost_pico")?)),

@@ -101,7 +101,7 @@ fn sum_sql(query: &UsageQuery, stretches: &[Stretch]) -> QueryBuilder<Sqlite> {
     for column in &query.group_by {
         sql.push(group_sql(*column)).push(", ");
     }
-    sql.push("COUNT(*)");
+    sql.push("COUNT(*), SUM(unpriced)");
     for class in CLASSES {
         // Counts are unsigned numbers in signed columns, and two of 2^63 would overflow a sum:
         // the halves are summed apart.
@@ -154,6 +154,7 @@ fn sum_of(row: &SqliteRow, group_by: &[GroupBy]) -> Result<UsageSum, StoreError>
     Ok(UsageSum {
         group,
         requests: cells.next()?.cast_unsigned(),
+        unpriced: cells.next()?.cast_unsigned(),
         usage: Usage {
             input: cells.count()?,
             cache_read: cells.count()?,

@@ -135,3 +135,22 @@ async fn the_same_answer_id_twice_is_two_records() {
     }
     stage.gateway.records_eventually(2).await;
 }
+
+#[tokio::test]
+async fn a_class_without_a_rate_is_counted_and_never_silently_free() {
+    let price = json!({ "input": "1.05", "output": "4.20" });
+    let stage = Stage::with(|gateway| gateway.set("/models/m/price", price)).await;
+    let truth = Truth { cached: 5, ..Truth::of(64) };
+    let events = Events::new(&truth, "m", 2);
+    let (answer, record) = stage.play_recorded(with_usage(&events, &truth, &[truth.usage()])).await;
+    answer.ok();
+    assert_eq!(record.0["unpriced"], "1", "{record:#?}");
+    assert!(!record.flagged(), "its numbers do not contradict each other");
+    let rows = stage.gateway.usage_eventually(|rows| rows.iter().any(|row| row.requests() == 1)).await;
+    assert_eq!(rows[0].0["unpriced_requests"], 1);
+    assert_eq!(rows[0].cached(), 5);
+    let audit = stage.gateway.command(&["audit", "-c", "aione.yaml"]).output().unwrap();
+    let report = String::from_utf8_lossy(&audit.stdout).into_owned();
+    let told = report.lines().any(|line| line.split_whitespace().eq(["unpriced", "1"]));
+    assert!(audit.status.success() && told, "{report}");
+}

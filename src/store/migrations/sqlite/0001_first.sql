@@ -112,6 +112,8 @@ CREATE TABLE usage_records (
     searches        INTEGER NOT NULL,
     provenance      TEXT NOT NULL,
     flagged         INTEGER NOT NULL,
+    -- The cost is not known, and 0 below.
+    unpriced        INTEGER NOT NULL,
     latency_ms      INTEGER NOT NULL,
     first_byte_ms   INTEGER NOT NULL,
     -- The cost is cost_units + cost_pico * 10^-12, with 0 <= cost_pico < 10^12.

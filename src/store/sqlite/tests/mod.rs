@@ -154,6 +154,7 @@ fn record(number: u128, started_at: Timestamp) -> UsageRecord {
             },
             provenance: Provenance::Provider,
             flagged: false,
+            unpriced: false,
             latency_ms: u32::MAX,
             first_byte_ms: 120,
             cost: Pico(1_000_000_000_001),

@@ -14,10 +14,11 @@ async fn a_record_comes_back_as_it_was() {
     let mut odd = record(2, Timestamp(0));
     odd.opened.sandbox = true;
     odd.closed.flagged = true;
+    odd.closed.unpriced = true;
     odd.closed.provider = Arc::from("");
     odd.closed.usage = Usage { input: u64::MAX, output: 1 << 63, ..Usage::default() };
     odd.closed.cost = Pico(10_i128.pow(27) + 999_999_999_999);
-    let interrupted = UsageRecord::interrupted(record(3, NOW).opened, Pico(-1));
+    let interrupted = UsageRecord::interrupted(record(3, NOW).opened, Some(Pico(-1)));
     let records = [plain, odd, interrupted];
     store.insert_records(&records).await.unwrap();
     assert_eq!(store.list_records(None, 10).await.unwrap(), records);

@@ -153,6 +153,7 @@ async fn sums_are_exact_beyond_what_64_bits_of_the_smallest_unit_hold() {
         record.closed.cost = cost;
     }
     records[0].closed.cost = Pico(-1);
+    records[3].closed.unpriced = true;
     records[1].closed.usage.input = u64::MAX - 500;
     records[2].closed.usage.output = u64::MAX;
     store.insert_records(&records).await.unwrap();
@@ -160,6 +161,7 @@ async fn sums_are_exact_beyond_what_64_bits_of_the_smallest_unit_hold() {
     let expect = UsageSum {
         group: Vec::new(),
         requests: 1_000,
+        unpriced: 1,
         usage: Usage {
             input: u64::MAX,
             cache_read: 2_000,
