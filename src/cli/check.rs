@@ -24,6 +24,6 @@ pub(super) fn check(file: Option<&Path>) -> anyhow::Result<ExitCode> {
 
 #[expect(clippy::unnecessary_wraps, reason = "every command returns the same")]
 pub(super) fn schema() -> anyhow::Result<ExitCode> {
-    println!("{}", aione_core::config::schema::text());
+    print!("{}", aione_core::config::schema::text());
     Ok(ExitCode::SUCCESS)
 }
