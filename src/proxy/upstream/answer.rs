@@ -85,7 +85,8 @@ impl Body {
         if let Ok(None) = part
             && let Self::Wire(exchange) = std::mem::replace(self, Self::Ended)
         {
-            exchange.release().await;
+            // Boxed: it is larger than all the rest of an open stream's state.
+            Box::pin(exchange.release()).await;
         }
         part
     }

@@ -3,9 +3,6 @@
 use super::JsonError;
 use std::borrow::Cow;
 
-/// Words of eight bytes that are looked at before a string counts as a long one.
-const WORDS_FIRST: usize = 4;
-
 /// A string literal, its escapes checked but not yet decoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Text<'a> {
@@ -88,28 +85,44 @@ pub(super) fn read(bytes: &[u8], open: usize, strict: bool) -> Result<(Text<'_>,
     let begin = open + 1;
     let mut at = begin;
     let mut saved = 0;
+    // Most strings are short: a few words are looked at before a search is worth its start. After
+    // an escape the string is a long one, and the next may still be near.
+    let mut words = 4;
     loop {
-        at = next_special(bytes, at);
+        at = next_special(bytes, at, words);
+        words = 1;
         match bytes.get(at) {
             Some(b'"') => {
                 let raw = &bytes[begin..at];
                 return Ok((Text { raw, decoded_bytes: raw.len() - saved }, at + 1));
             }
-            // Most escapes are of two bytes and stand for one; their meaning does not matter here.
-            Some(b'\\') if matches!(bytes.get(at + 1), Some(b'n' | b'"' | b'\\' | b't' | b'r' | b'/')) => {
-                saved += 1;
-                at += 2;
-            }
             Some(b'\\') => {
-                let escape = Escape::read(&bytes[at..])
-                    .filter(|escape| !(strict && escape.lone))
+                let (length, decoded) = escape_lengths(&bytes[at..], strict)
                     .ok_or(JsonError::Syntax { what: "an invalid escape", at })?;
-                saved += escape.length - escape.character.len_utf8();
-                at += escape.length;
+                saved += length - decoded;
+                at += length;
             }
             Some(_) => return Err(JsonError::Syntax { what: "a control character in a string", at }),
             None => return Err(JsonError::Syntax { what: "unexpected end in a string", at }),
         }
+    }
+}
+
+/// Bytes of the escape that `bytes` begins with, as written and decoded; what it stands for does
+/// not matter yet.
+fn escape_lengths(bytes: &[u8], strict: bool) -> Option<(usize, usize)> {
+    match bytes.get(1)? {
+        b'n' | b'"' | b'\\' | b't' | b'r' | b'/' | b'b' | b'f' => Some((2, 1)),
+        b'u' => match hex4(bytes.get(2..6)?)? {
+            0..0x80 => Some((6, 1)),
+            0x80..0x800 => Some((6, 2)),
+            0xd800..0xe000 => {
+                let escape = Escape::read(bytes).filter(|escape| !(strict && escape.lone))?;
+                Some((escape.length, escape.character.len_utf8()))
+            }
+            _ => Some((6, 3)),
+        },
+        _ => None,
     }
 }
 
@@ -206,14 +219,12 @@ fn hex4(digits: &[u8]) -> Option<u32> {
     (a | b | c | d <= 0xf).then_some(a << 12 | b << 8 | c << 4 | d)
 }
 
-/// The offset of the next quote, backslash or control character, or the end of `bytes`.
-///
-/// Most strings are short and most bytes are in long ones: a few words first, then what can be
-/// searched with vectors. There the control characters, which no honest body has, are looked
-/// for only in what lies before the next quote or backslash.
+/// The offset of the next quote, backslash or control character, or the end of `bytes`. After
+/// `words` of eight bytes it searches by vectors; control characters, which no honest body has, are
+/// then looked for only in what lies before the next quote or backslash.
 #[inline]
-fn next_special(bytes: &[u8], mut at: usize) -> usize {
-    for _ in 0..WORDS_FIRST {
+fn next_special(bytes: &[u8], mut at: usize, words: usize) -> usize {
+    for _ in 0..words {
         match word_special(bytes, at) {
             Some(8) => at += 8,
             Some(offset) => return at + offset,
@@ -222,8 +233,18 @@ fn next_special(bytes: &[u8], mut at: usize) -> usize {
     }
     let rest = &bytes[at..];
     let end = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-    let least = rest[..end].iter().fold(u8::MAX, |least, &byte| least.min(byte));
-    at + if least < b' ' { tail_special(rest, 0) } else { end }
+    if has_control(&rest[..end]) { tail_special(bytes, at) } else { at + end }
+}
+
+/// Whole blocks are compared by vectors, and the last one may overlap the one before.
+fn has_control(bytes: &[u8]) -> bool {
+    const BLOCK: usize = 16;
+    let in_block = |block: &[u8; BLOCK]| block.iter().fold(u8::MAX, |least, &byte| least.min(byte)) < b' ';
+    let (blocks, _) = bytes.as_chunks::<BLOCK>();
+    match bytes.last_chunk::<BLOCK>() {
+        Some(last) => blocks.iter().any(in_block) || in_block(last),
+        None => bytes.iter().any(|byte| *byte < b' '),
+    }
 }
 
 fn tail_special(bytes: &[u8], at: usize) -> usize {

@@ -252,3 +252,24 @@ proptest! {
         prop_assert_eq!(scanner.span(), 0..plain.len() + 2);
     }
 }
+
+#[test]
+fn a_control_character_is_found_wherever_it_stands_in_a_string_of_any_length() {
+    for length in 1..100 {
+        for at in 0..length {
+            let mut text = vec![b'x'; length];
+            text[at] = 0x1f;
+            let document = [b"\"", &text[..], b"\""].concat();
+            let mut scanner = Scanner::lenient(&document);
+            let error = scanner.next().expect_err("a control character");
+            assert_eq!(error, JsonError::Syntax { what: "a control character in a string", at: at + 1 });
+            text[at] = b'\\';
+            text.insert(at + 1, b'n');
+            let document = [b"\"", &text[..], b"\""].concat();
+            let Ok(Some(Token::String(read))) = Scanner::lenient(&document).next() else {
+                panic!("{at} of {length}")
+            };
+            assert_eq!(read.decoded_bytes(), length);
+        }
+    }
+}
