@@ -1,4 +1,4 @@
-//! The command line of the bench: one binary that is load driver, fake upstream, floor and suite.
+//! The command line of the bench: one binary that is load driver, fake upstream, floors and suite.
 //!
 //! One binary rather than four, so that `suite` can start the others from its own path and
 //! there is never a question which build a figure came from.
@@ -8,6 +8,7 @@
 mod canned;
 mod client;
 mod clock;
+mod driver;
 mod floor;
 mod http1;
 mod load;
@@ -25,6 +26,8 @@ enum Command {
     Load(load::Options),
     /// Bare Pingora: a proxy with `upstream_peer` and nothing else
     Floor(floor::Options),
+    /// The gateway's way of carrying an exchange, and nothing else of it
+    Driver(driver::Options),
     /// Measure all targets side by side and write the tables
     Suite(suite::Options),
 }
@@ -34,6 +37,7 @@ fn main() -> anyhow::Result<()> {
         Command::Upstream(options) => upstream::run(options),
         Command::Load(options) => load::run(&options),
         Command::Floor(options) => floor::run(&options),
+        Command::Driver(options) => driver::run(&options),
         Command::Suite(options) => suite::run(options),
     }
 }

@@ -45,6 +45,8 @@ pub(super) struct Shared {
     pub(super) bytes: AtomicU64,
     /// The last group that reached the operating system.
     pub(super) written: AtomicU64,
+    /// A group has reached the operating system: for the few who wait for no more than that.
+    pub(super) handed_over: Notify,
     /// The last group that reached the disk.
     pub(super) synced: AtomicU64,
     /// Waiters of even and of odd groups: while one group is on its way the next is filled, so
@@ -169,6 +171,7 @@ impl Shared {
             segments: Mutex::new(segments),
             bytes: AtomicU64::new(bytes),
             written: AtomicU64::new(0),
+            handed_over: Notify::new(),
             synced: AtomicU64::new(0),
             groups: [Notify::new(), Notify::new()],
             camps: ThreadLocal::new(),
@@ -192,8 +195,8 @@ impl Shared {
         }
     }
 
-    /// Adds an exchange and its frame to the group that is being filled.
-    pub(super) fn append_opened(&self, id: RecordId, bytes: &[u8]) -> Result<(), JournalFull> {
+    /// Adds an exchange and its frame to the group that is being filled, whose number it returns.
+    pub(super) fn append_opened(&self, id: RecordId, bytes: &[u8]) -> Result<u64, JournalFull> {
         if bytes.len() > OPENED_MAX {
             return Err(JournalFull::Room);
         }
@@ -213,9 +216,10 @@ impl Shared {
         }
         state.open.insert(id);
         let wake = self.push(&mut state, bytes, Wake::Nobody);
+        let group = state.group;
         drop(state);
         self.unpark(wake);
-        Ok(())
+        Ok(group)
     }
 
     /// Adds the end of an exchange. The group that it is in.

@@ -34,6 +34,8 @@ thread_local! {
 pub struct Slot {
     shared: Arc<Shared>,
     opened: Opened,
+    /// The group of its `opened` frame.
+    group: u64,
     closed: bool,
 }
 
@@ -58,17 +60,38 @@ pub enum Durability {
 
 impl Slot {
     pub(super) fn open(shared: &Arc<Shared>, opened: &Opened) -> Result<Self, JournalFull> {
-        with_scratch(|bytes| {
+        let group = with_scratch(|bytes| {
             frame::put_opened(opened, bytes).map_err(|frame::TooLong| JournalFull::Room)?;
             shared.append_opened(opened.id, bytes)
         })?;
-        Ok(Self { shared: Arc::clone(shared), opened: opened.clone(), closed: false })
+        Ok(Self { shared: Arc::clone(shared), opened: opened.clone(), group, closed: false })
     }
 
     /// What was noted at admission.
     #[must_use]
     pub fn opened(&self) -> &Opened {
         &self.opened
+    }
+
+    /// Waits until the `opened` frame is with the operating system, so that the end of the process
+    /// does not forget the exchange; at most for the sync timeout. Nearly always it is by the time
+    /// that anybody asks.
+    pub async fn noted(&self) {
+        let is_noted = || self.shared.written.load(Ordering::Acquire) >= self.group;
+        if is_noted() {
+            return;
+        }
+        let waiting = async {
+            loop {
+                let handed_over = self.shared.handed_over.notified();
+                if is_noted() {
+                    return;
+                }
+                handed_over.await;
+            }
+        };
+        // A journal that is so late has raised its alarm, or its next ticket will.
+        let _ = tokio::time::timeout(self.shared.options.sync_timeout, waiting).await;
     }
 
     /// Notes the end of the exchange. Never waits for the disk, and never fails for want of room.

@@ -210,6 +210,7 @@ impl Writer {
         rotated?;
         self.segment.append(&self.batch)?;
         self.shared.written.store(self.group, Ordering::Release);
+        self.shared.handed_over.notify_waiters();
         if self.shared.options.sync == JournalSync::Interval {
             self.shared.group_done(self.group).notify_waiters();
         }
@@ -348,6 +349,7 @@ impl Writer {
         self.segment.cut(durable);
         self.begin(next);
         self.shared.written.store(self.group, Ordering::Release);
+        self.shared.handed_over.notify_waiters();
         self.unsynced.clear();
         self.publish(self.segment.len, self.group);
         // Under `interval`, waiters of both the failed group and its predecessor may be left.

@@ -130,6 +130,14 @@ impl Hold {
         &self.view
     }
 
+    /// Waits until a killed process would not forget the exchange: before a caller sees anything of
+    /// an answer.
+    pub(crate) async fn noted(&self) {
+        if let Some((_, slot)) = &self.reserved {
+            slot.noted().await;
+        }
+    }
+
     /// Counts an attempt; from now on something may have been sent.
     pub(crate) fn attempt(&mut self, deployment: &Arc<Deployment>) {
         self.tally.attempts = self.tally.attempts.saturating_add(1);

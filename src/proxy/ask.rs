@@ -1,6 +1,7 @@
 //! Phase 3: what the caller wants. The body within its bounds, decoded, and one look at it.
 
 use super::{
+    bodies::Room,
     client::{BodyError, Client},
     decode::{self, DecodeError},
     refusal::Refusal,
@@ -64,9 +65,17 @@ pub(crate) struct Ask {
     pub(crate) estimated_input: u64,
     /// When the last byte of the request was read: latency counts from here.
     pub(crate) read_at: Steady,
+    /// What the body takes of the process's memory, for as long as it is here.
+    room: Room,
 }
 
 impl Ask {
+    /// Frees the body, once no upstream will be asked any more.
+    pub(crate) fn let_body_go(&mut self) {
+        self.body = Bytes::new();
+        self.room.shrink_to(0);
+    }
+
     /// Whether the stream's usage chunk is ours alone: the caller did not ask for one.
     pub(crate) fn hides_usage(&self) -> bool {
         self.peek.stream && !self.peek.wants_usage()
@@ -77,20 +86,30 @@ pub(crate) async fn read(
     client: &mut Client<'_>,
     world: &Snapshot,
     endpoint: Endpoint,
+    mut room: Room,
 ) -> Result<Ask, Refusal> {
     let bounds = &world.server;
     let encodings = decode::encodings(client.headers()).map_err(|_| Refusal::UnsupportedEncoding)?;
     let too_large = || Refusal::TooLarge { max_bytes: bounds.max_body };
-    let raw = client.read_body(bounds.max_body, bounds.body_timeout).await.map_err(|error| match error {
-        BodyError::TooLarge => too_large(),
-        BodyError::Late => Refusal::RequestTimeout,
-        BodyError::Broken => Refusal::invalid("The request's body is broken off or badly framed", None),
-    })?;
+    let raw =
+        client.read_body(bounds.max_body, bounds.body_timeout, &mut room).await.map_err(
+            |error| match error {
+                BodyError::TooLarge => too_large(),
+                BodyError::NoRoom => Refusal::Overloaded,
+                BodyError::Late => Refusal::RequestTimeout,
+                BodyError::Broken => {
+                    Refusal::invalid("The request's body is broken off or badly framed", None)
+                }
+            },
+        )?;
     let max = bounds.max_body;
     // Undoing an encoding takes milliseconds: other streams of this thread must not wait for it.
     let decoded = if encodings.is_empty() {
         Ok(raw)
     } else {
+        // What comes out is not known before; the few milliseconds of others are waited for.
+        let most = raw.len().saturating_add(max);
+        room.fit_within(most, bounds.body_timeout).await.map_err(|_| Refusal::Overloaded)?;
         let work = tokio::task::spawn_blocking(move || decode::decode(raw, &encodings, max));
         work.await.unwrap_or(Err(DecodeError::Broken))
     };
@@ -98,8 +117,9 @@ pub(crate) async fn read(
         DecodeError::TooLarge => too_large(),
         DecodeError::Broken => Refusal::invalid("The body is not what its content encoding says", None),
     })?;
+    room.shrink_to(body.len());
     let peek = peek::peek(&body, &PeekBounds::default())
         .map_err(|error| Refusal::invalid(error.message, error.param))?;
     let estimated_input = estimate::input_tokens(peek.text_bytes, peek.messages);
-    Ok(Ask { endpoint, body, peek, estimated_input, read_at: clock::steady() })
+    Ok(Ask { endpoint, body, peek, estimated_input, read_at: clock::steady(), room })
 }

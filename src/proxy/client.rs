@@ -1,6 +1,7 @@
 //! The caller's side of one exchange: Pingora's downstream session behind the few verbs that
 //! an exchange needs, and whether the caller is still there.
 
+use super::bodies::Room;
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::{HeaderMap, Method, Version};
@@ -34,6 +35,8 @@ pub(crate) struct Gone;
 #[derive(Debug)]
 pub(crate) enum BodyError {
     TooLarge,
+    /// The process holds as many bodies as it may.
+    NoRoom,
     Late,
     /// Broken framing, or the caller left.
     Broken,
@@ -80,8 +83,13 @@ impl<'s> Client<'s> {
         address.map(|address| address.ip().to_canonical())
     }
 
-    /// Reads the whole body, at most `max` bytes, within `deadline`.
-    pub(crate) async fn read_body(&mut self, max: usize, deadline: Duration) -> Result<Bytes, BodyError> {
+    /// Reads the whole body, at most `max` bytes, within `deadline`; `room` comes to hold it.
+    pub(crate) async fn read_body(
+        &mut self,
+        max: usize,
+        deadline: Duration,
+        room: &mut Room,
+    ) -> Result<Bytes, BodyError> {
         let declared = self
             .headers()
             .get(http::header::CONTENT_LENGTH)
@@ -89,6 +97,8 @@ impl<'s> Client<'s> {
         if declared.is_some_and(|length| length > max as u64) {
             return Err(BodyError::TooLarge);
         }
+        let length = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+        room.fit(length).map_err(|_| BodyError::NoRoom)?;
         if self
             .headers()
             .get(http::header::EXPECT)
@@ -97,10 +107,15 @@ impl<'s> Client<'s> {
         {
             session.write_continue_response().await.map_err(|_| BodyError::Broken)?;
         }
-        timeout(deadline, self.collect_body(max, declared)).await.map_err(|_| BodyError::Late)?
+        timeout(deadline, self.collect_body(max, declared, room)).await.map_err(|_| BodyError::Late)?
     }
 
-    async fn collect_body(&mut self, max: usize, declared: Option<u64>) -> Result<Bytes, BodyError> {
+    async fn collect_body(
+        &mut self,
+        max: usize,
+        declared: Option<u64>,
+        room: &mut Room,
+    ) -> Result<Bytes, BodyError> {
         let read = |_| BodyError::Broken;
         let Some(first) = self.session.read_request_body().await.map_err(read)? else {
             return Ok(Bytes::new());
@@ -119,6 +134,10 @@ impl<'s> Client<'s> {
             if body.len() + part.len() > max {
                 return Err(BodyError::TooLarge);
             }
+            // A buffer of unknown size doubles when it grows.
+            let grown = body.len() + part.len();
+            let needed = if declared.is_some() { grown } else { (2 * grown).min(max) };
+            room.fit(needed).map_err(|_| BodyError::NoRoom)?;
             body.extend_from_slice(&part);
         }
         Ok(body.freeze())

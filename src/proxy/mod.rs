@@ -13,6 +13,7 @@ mod route;
 mod settle;
 mod upstream;
 
+mod bodies;
 mod client;
 mod decode;
 mod drain;
@@ -57,6 +58,7 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) access: AccessLog,
     pub(crate) admin: axum::Router,
+    pub(crate) bodies: bodies::Bodies,
     names: Names,
     /// Requests being served.
     in_flight: AtomicUsize,
@@ -108,6 +110,7 @@ impl Gateway {
             metrics,
             access,
             admin,
+            bodies: bodies::Bodies::default(),
             names: Names { openai_chat: Dialect::OpenAiChat.as_str().into() },
             in_flight: AtomicUsize::new(0),
             drains: AtomicUsize::new(0),

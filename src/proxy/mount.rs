@@ -28,11 +28,14 @@ pub(super) async fn serve(
     trace: &mut Trace,
 ) -> Result<(), Refusal> {
     let world = gateway.world();
-    let body = client.read_body(REQUEST_BYTES_MAX, BODY_MAX).await.map_err(|error| match error {
-        BodyError::TooLarge => Refusal::TooLarge { max_bytes: REQUEST_BYTES_MAX },
-        BodyError::Late => Refusal::RequestTimeout,
-        BodyError::Broken => Refusal::invalid("The request's body is broken off", None),
-    })?;
+    let mut room = gateway.bodies.room();
+    let body =
+        client.read_body(REQUEST_BYTES_MAX, BODY_MAX, &mut room).await.map_err(|error| match error {
+            BodyError::TooLarge => Refusal::TooLarge { max_bytes: REQUEST_BYTES_MAX },
+            BodyError::NoRoom => Refusal::Overloaded,
+            BodyError::Late => Refusal::RequestTimeout,
+            BodyError::Broken => Refusal::invalid("The request's body is broken off", None),
+        })?;
     let head = client.head();
     let mut request = http::Request::new(Body::from(body));
     *request.method_mut() = head.method.clone();

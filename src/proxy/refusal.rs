@@ -37,6 +37,8 @@ pub(crate) enum Refusal {
         max_bytes: usize,
     },
     UnsupportedEncoding,
+    /// The process holds as many request bodies as it may.
+    Overloaded,
     RateLimited(Refused),
     /// Every deployment rests; the first returns after this many milliseconds.
     NoUpstream {
@@ -160,6 +162,15 @@ impl Refusal {
                 "unsupported_encoding",
                 "The content encoding is not one of zstd, gzip, br, deflate".into(),
             ),
+            Self::Overloaded => Face {
+                retry_after_ms: Some(SOON_MS),
+                ..face(
+                    503,
+                    "overloaded_error",
+                    "overloaded",
+                    "The gateway holds as many request bodies as it may; try again shortly".into(),
+                )
+            },
             Self::RateLimited(refused) => Face {
                 retry_after_ms: Some(refused.retry_after_ms),
                 ..face(429, "rate_limit_error", "rate_limit_exceeded", rate_limit_message(refused).into())

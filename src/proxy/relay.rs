@@ -114,7 +114,9 @@ async fn stream(
                 .insert_header(header::TRANSFER_ENCODING, "chunked")
                 .expect("a constant is a valid header value");
         }
-        if client.write_head(answer.head.clone()).await.is_err() {
+        hold.noted().await;
+        let head = std::mem::replace(&mut answer.head, Box::new(reply::empty_head()));
+        if client.write_head(head).await.is_err() {
             departure = depart(gateway, hold);
             left = if departure.is_some() { Left::Drained } else { Left::Stopped };
         }

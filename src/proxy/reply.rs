@@ -51,6 +51,11 @@ pub(crate) fn render(refusal: &Refusal, dialect: Dialect, id: RecordId) -> (Box<
     (Box::new(head), body)
 }
 
+/// A head that stands where one was taken.
+pub(crate) fn empty_head() -> ResponseHeader {
+    ResponseHeader::build_no_case(StatusCode::OK, None).expect(VALID)
+}
+
 /// Sends a refusal that came before an upstream was asked.
 pub(crate) async fn refuse(client: &mut Client<'_>, refusal: &Refusal, trace: &mut Trace) {
     let (head, body) = render(refusal, Dialect::OpenAiChat, trace.id);

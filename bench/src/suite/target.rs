@@ -21,6 +21,7 @@ pub(super) enum Kind {
     Direct,
     Nginx,
     Pingora,
+    Driver,
     Ours {
         binary: PathBuf,
         sync: &'static str,
@@ -63,6 +64,11 @@ pub(super) fn all(options: &Options) -> anyhow::Result<Vec<Target>> {
         name: PINGORA,
         does: "passes through: Pingora 0.9.1, `upstream_peer` only, one thread",
     });
+    targets.push(Target {
+        kind: Kind::Driver,
+        name: DRIVER,
+        does: "carries exchanges as the gateway does, and nothing more: no key, limit, meter or journal",
+    });
     if let Some(binary) = &options.aione {
         let binary = binary.canonicalize().with_context(|| format!("no binary at {}", binary.display()))?;
         let ours =
@@ -84,6 +90,7 @@ pub(super) fn all(options: &Options) -> anyhow::Result<Vec<Target>> {
 pub(super) const DIRECT: &str = "direct";
 pub(super) const NGINX_NAME: &str = "nginx";
 pub(super) const PINGORA: &str = "bare Pingora";
+pub(super) const DRIVER: &str = "driver alone";
 pub(super) const GROUP: &str = "ours, group";
 pub(super) const INTERVAL: &str = "ours, interval";
 
@@ -111,7 +118,8 @@ impl Target {
         let started = match &self.kind {
             Kind::Direct => start_direct(folder).await,
             Kind::Nginx => start_nginx(folder, address, upstream).await,
-            Kind::Pingora => start_pingora(folder, address, upstream).await,
+            Kind::Pingora => start_floor("floor", folder, address, upstream).await,
+            Kind::Driver => start_floor("driver", folder, address, upstream).await,
             Kind::Ours { binary, sync } => start_ours(folder, binary, sync, address, upstream).await,
         };
         started.with_context(|| format!("target {}", self.name))
@@ -176,10 +184,16 @@ http {{
     )
 }
 
-async fn start_pingora(folder: &Path, address: SocketAddr, upstream: SocketAddr) -> anyhow::Result<Started> {
+/// A floor of the bench's own.
+async fn start_floor(
+    which: &'static str,
+    folder: &Path,
+    address: SocketAddr,
+    upstream: SocketAddr,
+) -> anyhow::Result<Started> {
     let mut command = process::command(Core::Target, &std::env::current_exe()?);
-    command.args(["floor", "--listen", &address.to_string()]).args(["--upstream", &upstream.to_string()]);
-    let running = process::start(command, folder, "pingora")?;
+    command.args([which, "--listen", &address.to_string()]).args(["--upstream", &upstream.to_string()]);
+    let running = process::start(command, folder, which)?;
     passing(running, address).await
 }
 

@@ -85,8 +85,7 @@ impl Body {
         if let Ok(None) = part
             && let Self::Wire(exchange) = std::mem::replace(self, Self::Ended)
         {
-            // Boxed: it is larger than all the rest of an open stream's state.
-            Box::pin(exchange.release()).await;
+            exchange.release();
         }
         part
     }

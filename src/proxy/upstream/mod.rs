@@ -5,6 +5,7 @@ pub(crate) mod answer;
 mod attempt;
 pub(crate) mod connectors;
 mod early;
+mod idle;
 mod request;
 mod simulated;
 pub(crate) mod target;

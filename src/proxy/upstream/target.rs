@@ -1,6 +1,8 @@
 //! Where a provider is reached: its addresses, kept fresh in the background, and the peers
 //! that connections are pooled under.
 
+use super::idle::IdleConnections;
+use crate::clock;
 use aione_core::config::snapshot::{BaseUrl, Http2, Provider};
 use arc_swap::ArcSwapOption;
 use dashmap::{DashMap, Entry};
@@ -56,6 +58,8 @@ pub(crate) struct Target {
     /// Tells pools of different trust apart.
     trust: u64,
     peers: ArcSwapOption<Vec<HttpPeer>>,
+    /// Connections that wait for the next request, where only HTTP/1 is spoken.
+    pub(super) idle: IdleConnections,
     /// The address that is asked: it changes when one cannot be connected to.
     preferred: AtomicUsize,
 }
@@ -83,7 +87,8 @@ impl Targets {
         }
     }
 
-    /// Looks every name up again, for as long as the process lives.
+    /// Looks every name up again and sweeps up after idle connections, for as long as the process
+    /// lives.
     pub(crate) async fn refresh(self: Arc<Self>) {
         let mut tick = tokio::time::interval(REFRESH_EVERY);
         loop {
@@ -91,6 +96,7 @@ impl Targets {
             self.0.retain(|_, target| Arc::strong_count(target) > 1);
             let targets: Vec<_> = self.0.iter().map(|entry| entry.value().clone()).collect();
             for target in targets {
+                target.idle.sweep(clock::steady());
                 // A failure keeps the addresses that worked.
                 let _ = target.resolve().await;
             }
@@ -111,6 +117,7 @@ impl Target {
             trust: trust(authorities),
             authorities: authorities.map(read_authorities),
             peers: ArcSwapOption::empty(),
+            idle: IdleConnections::default(),
             preferred: AtomicUsize::new(0),
         };
         if let Ok(address) = base.host.parse() {
@@ -130,6 +137,7 @@ impl Target {
             authorities: None,
             trust: 0,
             peers: ArcSwapOption::empty(),
+            idle: IdleConnections::default(),
             preferred: AtomicUsize::new(0),
         };
         target.keep(addresses.to_vec());
@@ -235,6 +243,10 @@ pub(crate) struct HttpPeerRef {
 }
 
 impl HttpPeerRef {
+    pub(super) fn address(&self) -> SocketAddr {
+        *self._address.as_inet().expect("peers are made of internet addresses")
+    }
+
     /// How many addresses there are.
     pub(super) fn siblings(&self) -> usize {
         self.peers.len()

@@ -3,7 +3,7 @@
 
 use super::{
     answer::Fault,
-    connectors::Connectors,
+    connectors::{Connection, Connectors},
     early,
     request::Outgoing,
     target::{HttpPeerRef, Target},
@@ -11,7 +11,11 @@ use super::{
 use crate::{clock, proxy::Gateway};
 use aione_core::domain::clock::Steady;
 use bytes::Bytes;
-use pingora_core::protocols::http::{client::HttpSession, v1::client::HttpSession as Http1Session};
+use http::header::TRANSFER_ENCODING;
+use pingora_core::protocols::{
+    Stream,
+    http::{client::HttpSession, v1::client::HttpSession as Http1Session},
+};
 use pingora_http::ResponseHeader;
 use std::{sync::Arc, time::Duration};
 use tokio::io::AsyncWriteExt;
@@ -49,12 +53,11 @@ impl Exchange {
         request: &Outgoing<'_>,
         until: Steady,
     ) -> Result<Result<Self, Stale>, Fault> {
-        let (peer, session, is_reused) = connect(&gateway.connectors, target).await?;
+        let (peer, connection, is_reused) = connect(&gateway.connectors, target).await?;
         request.note_sent();
-        let sent = match session {
-            HttpSession::H1(session) => send_http1(session, &peer, target, request).await,
-            HttpSession::H2(session) => Box::pin(send_http2(HttpSession::H2(session), target, request)).await,
-            HttpSession::Custom(()) => Err(Fault::Broken),
+        let sent = match connection {
+            Connection::Http1(stream) => send_http1(stream, &peer, target, request).await,
+            Connection::Http2(session) => Box::pin(send_http2(session, target, request)).await,
         };
         let stale = |fault| if is_reused { Ok(Err(Stale)) } else { Err(fault) };
         let (session, is_reusable) = match sent {
@@ -79,15 +82,18 @@ impl Exchange {
         let patience = self.remaining();
         let session = self.session.as_mut().expect("the session is taken only on release");
         session.set_read_timeout(Some(patience));
+        let is_http2 = !matches!(session, HttpSession::H1(_));
         for interim in 0..INTERIM_MAX {
             if let Err(mut error) = session.read_response_header().await {
-                // Pingora knows what is provably unprocessed: a pooled connection that was closed,
-                // REFUSED_STREAM, GOAWAY. A byte of an answer proves the contrary.
-                error.retry.decide_reuse(is_reused);
+                // Pingora knows what is provably unprocessed: REFUSED_STREAM, a GOAWAY that leaves the
+                // stream out, and over HTTP/1 a pooled connection that was closed. A byte of an
+                // answer proves the contrary.
+                error.retry.decide_reuse(is_reused && !is_http2);
                 let is_unseen = interim == 0 && !saw_bytes(&error);
                 return if error.retry() && is_unseen { Ok(Err(Stale)) } else { Err(blame(&error)) };
             }
             if session.response_header().is_some_and(|head| !head.status.is_informational()) {
+                self.is_reusable &= !has_two_lengths(session);
                 return Ok(Ok(()));
             }
         }
@@ -140,11 +146,11 @@ impl Exchange {
     }
 
     /// Gives the connection back to the pool.
-    pub(super) async fn release(mut self) {
+    pub(super) fn release(mut self) {
         if let Some(session) = self.session.take()
             && self.is_reusable
         {
-            self.gateway.connectors.release(&self.target, session, &self.peer).await;
+            self.gateway.connectors.release(&self.target, session, &self.peer);
         }
     }
 
@@ -154,30 +160,26 @@ impl Exchange {
 }
 
 /// A connection to the address that last worked, or to one of those that follow it.
-async fn connect(
-    connectors: &Connectors,
-    target: &Target,
-) -> Result<(HttpPeerRef, HttpSession, bool), Fault> {
+async fn connect(connectors: &Connectors, target: &Target) -> Result<(HttpPeerRef, Connection, bool), Fault> {
     let mut peer = target.peer().await.map_err(|_| Fault::Connect)?;
     for _ in 1..CONNECTS_MAX.min(peer.siblings()) {
-        if let Ok((session, is_reused)) = connectors.get(target, &peer).await {
-            return Ok((peer, session, is_reused));
+        if let Ok((connection, is_reused)) = connectors.get(target, &peer).await {
+            return Ok((peer, connection, is_reused));
         }
         peer = target.give_up(peer);
     }
-    let (session, is_reused) = connectors.get(target, &peer).await?;
-    Ok((peer, session, is_reused))
+    let (connection, is_reused) = connectors.get(target, &peer).await?;
+    Ok((peer, connection, is_reused))
 }
 
 /// Head and body go out together where they are small. The flag tells whether all was sent:
 /// an upstream may answer before it has read a long body, and then the rest is kept back.
 async fn send_http1(
-    session: Http1Session,
+    mut stream: Stream,
     peer: &HttpPeerRef,
     target: &Target,
     request: &Outgoing<'_>,
 ) -> Result<(HttpSession, bool), Fault> {
-    let mut stream = session.into_inner();
     let (head, is_whole) = request.http1(target);
     stream.write_all(&head).await.map_err(|_| Fault::Broken)?;
     let mut sent_all = true;
@@ -213,6 +215,16 @@ async fn send_http2(
     }
     session.finish_request_body().await.map_err(|_| Fault::Broken)?;
     Ok((session, true))
+}
+
+/// Whether an answer is framed in two ways. It is read in chunks, but whoever sent it may think
+/// otherwise of what comes next on the connection. Pingora has removed one of the two by now.
+fn has_two_lengths(session: &HttpSession) -> bool {
+    const LENGTH: &[u8] = b"\ncontent-length";
+    let HttpSession::H1(session) = session else { return false };
+    let is_chunked = session.resp_header().is_some_and(|head| head.headers.contains_key(TRANSFER_ENCODING));
+    is_chunked
+        && session.get_headers_raw_bytes().windows(LENGTH.len()).any(|it| it.eq_ignore_ascii_case(LENGTH))
 }
 
 /// Whether some of a head had been read. Pingora tells it in words alone.
