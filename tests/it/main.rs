@@ -11,6 +11,7 @@
 #[expect(unreachable_pub, reason = "the support reads as the small library that it is")]
 mod support;
 
+mod cli;
 mod config;
 mod crash;
 mod disconnect;
