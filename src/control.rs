@@ -1,17 +1,31 @@
 //! The background of a running gateway: the admin and metrics services, the recorder, the
 //! configuration's watch, and small chores. All on the control runtime, never on a proxy thread.
 
+mod access;
 mod greeting;
+mod listener;
 
 pub(crate) use greeting::Greeting;
 
 use crate::{
-    assemble::Assembly, billing::recorder, clock, config::Config, proxy::Gateway,
-    telemetry::metrics::Readings,
+    assemble::Assembly,
+    billing::recorder,
+    clock,
+    config::Config,
+    proxy::Gateway,
+    telemetry::{access::AccessLog, metrics::Readings},
 };
 use aione_admin::{Listener, Peer};
 use anyhow::Context;
-use axum::{Router, extract::ConnectInfo, http::header, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request},
+    http::header,
+    middleware,
+    response::IntoResponse,
+    routing::get,
+};
+use listener::BOUNDS;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
@@ -44,7 +58,8 @@ pub(crate) async fn start(assembly: &mut Assembly, greeting: Option<Greeting>) -
     let mut running = Running { tasks: JoinSet::new(), recorder: JoinSet::new(), stop };
     let admin = bind(snapshot.admin.listen, "admin").await?;
     let metrics = bind(snapshot.metrics_listen, "metrics").await?;
-    running.tasks.spawn(serve_admin(admin, assembly.admin.clone()));
+    let access = assembly.gateway.access.clone();
+    running.tasks.spawn(serve_admin(admin, assembly.admin.clone(), access));
     running.tasks.spawn(serve_metrics(metrics, assembly.gateway.clone(), assembly.config.clone()));
     let reader = assembly.reader.take().context("the background is started once")?;
     running.recorder.spawn(recorder::run(reader, assembly.store.clone()));
@@ -61,19 +76,17 @@ async fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} for {what}"))
 }
 
-async fn serve_admin(listener: TcpListener, router: Router) {
+async fn serve_admin(listener: TcpListener, router: Router, access: AccessLog) {
     let router = router
-        .layer(axum::middleware::map_request(
-            |ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: axum::extract::Request| async move {
+        .layer(middleware::map_request(
+            |ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request| async move {
                 request.extensions_mut().insert(Listener::Admin);
                 request.extensions_mut().insert(Peer(peer.ip()));
                 request
             },
         ))
-        .into_make_service_with_connect_info::<SocketAddr>();
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "the admin service ended");
-    }
+        .layer(middleware::from_fn_with_state(access, access::note));
+    listener::serve(listener, router, BOUNDS).await;
 }
 
 async fn serve_metrics(listener: TcpListener, gateway: Arc<Gateway>, config: Config) {
@@ -81,25 +94,26 @@ async fn serve_metrics(listener: TcpListener, gateway: Arc<Gateway>, config: Con
         let text = gateway.metrics.render(&readings(&gateway, &config));
         async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response() }
     };
-    let router = Router::new().route("/metrics", get(render));
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "the metrics service ended");
-    }
+    listener::serve(listener, Router::new().route("/metrics", get(render)), BOUNDS).await;
 }
 
 fn readings(gateway: &Gateway, config: &Config) -> Readings {
     let journal = gateway.journal.stats();
+    let reloads = *config.outcomes().borrow();
+    let problems = config.last_problems().len() as u64;
     Readings {
         in_flight: gateway.in_flight() as u64,
         reservations: journal.open,
         drains: gateway.drains() as u64,
         journal_bytes: journal.bytes,
         journal_unrecorded: journal.unrecorded,
-        journal_oldest_ms: u64::try_from(journal.oldest_unrecorded.as_millis()).unwrap_or(u64::MAX),
+        journal_oldest: journal.oldest_unrecorded,
         journal_alarms: journal.alarms,
         access_dropped: gateway.access.dropped(),
         resting: gateway.resting() as u64,
-        config_problems: config.last_problems().len() as u64,
+        reloads_accepted: reloads.accepted,
+        reloads_refused: reloads.refused,
+        config_problems: problems,
     }
 }
 

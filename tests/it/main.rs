@@ -13,6 +13,7 @@ mod support;
 
 mod cli;
 mod config;
+mod control;
 mod crash;
 mod disconnect;
 mod driver;

@@ -37,10 +37,15 @@ async fn a_reload_whose_prices_cannot_be_kept_is_refused_and_can_be_repeated() {
     assert_eq!(refused.status, 409, "{}", refused.text());
     assert!(refused.text().contains("price book"), "{}", refused.text());
     assert_eq!(version(&gateway).await, before);
+    assert_eq!(gateway.metrics().await.sum("aione_config_last_reload_refused"), 1.0);
     sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
     // The watch may have been first: what was not taken is read again at its next event too.
     reload(&gateway).await.ok();
     assert_ne!(version(&gateway).await, before);
+    let metrics = gateway.metrics().await;
+    assert_eq!(metrics.sum("aione_config_last_reload_refused"), 0.0);
+    assert!(metrics.sum("aione_config_reloads_total{outcome=\"refused\"}") >= 1.0, "{}", metrics.0);
+    assert!(metrics.sum("aione_config_reloads_total{outcome=\"accepted\"}") >= 1.0, "{}", metrics.0);
 }
 
 #[tokio::test]
