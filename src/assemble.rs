@@ -3,7 +3,7 @@
 
 use crate::{
     clock::{self, System},
-    config::Config,
+    config::{Commit, Config},
     journal::{Journal, Options, Reader},
     keyring::{self, KeyRing},
     minting::Minting,
@@ -19,7 +19,6 @@ use aione_core::{
 };
 use anyhow::Context;
 use std::sync::Arc;
-use tokio::runtime::Handle;
 
 /// Everything that runs, before anything has been started.
 pub(crate) struct Assembly {
@@ -38,6 +37,7 @@ pub(crate) async fn open_store(snapshot: &Snapshot) -> anyhow::Result<(SqliteSto
     let store = SqliteStore::open(path).await.with_context(|| format!("cannot open {}", path.display()))?;
     let peppers = peppers(snapshot)?;
     store.check_pepper(&peppers).await.context("the store was made under another pepper")?;
+    store.check_currency(&snapshot.billing.currency).await.context("the store is of another currency")?;
     store
         .bootstrap(clock::now(), rand::random(), &snapshot.default_plan, snapshot.billing.time_zone)
         .await
@@ -63,6 +63,7 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
     let store = Arc::new(store);
     // A price book is kept before anything can be priced with it.
     store.keep_price_book(&snapshot.prices, clock::now()).await?;
+    warn_of_missing_plans(&store, &snapshot).await;
     let storage = &snapshot.storage;
     let options = Options::new(&storage.journal, storage.journal_sync, storage.journal_sync_timeout);
     let (journal, recovery) = Journal::open(options).context("cannot open the journal")?;
@@ -92,24 +93,41 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
             admin: admin.clone(),
         },
     ));
-    config.on_publish({
+    config.before_publish({
         let (gateway, store) = (gateway.clone(), store.clone());
-        let control = Handle::current();
-        move |snapshot| publish(&gateway, &store, &control, snapshot)
+        move |snapshot| prepare(gateway.clone(), store.clone(), snapshot)
     });
     Ok(Assembly { config, gateway, store, reader: Some(reader), minting, admin })
 }
 
-/// A reload takes effect for requests once its price book is kept. Runs on the control runtime,
-/// which the admin service and the watch reload from.
-fn publish(gateway: &Gateway, store: &SqliteStore, control: &Handle, snapshot: &Arc<Snapshot>) {
-    let kept = tokio::task::block_in_place(|| {
-        control.block_on(store.keep_price_book(&snapshot.prices, clock::now()))
-    });
-    if let Err(error) = kept {
-        // Prices that nobody kept could not be audited: requests go on under the former world.
-        tracing::error!(%error, "the price book could not be kept; the reload does not take effect");
-        return;
+/// A reload takes effect for requests once its price book is kept: prices that nobody kept could
+/// not be audited.
+async fn prepare(
+    gateway: Arc<Gateway>,
+    store: Arc<SqliteStore>,
+    snapshot: Arc<Snapshot>,
+) -> Result<Commit, String> {
+    store
+        .keep_price_book(&snapshot.prices, clock::now())
+        .await
+        .map_err(|error| format!("the price book could not be kept: {error}"))?;
+    warn_of_missing_plans(&store, &snapshot).await;
+    Ok(Box::new(move || gateway.publish(&snapshot)))
+}
+
+/// Tells of organizations whose plan the configuration has not: they get the default plan.
+async fn warn_of_missing_plans(store: &SqliteStore, snapshot: &Snapshot) {
+    match store.plans_in_use().await {
+        Ok(plans) => {
+            for (plan, organizations) in plans.iter().filter(|(plan, _)| snapshot.plan(plan).is_none()) {
+                tracing::warn!(
+                    %plan,
+                    organizations,
+                    default_plan = %snapshot.default_plan,
+                    "organizations are on a plan that is not in the configuration and get the default plan"
+                );
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the plans of the organizations could not be read"),
     }
-    gateway.publish(snapshot);
 }

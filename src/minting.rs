@@ -4,12 +4,13 @@
 use crate::clock::System;
 use aione_admin::{Mint, Minted};
 use aione_core::{
-    domain::key::{KeyHash, Peppers, mint, parse},
+    domain::{
+        credential::MANAGEMENT_PREFIX,
+        key::{KeyHash, Peppers, mint, parse},
+    },
     ports::Surroundings,
 };
 
-/// What every management token starts with, before a dash.
-pub(crate) const TOKEN_PREFIX: &str = "mt";
 /// What every minted operator token starts with, before a dash.
 pub(crate) const OPERATOR_PREFIX: &str = "op";
 
@@ -36,7 +37,7 @@ impl Mint for Minting {
     }
 
     fn mint_token(&self) -> Minted {
-        self.mint(TOKEN_PREFIX)
+        self.mint(MANAGEMENT_PREFIX)
     }
 
     fn hashes(&self, secret: &str) -> Vec<KeyHash> {
@@ -45,5 +46,9 @@ impl Mint for Minting {
 
     fn looks_like_inference_key(&self, text: &str) -> bool {
         parse(text, &self.key_prefix).is_ok()
+    }
+
+    fn looks_like_management_token(&self, text: &str) -> bool {
+        parse(text, MANAGEMENT_PREFIX).is_ok()
     }
 }

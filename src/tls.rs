@@ -1,6 +1,7 @@
-//! The listener's certificate: loaded from PEM, kept when a newer one cannot be read.
+//! The listeners' certificate: loaded from PEM, replaced as a whole by a reload.
 
-use aione_core::config::snapshot::TlsFiles;
+use crate::config::Commit;
+use aione_core::config::snapshot::{Snapshot, TlsFiles};
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use rustls::{
@@ -9,44 +10,54 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-/// The certificate of every listener; replaced as a whole.
+/// The certificate of every listener.
 #[derive(Debug)]
-pub(crate) struct Certificates {
-    files: TlsFiles,
-    current: ArcSwap<CertifiedKey>,
-}
+pub(crate) struct Certificates(ArcSwap<CertifiedKey>);
 
 impl Certificates {
     pub(crate) fn load(files: &TlsFiles) -> anyhow::Result<Arc<Self>> {
-        let current = read(files)?;
-        Ok(Arc::new(Self { files: files.clone(), current: ArcSwap::from_pointee(current) }))
+        Ok(Arc::new(Self(ArcSwap::from_pointee(read(&files.cert, &files.key)?))))
     }
 
-    /// Reads the files again. Where they cannot be read or do not belong together, the present
-    /// certificate stays, and the log says why.
-    pub(crate) fn reload(&self) {
-        match read(&self.files) {
-            Ok(pair) => self.current.store(Arc::new(pair)),
-            Err(error) => tracing::error!(error = %format!("{error:#}"), "the former certificate stays"),
-        }
+    /// Reads what `snapshot` names; the present certificate is served until it is committed.
+    ///
+    /// # Errors
+    /// A file cannot be read any more, or the two do not belong together.
+    pub(crate) fn prepare(self: &Arc<Self>, snapshot: &Snapshot) -> Result<Commit, String> {
+        let Some(files) = &snapshot.server.tls else { return Ok(Box::new(|| {})) };
+        let pair = read(&files.cert, &files.key).map_err(|error| format!("{error:#}"))?;
+        let certificates = self.clone();
+        Ok(Box::new(move || certificates.0.store(Arc::new(pair))))
     }
 }
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.load_full())
+        Some(self.0.load_full())
     }
 }
 
-fn read(files: &TlsFiles) -> anyhow::Result<CertifiedKey> {
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&files.cert)
+/// A certificate chain with its key.
+///
+/// # Errors
+/// One of them cannot be read, or they do not belong together.
+pub(crate) fn read(cert: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect)
-        .with_context(|| format!("cannot read the certificate {}", files.cert.display()))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .with_context(|| format!("cannot read the key {}", files.key.display()))?;
-    let pair = CertifiedKey::new(chain, any_supported_type(&key).context("the key is of no known kind")?);
-    pair.keys_match().context("the certificate and the key do not belong together")?;
-    Ok(pair)
+        .with_context(|| format!("cannot read the certificate {}", cert.display()))?;
+    let signing = PrivateKeyDer::from_pem_file(key)
+        .with_context(|| format!("cannot read the key {}", key.display()))?;
+    let signing = any_supported_type(&signing).context("the key is of no known kind")?;
+    let pair = CertifiedKey::new(chain, signing);
+    match pair.end_entity_cert().and_then(|_| pair.keys_match()) {
+        Ok(()) => Ok(pair),
+        Err(error @ rustls::Error::InconsistentKeys(_)) => {
+            Err(error).context("the certificate and the key do not belong together")
+        }
+        Err(error) => {
+            Err(error).with_context(|| format!("the certificate {} cannot be used", cert.display()))
+        }
+    }
 }

@@ -12,7 +12,7 @@ use aione_core::{
     config::snapshot::OperatorToken,
     domain::{
         clock::Timestamp,
-        credential::{ManagementToken, Role},
+        credential::{ManagementToken, OPERATOR_TOKEN_BYTES_MAX, Role},
         key::{KeyHash, KeyStatus},
     },
     ports::{KeyInContext, Organization},
@@ -27,10 +27,8 @@ use subtle::{Choice, ConstantTimeEq};
 
 /// The header in which an operator names an organization, by id or slug.
 const ORG_HEADER: &str = "x-aione-org";
-/// How every management token begins.
-const TOKEN_PREFIX: &str = "mt-";
-/// Bytes of the longest credential that is looked at.
-const CREDENTIAL_MAX: usize = 512;
+/// Bytes of the longest credential that is looked at: no other is as long as an operator's.
+const CREDENTIAL_MAX: usize = OPERATOR_TOKEN_BYTES_MAX;
 
 /// May read what belongs to this organization: any of its tokens, or an operator.
 pub(crate) struct Reader(pub(crate) Organization);
@@ -107,7 +105,7 @@ async fn caller(parts: &Parts, admin: &Admin) -> Result<Caller, Refusal> {
         return Ok(Caller::Operator);
     }
     let now = admin.surroundings.now();
-    if credential.starts_with(TOKEN_PREFIX) {
+    if admin.mint.looks_like_management_token(credential) {
         return member(admin, &admin.mint.hashes(credential), now).await;
     }
     if admin.mint.looks_like_inference_key(credential) {

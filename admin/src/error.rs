@@ -35,6 +35,8 @@ pub(crate) enum Refusal {
     NoSuchMethod,
     /// The body did not arrive whole.
     BodyBroken,
+    /// The body did not arrive in time.
+    BodyLate,
     /// The body is over [`crate::json::BODY_MAX`].
     BodyTooLarge,
     /// Parameters that are wrong, each with its place.
@@ -66,6 +68,11 @@ pub(crate) struct Unprocessable {
 }
 
 impl Refusal {
+    /// For people.
+    pub(crate) fn detail(&self) -> Cow<'static, str> {
+        self.row().2
+    }
+
     /// Status, `code` and `detail`.
     fn row(&self) -> (StatusCode, &'static str, Cow<'static, str>) {
         use StatusCode as S;
@@ -100,6 +107,9 @@ impl Refusal {
             Self::NoSuchPath => (S::NOT_FOUND, "not_found", "Not Found".into()),
             Self::NoSuchMethod => (S::METHOD_NOT_ALLOWED, "method_not_allowed", "Method Not Allowed".into()),
             Self::BodyBroken => (S::BAD_REQUEST, "invalid_request", "The body did not arrive whole".into()),
+            Self::BodyLate => {
+                (S::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time".into())
+            }
             Self::BodyTooLarge => {
                 (S::PAYLOAD_TOO_LARGE, "request_too_large", "The body is larger than 64 KiB".into())
             }
@@ -171,6 +181,7 @@ impl IntoResponses for Refusal {
             ("401", "No credential, or none that is valid", "Refused"),
             ("403", "The credential may not do this", "Refused"),
             ("404", "No such thing in this organization", "Refused"),
+            ("408", "The body did not arrive in time", "Refused"),
             ("409", "In conflict with what is stored", "Refused"),
             ("413", "The body is larger than 64 KiB", "Refused"),
             ("422", "Parameters that are wrong, each with its place", "Unprocessable"),

@@ -11,7 +11,7 @@ use serde::{
     de::{Error as _, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Number, Value};
-use std::fmt;
+use std::{error::Error, fmt, io};
 
 /// Bytes that a body may have.
 pub(crate) const BODY_MAX: usize = 64 * 1024;
@@ -41,8 +41,21 @@ async fn read(body: Body) -> Result<Bytes, Refusal> {
     match Limited::new(body, BODY_MAX).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),
+        Err(error) if is_late(&*error) => Err(Refusal::BodyLate),
         Err(_) => Err(Refusal::BodyBroken),
     }
+}
+
+/// Whether a body failed because its time was over: the listener says so as an I/O error.
+fn is_late(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn object(value: Value) -> Result<Fields, Refusal> {

@@ -9,6 +9,7 @@ mod detach;
 mod error;
 mod json;
 mod keys;
+pub mod offline;
 mod openapi;
 mod own_key;
 mod page;
@@ -56,6 +57,8 @@ pub trait Mint: Send + Sync {
     fn hashes(&self, secret: &str) -> Vec<KeyHash>;
     /// Whether form and checksum are those of an inference key, so that a look-up is worth it.
     fn looks_like_inference_key(&self, text: &str) -> bool;
+    /// The same of a management token.
+    fn looks_like_management_token(&self, text: &str) -> bool;
 }
 
 /// A secret that was just made. The clear text leaves in one answer and is kept nowhere.

@@ -80,14 +80,7 @@ pub(crate) async fn create(
     let mut entropy = [0; 10];
     admin.surroundings.entropy(&mut entropy);
     let minted = admin.mint.mint_token();
-    let token = ManagementToken {
-        id: TokenId::new(now, entropy),
-        org: org.id,
-        name: asked.name,
-        role: asked.role,
-        expires_at: asked.expires_at,
-        created_at: now,
-    };
+    let token = asked.into_token(TokenId::new(now, entropy), org.id, now);
     admin.keys.insert_token(&token, &minted.hash).await?;
     Ok((StatusCode::CREATED, Json(TokenResponse::of(token, &minted.secret))))
 }
@@ -113,7 +106,7 @@ pub(crate) async fn delete(
 }
 
 impl NewToken {
-    fn take(mut fields: Fields, now: Timestamp) -> Result<Self, Refusal> {
+    pub(crate) fn take(mut fields: Fields, now: Timestamp) -> Result<Self, Refusal> {
         let name = fields.required("name", checks::text(1, NAME_MAX));
         let role = fields.required("role", checks::one_of(&ROLES));
         let expires_at = fields.nullable("expires_at", checks::time_after(now)).flatten();
@@ -123,6 +116,17 @@ impl NewToken {
             role: role.expect("its absence is a problem"),
             expires_at,
         })
+    }
+
+    pub(crate) fn into_token(self, id: TokenId, org: OrgId, now: Timestamp) -> ManagementToken {
+        ManagementToken {
+            id,
+            org,
+            name: self.name,
+            role: self.role,
+            expires_at: self.expires_at,
+            created_at: now,
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) fn check(file: Option<&Path>) -> anyhow::Result<ExitCode> {
 
 #[expect(clippy::unnecessary_wraps, reason = "every command returns the same")]
 pub(super) fn schema() -> anyhow::Result<ExitCode> {
+    // It ends with a newline of its own: `make schema` writes the file that a test compares.
     print!("{}", aione_core::config::schema::text());
     Ok(ExitCode::SUCCESS)
 }

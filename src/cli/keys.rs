@@ -3,18 +3,17 @@
 
 use super::{ConfigFile, stores};
 use crate::{clock, minting::Minting, store::sqlite::SqliteStore};
-use aione_admin::Mint;
+use aione_admin::{Mint, offline};
 use aione_core::{
     config::snapshot::Snapshot,
     domain::{
-        credential::{ManagementToken, Role},
-        id::{KeyId, OrgId, TokenId},
-        key::{Key, Peppers},
-        plan::RateLimits,
+        id::{KeyId, TokenId},
+        key::Peppers,
     },
-    ports::{KeyFilter, KeyStore, Page},
+    ports::{KeyFilter, KeyStore, Organization, Page},
 };
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
+use serde_json::{Map, Value, json};
 use std::process::ExitCode;
 
 /// Keys that `list` shows at most.
@@ -89,7 +88,7 @@ pub(super) enum TokenCommand {
 struct Bench {
     snapshot: Snapshot,
     store: SqliteStore,
-    org: OrgId,
+    org: Organization,
     minting: Minting,
 }
 
@@ -107,8 +106,10 @@ pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
     stores::runtime()?.block_on(async {
         match command {
             Command::Create { config, org, name, rpm, tpm, sandbox } => {
-                let bench = Bench::open(&config, &org).await?;
-                create(&bench, name, RateLimits { rpm, tpm, ..RateLimits::default() }, sandbox).await
+                let asked = json!({
+                    "name": name, "rpm_limit": rpm, "tpm_limit": tpm, "is_sandbox": sandbox,
+                });
+                create(&Bench::open(&config, &org).await?, fields(asked)).await
             }
             Command::List { config, org } => list(&Bench::open(&config, &org).await?).await,
             Command::Rotate { config, org, id, grace_seconds } => {
@@ -116,7 +117,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
             }
             Command::Disable { config, org, id } => {
                 let bench = Bench::open(&config, &org).await?;
-                bench.store.set_disabled(bench.org, id, true).await?.context("no such key")?;
+                bench.store.set_disabled(bench.org.id, id, true).await?.context("no such key")?;
                 Ok(())
             }
         }
@@ -124,26 +125,12 @@ pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn create(bench: &Bench, name: String, limits: RateLimits, is_sandbox: bool) -> anyhow::Result<()> {
-    let team = bench.store.find_team(bench.org, "default").await?.context("the organization has no team")?;
+async fn create(bench: &Bench, asked: Map<String, Value>) -> anyhow::Result<()> {
+    let org = &bench.org;
+    let team = bench.store.find_team(org.id, "default").await?.context("the organization has no team")?;
+    let key = offline::new_key(asked, &bench.snapshot, org, team.id, clock::now()).map_err(refused)?;
     let minted = bench.minting.mint_key(&bench.snapshot.keys.prefix);
-    let key = Key {
-        id: stores::new_id(KeyId::new),
-        org: bench.org,
-        team: team.id,
-        name,
-        prefix: minted.prefix,
-        models_allowed: Vec::new(),
-        allowed_ips: Vec::new(),
-        limits,
-        is_sandbox,
-        expires_at: None,
-        disabled: false,
-        rotate_grace_until: None,
-        created_at: clock::now(),
-        last_used_at: None,
-        metadata: serde_json::Map::new(),
-    };
+    let key = key(stores::new_id(KeyId::new), minted.prefix);
     bench.store.insert_key(&key, &minted.hash).await?;
     println!("{}", minted.secret.expose());
     Ok(())
@@ -151,20 +138,18 @@ async fn create(bench: &Bench, name: String, limits: RateLimits, is_sandbox: boo
 
 async fn list(bench: &Bench) -> anyhow::Result<()> {
     let page = Page { offset: 0, limit: LIST_MAX };
-    for key in bench.store.list_keys(bench.org, &KeyFilter::default(), page, clock::now()).await? {
+    for key in bench.store.list_keys(bench.org.id, &KeyFilter::default(), page, clock::now()).await? {
         println!("{}\t{:?}\t{}\t{}", key.id, key.status(clock::now()), key.prefix, key.name);
     }
     Ok(())
 }
 
 async fn rotate(bench: &Bench, id: KeyId, grace_seconds: Option<u32>) -> anyhow::Result<()> {
-    let grace_ms = grace_seconds.map_or_else(
-        || i64::try_from(bench.snapshot.keys.rotate_grace.as_millis()).unwrap_or(i64::MAX),
-        |seconds| i64::from(seconds) * 1000,
-    );
+    let asked = grace_seconds.map_or_else(Map::new, |seconds| fields(json!({ "grace_seconds": seconds })));
+    let default = bench.snapshot.keys.rotate_grace;
+    let grace_until = offline::grace_until(asked, default, clock::now()).map_err(refused)?;
     let minted = bench.minting.mint_key(&bench.snapshot.keys.prefix);
-    let grace_until = clock::now().plus_ms(grace_ms);
-    let rotated = bench.store.rotate_key(bench.org, id, &minted.hash, &minted.prefix, grace_until).await?;
+    let rotated = bench.store.rotate_key(bench.org.id, id, &minted.hash, &minted.prefix, grace_until).await?;
     rotated.context("no such key")?;
     println!("{}", minted.secret.expose());
     Ok(())
@@ -172,23 +157,27 @@ async fn rotate(bench: &Bench, id: KeyId, grace_seconds: Option<u32>) -> anyhow:
 
 pub(super) fn run_tokens(command: TokenCommand) -> anyhow::Result<ExitCode> {
     let TokenCommand::Create { config, org, name, role } = command;
-    let Some(role) = Role::from_name(&role) else {
-        bail!("no role `{role}`: owner, admin, viewer or finance")
-    };
     stores::runtime()?.block_on(async {
         let bench = Bench::open(&config, &org).await?;
+        let asked = fields(json!({ "name": name, "role": role }));
+        let id = stores::new_id(TokenId::new);
+        let token = offline::new_token(asked, id, bench.org.id, clock::now()).map_err(refused)?;
         let minted = bench.minting.mint_token();
-        let token = ManagementToken {
-            id: stores::new_id(TokenId::new),
-            org: bench.org,
-            name,
-            role,
-            expires_at: None,
-            created_at: clock::now(),
-        };
         bench.store.insert_token(&token, &minted.hash).await?;
         println!("{}", minted.secret.expose());
         anyhow::Ok(())
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Options as the API's body would hold them.
+fn fields(body: Value) -> Map<String, Value> {
+    match body {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+fn refused(problems: Vec<String>) -> anyhow::Error {
+    anyhow!(problems.join("\n"))
 }

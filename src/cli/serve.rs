@@ -4,13 +4,17 @@ use super::stores;
 use crate::{
     assemble::{self, Assembly},
     clock::System,
-    config::{Config, Loaded},
-    control, minting,
+    config::Config,
+    control::{self, Greeting},
+    minting,
     proxy::{Door, Front, Gateway},
     telemetry::log,
     tls::Certificates,
 };
-use aione_core::{config::snapshot::OperatorToken, ports::Surroundings};
+use aione_core::{
+    config::snapshot::{OperatorToken, Secret},
+    ports::Surroundings,
+};
 use anyhow::Context;
 use async_trait::async_trait;
 use pingora_core::{
@@ -31,21 +35,29 @@ const CUT_MAX: Duration = Duration::from_secs(2);
 const RECORD_REST_MAX: Duration = Duration::from_secs(5);
 
 pub(super) fn serve(file: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let mut loaded = stores::load(file)?;
+    let loaded = stores::load(file)?;
     let level = log::start(&loaded.snapshot.log);
     for warning in &loaded.warnings {
         tracing::warn!(%warning, "configuration");
     }
-    let operator = if file.is_none() { greet(&mut loaded) } else { None };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("control")
         .enable_all()
         .build()?;
-    let config = Config::new(stores::origin(file), loaded);
+    let (origin, has_operator) = (stores::origin(file), !loaded.snapshot.admin.operator_tokens.is_empty());
+    // The quick start greets whoever runs it, and makes it an operator where nobody is one.
+    let (config, greeting) = match file {
+        Some(_) => (Config::new(origin, loaded), None),
+        None if has_operator => (Config::new(origin, loaded), Some(Greeting { operator: None })),
+        None => {
+            let (secret, token) = mint_operator();
+            (Config::with_operator(origin, loaded, token), Some(Greeting { operator: Some(secret) }))
+        }
+    };
     config.on_publish(move |snapshot| level.set(&snapshot.log.level));
     let mut assembly = runtime.block_on(assemble::assemble(config))?;
-    let running = runtime.block_on(control::start(&mut assembly, operator))?;
+    let running = runtime.block_on(control::start(&mut assembly, greeting))?;
     let gateway = assembly.gateway.clone();
     let server = front(&assembly)?;
     server.run(RunArgs { shutdown_signal: Box::new(Leaving(assembly.gateway.clone())) });
@@ -58,15 +70,11 @@ pub(super) fn serve(file: Option<&Path>) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The quick start has no operator yet: one is made for this run.
-fn greet(loaded: &mut Loaded) -> Option<String> {
-    if !loaded.snapshot.admin.operator_tokens.is_empty() {
-        return None;
-    }
+/// An operator token for this run, and what is kept of it.
+fn mint_operator() -> (Secret, OperatorToken) {
     let minted = aione_core::domain::key::mint(minting::OPERATOR_PREFIX, |bytes| System.entropy(bytes));
     let hash = Sha256::digest(minted.secret.expose().as_bytes());
-    loaded.snapshot.admin.operator_tokens.push(OperatorToken(hash.into()));
-    Some(minted.secret.expose().to_owned())
+    (minted.secret, OperatorToken(hash.into()))
 }
 
 /// Pingora's server with the data plane's one service.
@@ -104,19 +112,21 @@ fn listen<A: ServerApp + Send + Sync + 'static>(
     assembly: &Assembly,
 ) -> anyhow::Result<()> {
     let settings = &assembly.config.snapshot().server;
+    let certificates = settings.tls.as_ref().map(Certificates::load).transpose()?;
+    if let Some(certificates) = certificates.clone() {
+        assembly.config.before_publish(move |snapshot| {
+            let prepared = certificates.prepare(&snapshot);
+            async move { prepared }
+        });
+    }
     for address in &settings.listen {
         let address = address.to_string();
-        let Some(files) = &settings.tls else {
+        let Some(certificates) = certificates.clone() else {
             service.add_tcp(&address);
             continue;
         };
-        let resolver = Certificates::load(files)?;
-        assembly.config.on_publish({
-            let resolver = resolver.clone();
-            move |_| resolver.reload()
-        });
         let mut tls = TlsSettings::intermediate("", "").context("TLS")?;
-        tls.set_cert_resolver(resolver);
+        tls.set_cert_resolver(certificates);
         tls.enable_h2();
         service.add_tls_with_settings(&address, None, tls);
     }

@@ -8,8 +8,8 @@ use crate::{
 };
 use aione_core::{
     config::snapshot::{Database, Snapshot},
-    domain::{id::OrgId, key::Peppers},
-    ports::{KeyStore, Surroundings},
+    domain::key::Peppers,
+    ports::{KeyStore, Organization, Surroundings},
 };
 use anyhow::{Context, anyhow};
 use std::path::Path;
@@ -43,9 +43,9 @@ pub(super) async fn open_read_only(snapshot: &Snapshot) -> anyhow::Result<Sqlite
     SqliteStore::open_read_only(path).await.with_context(|| format!("cannot read {}", path.display()))
 }
 
-pub(super) async fn org(store: &SqliteStore, id_or_slug: &str) -> anyhow::Result<OrgId> {
+pub(super) async fn org(store: &SqliteStore, id_or_slug: &str) -> anyhow::Result<Organization> {
     let org = store.find_org(id_or_slug).await?;
-    org.map(|org| org.id).with_context(|| format!("no organization `{id_or_slug}`"))
+    org.with_context(|| format!("no organization `{id_or_slug}`"))
 }
 
 /// A fresh id of any of the domain's kinds.

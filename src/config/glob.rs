@@ -26,7 +26,7 @@ pub(super) fn find(folder: &Path, pattern: &str) -> io::Result<Found> {
         let name = part.as_os_str().to_str().filter(|name| is_pattern(name));
         match (part, name) {
             (Component::Normal(_), Some(name)) => {
-                found.folders.extend(paths.iter().cloned());
+                found.folders.extend(paths.iter().map(|path| listed(path).to_owned()));
                 paths =
                     paths.iter().map(|path| matching(path, name)).collect::<io::Result<Vec<_>>>()?.concat();
             }
@@ -45,10 +45,15 @@ fn is_pattern(name: &str) -> bool {
     name.contains(['*', '?'])
 }
 
+/// The folder of a file that is named without one is the process's own.
+fn listed(folder: &Path) -> &Path {
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+}
+
 /// The entries of `folder` that match; hidden ones never do, because editors and volume mounts
 /// keep theirs there. A folder that is not there has none.
 fn matching(folder: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
+    let entries = match fs::read_dir(listed(folder)) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(Vec::new());
         }
@@ -63,7 +68,7 @@ fn matching(folder: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
             !name.starts_with('.') && matches(&pattern_chars, &name_chars)
         });
         if fits {
-            paths.push(entry.path());
+            paths.push(folder.join(entry.file_name()));
         }
     }
     Ok(paths)
@@ -138,5 +143,13 @@ mod tests {
         assert_eq!(names("gone/*.yaml"), Vec::<String>::new());
         assert_eq!(names("gone.yaml"), ["gone.yaml"]);
         assert_eq!(find(folder.path(), "?/*.yaml").expect("readable").folders.len(), 4);
+    }
+
+    #[test]
+    fn beside_a_file_without_a_folder_names_have_none_either() {
+        // Tests run in the folder of their package.
+        let found = find(Path::new(""), "Cargo.tom?").expect("readable");
+        assert_eq!(found.files, [Path::new("Cargo.toml")]);
+        assert_eq!(found.folders, [Path::new(".")]);
     }
 }

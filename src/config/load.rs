@@ -1,6 +1,7 @@
 //! Reads a configuration's files and what they refer to, and has it checked.
 
 use super::glob;
+use crate::tls;
 use aione_core::config::{
     check::{self, Checked, FILE_BYTES_MAX, Lookup, Problem, Source},
     problem::Place,
@@ -50,6 +51,23 @@ pub(super) struct Seen {
     pub folders: BTreeSet<PathBuf>,
     /// Over the names and contents of all files.
     pub fingerprint: u64,
+}
+
+impl Seen {
+    /// What was read was not taken: at the next event the same content is read as another one.
+    pub(super) fn forget(&mut self) {
+        self.fingerprint = !self.fingerprint;
+    }
+}
+
+impl Origin {
+    /// The main file, as people find it.
+    pub(super) fn name(&self) -> Arc<str> {
+        match self {
+            Self::BuiltIn => Arc::from(BUILT_IN),
+            Self::File(path) => Arc::from(path.display().to_string()),
+        }
+    }
 }
 
 /// Reads and checks the configuration.
@@ -194,5 +212,9 @@ impl Lookup for Disk {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    fn pair(&self, cert: &Path, key: &Path) -> Result<(), String> {
+        tls::read(cert, key).map(drop).map_err(|error| format!("{error:#}"))
     }
 }

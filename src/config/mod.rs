@@ -9,6 +9,7 @@ mod trail;
 mod watch;
 
 pub use load::{FILES_MAX, Loaded, Origin, load};
+pub(crate) use watch::Commit;
 pub use watch::{Config, Outcomes};
 
 #[cfg(test)]

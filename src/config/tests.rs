@@ -284,6 +284,57 @@ async fn observers_see_what_is_published_and_only_that() {
     assert!(seen.try_recv().is_err());
 }
 
+#[tokio::test]
+async fn what_cannot_be_prepared_is_refused_changes_nothing_and_is_tried_again() {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    };
+    let folder = Folder::with(&[("aione.yaml", SOUND)]);
+    let config = folder.config();
+    let (fails, committed) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));
+    for may_fail in [false, true] {
+        let (fails, committed) = (fails.clone(), committed.clone());
+        config.before_publish(move |_| {
+            let fails = may_fail && fails.load(Ordering::SeqCst);
+            let committed = committed.clone();
+            let commit: super::Commit = Box::new(move || {
+                committed.fetch_add(1, Ordering::SeqCst);
+            });
+            async move { if fails { Err("the prices cannot be kept".to_owned()) } else { Ok(commit) } }
+        });
+    }
+    let before = config.snapshot().version;
+    folder.write("aione.yaml", &with_level("warn"));
+    for _ in 0..2 {
+        let problems = config.reload().await.expect_err("must be refused");
+        assert_eq!(problems, config.last_problems());
+        assert!(
+            problems[0].to_string().ends_with("aione.yaml:1:1: the prices cannot be kept"),
+            "{problems:?}"
+        );
+        assert_eq!((config.snapshot().version, committed.load(Ordering::SeqCst)), (before, 0));
+    }
+    fails.store(false, Ordering::SeqCst);
+    let reloaded = config.reload().await.expect("sound");
+    assert_eq!(reloaded.changes, ["log.level: \"info\" → \"warn\""]);
+    assert_eq!(committed.load(Ordering::SeqCst), 2);
+    assert!(config.last_problems().is_empty());
+    assert_eq!(*config.outcomes().borrow(), Outcomes { accepted: 1, refused: 2 });
+}
+
+#[tokio::test]
+async fn a_minted_operator_token_is_in_every_configuration_that_follows() {
+    use aione_core::config::snapshot::OperatorToken;
+    let folder = Folder::with(&[("aione.yaml", SOUND)]);
+    let minted = OperatorToken([7; 32]);
+    let config = Config::with_operator(folder.origin(), folder.load().expect("sound"), minted.clone());
+    assert!(config.reload().await.expect("sound").changes.is_empty());
+    folder.write("aione.yaml", &with_level("warn"));
+    config.reload().await.expect("sound");
+    assert_eq!(config.snapshot().admin.operator_tokens, [minted]);
+}
+
 #[test]
 fn a_file_without_permission_is_a_problem() {
     let folder = Folder::with(&[("aione.yaml", SOUND)]);

@@ -8,15 +8,17 @@ use aione_core::{
     config::{
         check::{Checked, Problem},
         diff,
-        snapshot::Snapshot,
+        problem::Place,
+        snapshot::{OperatorToken, Snapshot},
     },
     ports::{ConfigControl, Reloaded},
 };
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _, event::EventKind};
 use parking_lot::Mutex;
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
@@ -33,13 +35,17 @@ const SIGNALS_MAX: usize = 1;
 const SETTLE_MAX: usize = 5;
 
 type Observer = Box<dyn Fn(&Arc<Snapshot>) + Send + Sync>;
+type Preparation = Arc<dyn Fn(Arc<Snapshot>) -> BoxFuture<'static, Result<Commit, String>> + Send + Sync>;
+
+/// Makes what was prepared for a snapshot take effect. It cannot fail and does not wait.
+pub(crate) type Commit = Box<dyn FnOnce() + Send>;
 
 /// How reloads have ended since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Outcomes {
     /// Sound, whether or not something had changed.
     pub accepted: u64,
-    /// With problems: the old configuration went on.
+    /// With problems, or not to be prepared: the old configuration went on.
     pub refused: u64,
 }
 
@@ -54,7 +60,10 @@ struct Shared {
     current: ArcSwap<Snapshot>,
     /// Held from reading to publishing: what is read later is published later.
     writer: tokio::sync::Mutex<Seen>,
+    preparations: Mutex<Vec<Preparation>>,
     observers: Mutex<Vec<Observer>>,
+    /// An operator token that is in no file, and in every snapshot.
+    minted: Option<OperatorToken>,
     last_problems: Mutex<Vec<Problem>>,
     outcomes: watch::Sender<Outcomes>,
 }
@@ -63,11 +72,25 @@ impl Config {
     /// The configuration that was loaded from `origin`.
     #[must_use]
     pub fn new(origin: Origin, loaded: Loaded) -> Self {
+        Self::start(origin, loaded, None)
+    }
+
+    /// As [`Config::new`], with an operator token that was made for this run. No file holds it,
+    /// so it is carried into every configuration that follows.
+    #[must_use]
+    pub fn with_operator(origin: Origin, mut loaded: Loaded, minted: OperatorToken) -> Self {
+        loaded.snapshot.admin.operator_tokens.push(minted.clone());
+        Self::start(origin, loaded, Some(minted))
+    }
+
+    fn start(origin: Origin, loaded: Loaded, minted: Option<OperatorToken>) -> Self {
         let shared = Shared {
             origin,
             current: ArcSwap::from_pointee(loaded.snapshot),
             writer: tokio::sync::Mutex::new(loaded.seen),
+            preparations: Mutex::default(),
             observers: Mutex::default(),
+            minted,
             last_problems: Mutex::default(),
             outcomes: watch::Sender::new(Outcomes::default()),
         };
@@ -78,6 +101,16 @@ impl Config {
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.shared.current.load_full()
+    }
+
+    /// Has `prepare` do, before a snapshot is published, whatever can fail: where it does, the
+    /// snapshot is not published, and the reload is refused with its reason. What it returns is
+    /// called once all have succeeded and the snapshot is visible. It must not reload.
+    pub(crate) fn before_publish<F>(&self, prepare: impl Fn(Arc<Snapshot>) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = Result<Commit, String>> + Send + 'static,
+    {
+        self.shared.preparations.lock().push(Arc::new(move |snapshot| Box::pin(prepare(snapshot))));
     }
 
     /// Calls `observer` with each snapshot that is published from now on, right after it is
@@ -104,15 +137,15 @@ impl Config {
     /// Everything that is wrong; then nothing changes.
     pub async fn reload(&self) -> Result<Reloaded, Vec<Problem>> {
         let mut seen = self.shared.writer.lock().await;
-        let (now, result) = self.read().await;
-        *seen = now;
-        self.conclude(result)
+        let read = self.read().await;
+        self.conclude(&mut seen, read).await
     }
 
     /// Reloads when a file changes or the process gets SIGHUP, until `shutdown` says true or
     /// its sender is gone.
     pub async fn watch(self, mut shutdown: watch::Receiver<bool>) {
-        // A reading that is cut off here has changed nothing: publishing does not wait.
+        // A reload that is cut off here has changed nothing: from its first visible effect on
+        // it does not wait.
         tokio::select! {
             _ = shutdown.wait_for(|stop| *stop) => {}
             () = self.keep_up() => {}
@@ -158,13 +191,12 @@ impl Config {
     /// Reloads if the content of a file is another one than at the last reading.
     async fn refresh(&self) {
         let mut seen = self.shared.writer.lock().await;
-        let (now, result) = self.read().await;
-        if now == *seen {
+        let read = self.read().await;
+        if read.0 == *seen {
             return;
         }
-        *seen = now;
         // The log tells how it ended, and nobody else waits for it.
-        drop(self.conclude(result));
+        drop(self.conclude(&mut seen, read).await);
     }
 
     async fn read(&self) -> (Seen, Result<Checked, Vec<Problem>>) {
@@ -173,8 +205,19 @@ impl Config {
         reading.await.expect("reading a configuration does not panic, and its runtime outlives it")
     }
 
-    fn conclude(&self, result: Result<Checked, Vec<Problem>>) -> Result<Reloaded, Vec<Problem>> {
-        let result = result.map(|checked| self.publish(checked));
+    async fn conclude(
+        &self,
+        seen: &mut Seen,
+        (now, read): (Seen, Result<Checked, Vec<Problem>>),
+    ) -> Result<Reloaded, Vec<Problem>> {
+        *seen = now;
+        let result = match read {
+            Ok(checked) => self.publish(checked).await.map_err(|problem| {
+                seen.forget();
+                vec![problem]
+            }),
+            Err(problems) => Err(problems),
+        };
         match &result {
             Ok(reloaded) => {
                 self.shared.last_problems.lock().clear();
@@ -200,20 +243,40 @@ impl Config {
         result
     }
 
-    fn publish(&self, checked: Checked) -> Reloaded {
+    /// First all that can fail, then all that is visible.
+    async fn publish(&self, checked: Checked) -> Result<Reloaded, Problem> {
         for warning in &checked.warnings {
             tracing::warn!(%warning, "configuration");
         }
-        let running = self.snapshot();
-        let (snapshot, reloaded) = diff::apply(&running, checked.snapshot);
-        if !reloaded.changes.is_empty() {
-            let snapshot = Arc::new(snapshot);
-            self.shared.current.store(snapshot.clone());
-            for observer in self.shared.observers.lock().iter() {
-                observer(&snapshot);
-            }
+        let (running, mut candidate) = (self.snapshot(), checked.snapshot);
+        candidate.admin.operator_tokens.extend(self.shared.minted.clone());
+        if let Some((key, reason)) = diff::forbids(&running, &candidate) {
+            return Err(self.problem(key, reason));
         }
-        reloaded
+        let (snapshot, reloaded) = diff::apply(&running, candidate);
+        if reloaded.changes.is_empty() {
+            return Ok(reloaded);
+        }
+        let snapshot = Arc::new(snapshot);
+        let preparations = self.shared.preparations.lock().clone();
+        let mut commits = Vec::with_capacity(preparations.len());
+        for prepare in preparations {
+            commits.push(prepare(snapshot.clone()).await.map_err(|reason| self.problem("", reason))?);
+        }
+        self.shared.current.store(snapshot.clone());
+        for commit in commits {
+            commit();
+        }
+        for observer in self.shared.observers.lock().iter() {
+            observer(&snapshot);
+        }
+        Ok(reloaded)
+    }
+
+    /// What is wrong with the configuration as a whole.
+    fn problem(&self, key: &str, message: String) -> Problem {
+        let place = Place { file: self.shared.origin.name(), line: 1, column: 1 };
+        Problem::new(place, key, message)
     }
 }
 

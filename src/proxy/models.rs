@@ -18,7 +18,7 @@ pub(super) async fn list(
     let snapshot = &world.snapshot;
     let caller = authenticate::caller(gateway, snapshot, client).await?;
     trace.caller(&caller);
-    let plan = snapshot.plan(&caller.org_plan).or_else(|| snapshot.plan(&snapshot.default_plan));
+    let plan = snapshot.plan_or_default(&caller.org_plan);
     let visible = |model: &Model| {
         plan.is_some_and(|plan| plan.includes(&model.id))
             && caller.key.allows_model(&model.id)

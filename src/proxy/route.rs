@@ -29,7 +29,7 @@ pub(crate) fn resolve(world: &World, caller: &Caller, ask: &Ask) -> Result<Route
     let snapshot = &world.snapshot;
     let asked = &*ask.peek.model;
     let not_found = || Refusal::ModelNotFound { model: asked.to_owned() };
-    let plan = snapshot.plan(&caller.org_plan).or_else(|| snapshot.plan(&snapshot.default_plan));
+    let plan = snapshot.plan_or_default(&caller.org_plan);
     let plan = plan.ok_or_else(not_found)?;
     let model = snapshot.model(asked).ok_or_else(not_found)?;
     if !plan.includes(&model.id) {

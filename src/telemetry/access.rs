@@ -41,15 +41,20 @@ impl AccessLog {
         Ok(Self(shared))
     }
 
-    /// Appends a line, or counts it as dropped.
+    /// Appends a request's line, or counts it as dropped.
     pub(crate) fn write(&self, line: &Line<'_>) {
+        self.append(|lines| line.append_to(lines));
+    }
+
+    /// Has `write` append one line, or counts it as dropped.
+    pub(crate) fn append(&self, write: impl FnOnce(&mut Vec<u8>)) {
         let mut lines = self.0.lines.lock();
         if lines.len() > BUFFER_MAX {
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let was_empty = lines.is_empty();
-        line.append_to(&mut lines);
+        write(&mut lines);
         drop(lines);
         if was_empty {
             self.0.some.notify_one();

@@ -1,13 +1,14 @@
 //! Prometheus metrics. Labels come from the configuration and from our own tables, never from
 //! callers, so the number of series is bounded by what the operator wrote.
 
-use aione_core::domain::usage::{Closed, Opened};
+use aione_core::domain::usage::{Closed, End, Opened, Usage};
 use dashmap::DashMap;
+use parking_lot::Mutex;
 use prometheus::{
-    Counter, CounterVec, Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    Counter, CounterVec, Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
     IntGauge, Opts, Registry, TextEncoder,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Seconds; from a refused connection to a thinking model.
 const LATENCY_BUCKETS: [f64; 14] =
@@ -24,8 +25,26 @@ pub(crate) struct Metrics {
     first_byte: HistogramVec,
     unpriced: IntCounter,
     gauges: Gauges,
+    /// Locked while they are brought up to date: two scrapes at once must not both add.
+    totals: Mutex<Totals>,
     models: DashMap<Arc<str>, Arc<ModelMetrics>>,
 }
+
+/// A label's value, and its part of a usage.
+type Class = (&'static str, fn(&Usage) -> u64);
+/// The token classes of [`Usage`]: disjoint, so that their sum is what was used.
+const CLASSES: [Class; 8] = [
+    ("input", |usage| usage.input),
+    ("cache_read", |usage| usage.cache_read),
+    ("cache_write_5m", |usage| usage.cache_write_5m),
+    ("cache_write_1h", |usage| usage.cache_write_1h),
+    ("audio_in", |usage| usage.audio_in),
+    ("output", |usage| usage.output),
+    ("reasoning", |usage| usage.reasoning),
+    ("audio_out", |usage| usage.audio_out),
+];
+/// Those that a model's series begin with; another one appears when it first occurs.
+const USUAL_CLASSES: [&str; 2] = ["input", "output"];
 
 /// Values that are read when somebody looks.
 struct Gauges {
@@ -34,14 +53,21 @@ struct Gauges {
     drains: IntGauge,
     journal_bytes: IntGauge,
     journal_unrecorded: IntGauge,
-    journal_oldest_ms: IntGauge,
-    journal_alarms: IntGauge,
-    access_dropped: IntGauge,
+    journal_oldest: Gauge,
     resting: IntGauge,
-    config_reloads_failed: IntGauge,
+    config_problems: IntGauge,
+    last_reload_refused: IntGauge,
 }
 
-/// What [`Gauges`] are set to at a scrape.
+/// Counts that somebody else keeps; they only rise.
+struct Totals {
+    journal_alarms: IntCounter,
+    access_dropped: IntCounter,
+    reloads_accepted: IntCounter,
+    reloads_refused: IntCounter,
+}
+
+/// What [`Gauges`] and [`Totals`] are set to at a scrape.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Readings {
     pub(crate) in_flight: u64,
@@ -49,20 +75,20 @@ pub(crate) struct Readings {
     pub(crate) drains: u64,
     pub(crate) journal_bytes: u64,
     pub(crate) journal_unrecorded: u64,
-    pub(crate) journal_oldest_ms: u64,
+    pub(crate) journal_oldest: Duration,
     pub(crate) journal_alarms: u64,
     pub(crate) access_dropped: u64,
     pub(crate) resting: u64,
+    pub(crate) reloads_accepted: u64,
+    pub(crate) reloads_refused: u64,
     pub(crate) config_problems: u64,
 }
 
 /// One model's series, looked up once and kept: a request touches atomics only.
 struct ModelMetrics {
     complete: IntCounter,
-    input: IntCounter,
-    cache_read: IntCounter,
-    output: IntCounter,
-    reasoning: IntCounter,
+    /// Of [`USUAL_CLASSES`].
+    usual_tokens: [IntCounter; 2],
     cost: Counter,
     duration: Histogram,
     first_byte: Histogram,
@@ -95,9 +121,14 @@ impl Metrics {
         )
         .expect(TABLE);
         registry.register(Box::new(cost.clone())).expect(TABLE);
-        let unpriced =
-            IntCounter::new("unpriced_records_total", "Records with a class that has no rate").expect(TABLE);
-        registry.register(Box::new(unpriced.clone())).expect(TABLE);
+        let counter = |name: &str, help: &str| {
+            let metric = IntCounter::new(name, help).expect(TABLE);
+            registry.register(Box::new(metric.clone())).expect(TABLE);
+            metric
+        };
+        let unpriced = counter("unpriced_records_total", "Records with a class that has no rate");
+        let reloads =
+            counters("config_reloads_total", "Readings of the configuration, by outcome", &["outcome"]);
         Self {
             requests: counters("requests_total", "Exchanges, by how they ended", &["model", "end"]),
             refusals: counters("refusals_total", "Answers of the gateway's own, by code", &["code"]),
@@ -126,18 +157,28 @@ impl Metrics {
                     "journal_unrecorded_records",
                     "Ended exchanges not yet in the store",
                 ),
-                journal_oldest_ms: gauge(
-                    "journal_oldest_unrecorded_milliseconds",
-                    "Age of the oldest of them",
-                ),
-                journal_alarms: gauge("journal_alarms", "Times the journal was late or failed"),
-                access_dropped: gauge("access_log_dropped_lines", "Lines dropped because nobody read them"),
+                journal_oldest: {
+                    let name = "journal_oldest_unrecorded_seconds";
+                    let metric = Gauge::new(name, "Age of the oldest of them").expect(TABLE);
+                    registry.register(Box::new(metric.clone())).expect(TABLE);
+                    metric
+                },
                 resting: gauge("deployments_resting", "Deployments in a cool-down"),
-                config_reloads_failed: gauge(
-                    "config_problems",
-                    "Problems of the last reload; 0: it took effect",
+                config_problems: gauge("config_problems", "Problems of the last reload; 0: it took effect"),
+                last_reload_refused: gauge(
+                    "config_last_reload_refused",
+                    "1: the last reload was refused, and the configuration before it runs",
                 ),
             },
+            totals: Mutex::new(Totals {
+                journal_alarms: counter("journal_alarms_total", "Times the journal was late or failed"),
+                access_dropped: counter(
+                    "access_log_dropped_lines_total",
+                    "Lines dropped because nobody read them",
+                ),
+                reloads_accepted: reloads.with_label_values(&["accepted"]),
+                reloads_refused: reloads.with_label_values(&["refused"]),
+            }),
             registry,
             models: DashMap::new(),
         }
@@ -153,26 +194,33 @@ impl Metrics {
 
     pub(crate) fn exchange_closed(&self, opened: &Opened, closed: &Closed) {
         let model = self.model(&opened.model);
-        if closed.end == aione_core::domain::usage::End::Complete {
+        if closed.end == End::Complete {
             model.complete.inc();
         } else {
             self.requests.with_label_values(&[&opened.model, closed.end.as_str()]).inc();
         }
-        let usage = &closed.usage;
-        model.input.inc_by(usage.prompt_tokens().saturating_sub(usage.cache_read));
-        model.output.inc_by(usage.completion_tokens().saturating_sub(usage.reasoning));
-        if usage.cache_read > 0 {
-            model.cache_read.inc_by(usage.cache_read);
-        }
-        if usage.reasoning > 0 {
-            model.reasoning.inc_by(usage.reasoning);
-        }
+        self.count_tokens(&opened.model, &model, &closed.usage);
         // 10⁻¹² units as a float: for a graph, not for a bill.
         model.cost.inc_by(closed.cost.0.max(0) as f64 / 1e12);
         model.duration.observe(f64::from(closed.latency_ms) / 1e3);
-        model.first_byte.observe(f64::from(closed.first_byte_ms) / 1e3);
+        // 0: there was none, but for an answer that was whole within the millisecond.
+        if closed.first_byte_ms > 0 || closed.end == End::Complete {
+            model.first_byte.observe(f64::from(closed.first_byte_ms) / 1e3);
+        }
         if closed.unpriced {
             self.unpriced.inc();
+        }
+    }
+
+    fn count_tokens(&self, name: &str, model: &ModelMetrics, usage: &Usage) {
+        for (class, count) in CLASSES {
+            let count = count(usage);
+            let usual = USUAL_CLASSES.iter().position(|usual| *usual == class);
+            match usual.and_then(|place| model.usual_tokens.get(place)) {
+                Some(counter) => counter.inc_by(count),
+                None if count > 0 => self.tokens.with_label_values(&[name, class]).inc_by(count),
+                None => {}
+            }
         }
     }
 
@@ -180,13 +228,9 @@ impl Metrics {
         if let Some(model) = self.models.get(name) {
             return model.clone();
         }
-        let tokens = |class| self.tokens.with_label_values(&[&**name, class]);
         let model = Arc::new(ModelMetrics {
             complete: self.requests.with_label_values(&[&**name, "complete"]),
-            input: tokens("input"),
-            cache_read: tokens("cache_read"),
-            output: tokens("output"),
-            reasoning: tokens("reasoning"),
+            usual_tokens: USUAL_CLASSES.map(|class| self.tokens.with_label_values(&[&**name, class])),
             cost: self.cost.with_label_values(&[name]),
             duration: self.duration.with_label_values(&[name]),
             first_byte: self.first_byte.with_label_values(&[name]),
@@ -204,14 +248,123 @@ impl Metrics {
         set(&gauges.drains, readings.drains);
         set(&gauges.journal_bytes, readings.journal_bytes);
         set(&gauges.journal_unrecorded, readings.journal_unrecorded);
-        set(&gauges.journal_oldest_ms, readings.journal_oldest_ms);
-        set(&gauges.journal_alarms, readings.journal_alarms);
-        set(&gauges.access_dropped, readings.access_dropped);
+        gauges.journal_oldest.set(readings.journal_oldest.as_secs_f64());
         set(&gauges.resting, readings.resting);
-        set(&gauges.config_reloads_failed, readings.config_problems);
+        set(&gauges.config_problems, readings.config_problems);
+        set(&gauges.last_reload_refused, u64::from(readings.config_problems > 0));
+        self.totals.lock().rise_to(readings);
         let mut text = Vec::new();
         // Writing to a Vec cannot fail, and every family here has samples or is left out.
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
         String::from_utf8(text).unwrap_or_default()
+    }
+}
+
+impl Totals {
+    fn rise_to(&self, readings: &Readings) {
+        let rise = |counter: &IntCounter, count: u64| counter.inc_by(count.saturating_sub(counter.get()));
+        rise(&self.journal_alarms, readings.journal_alarms);
+        rise(&self.access_dropped, readings.access_dropped);
+        rise(&self.reloads_accepted, readings.reloads_accepted);
+        rise(&self.reloads_refused, readings.reloads_refused);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aione_core::domain::{
+        clock::Timestamp,
+        id::{KeyId, OrgId, RecordId, TeamId},
+        money::Pico,
+        usage::Provenance,
+    };
+    use uuid::Uuid;
+
+    fn opened() -> Opened {
+        Opened {
+            id: RecordId(Uuid::nil()),
+            started_at: Timestamp(0),
+            org: OrgId(Uuid::nil()),
+            team: TeamId(Uuid::nil()),
+            key: KeyId(Uuid::nil()),
+            model: "m".into(),
+            dialect: "d".into(),
+            provider: "p".into(),
+            sandbox: false,
+            streamed: false,
+            price_version: 0,
+            estimated_input: 0,
+        }
+    }
+
+    fn closed(end: End, first_byte_ms: u32, usage: Usage) -> Closed {
+        Closed {
+            id: RecordId(Uuid::nil()),
+            provider: "p".into(),
+            upstream_model: "m".into(),
+            end,
+            status: 200,
+            attempts: 1,
+            usage,
+            provenance: Provenance::Provider,
+            flagged: false,
+            latency_ms: 1,
+            first_byte_ms,
+            cost: Pico(0),
+        }
+    }
+
+    #[test]
+    fn tokens_are_counted_in_the_disjoint_classes_of_usage() {
+        let metrics = Metrics::new();
+        let usage = Usage {
+            input: 1,
+            cache_read: 2,
+            cache_write_5m: 3,
+            cache_write_1h: 4,
+            audio_in: 5,
+            output: 6,
+            reasoning: 7,
+            audio_out: 8,
+            images: 9,
+            searches: 10,
+        };
+        metrics.exchange_closed(&opened(), &closed(End::Complete, 1, usage), false);
+        let text = metrics.render(&Readings::default());
+        let classes = text.lines().filter(|line| line.starts_with("aione_tokens_total{"));
+        let total: u64 =
+            classes.map(|line| line.rsplit(' ').next().and_then(|n| n.parse::<u64>().ok()).unwrap()).sum();
+        assert_eq!(total, usage.total_tokens(), "{text}");
+        for (class, count) in CLASSES {
+            let line = format!("aione_tokens_total{{class=\"{class}\",model=\"m\"}} {}\n", count(&usage));
+            assert!(text.contains(&line), "no {line} in {text}");
+        }
+    }
+
+    #[test]
+    fn only_exchanges_with_a_first_byte_are_in_its_histogram() {
+        let metrics = Metrics::new();
+        for (end, first_byte_ms) in [
+            (End::Complete, 0),
+            (End::Complete, 7),
+            (End::UpstreamError, 0),
+            (End::ClientClosed, 0),
+            (End::ClientClosed, 3),
+        ] {
+            metrics.exchange_closed(&opened(), &closed(end, first_byte_ms, Usage::default()), false);
+        }
+        let text = metrics.render(&Readings::default());
+        assert!(text.contains("aione_time_to_first_byte_seconds_count{model=\"m\"} 3\n"), "{text}");
+    }
+
+    #[test]
+    fn totals_are_what_they_were_read_as_however_often() {
+        let metrics = Metrics::new();
+        let readings = Readings { journal_alarms: 3, reloads_refused: 2, ..Readings::default() };
+        metrics.render(&readings);
+        let text = metrics.render(&readings);
+        assert!(text.contains("aione_journal_alarms_total 3\n"), "{text}");
+        assert!(text.contains("aione_config_reloads_total{outcome=\"refused\"} 2\n"), "{text}");
     }
 }

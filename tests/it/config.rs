@@ -88,6 +88,17 @@ fn mistakes_are_refused_at_their_line() {
 }
 
 #[test]
+fn a_pattern_of_include_matches_beside_a_file_that_is_named_without_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("aione.yaml"), format!("include: [\"*.yaml\"]\n{GOOD}")).unwrap();
+    std::fs::write(folder.path().join("extra.yaml"), "lgo: { level: warn }\n").unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_aione"));
+    let output = command.current_dir(folder.path()).args(["check", "-c", "aione.yaml"]).output().unwrap();
+    let said = said(&output);
+    assert!(said.contains("extra.yaml:1:1") && said.contains("lgo"), "{said}");
+}
+
+#[test]
 fn mutated_files_never_panic() {
     let seed = 20_261_124;
     println!("seed {seed}");
@@ -132,6 +143,8 @@ fn the_schema_is_json() {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_aione")).arg("schema").output().unwrap();
     assert!(output.status.success());
     let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/aione.schema.json");
+    assert!(output.stdout == std::fs::read(committed).unwrap(), "`make schema` would change the file");
     assert!(schema["properties"]["providers"].is_object() || schema["$defs"].is_object(), "{schema}");
 }
 

@@ -12,14 +12,18 @@
 mod support;
 
 mod blame;
+mod cli;
 mod config;
+mod control;
 mod crash;
 mod disconnect;
 mod driver;
 mod first;
 mod lifecycle;
 mod limits;
+mod quickstart;
 mod refusals;
+mod reload;
 mod sdk;
 mod secrets;
 mod streams;

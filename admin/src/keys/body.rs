@@ -108,9 +108,10 @@ pub(crate) struct Models<'a> {
 }
 
 impl<'a> Models<'a> {
-    /// Of an organization whose plan is not in the configuration: none.
+    /// Of an organization whose plan is not in the configuration: those of the default plan, which
+    /// is also what its requests are served by.
     pub(crate) fn of(snapshot: &'a Snapshot, org: &Organization) -> Self {
-        Self { snapshot, plan: snapshot.plan(&org.plan) }
+        Self { snapshot, plan: snapshot.plan_or_default(&org.plan) }
     }
 
     /// The public name that a name or alias stands for. One outside of the plan and one that

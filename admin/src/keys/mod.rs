@@ -4,6 +4,7 @@ mod answer;
 mod body;
 
 pub(crate) use answer::KeyResponse;
+pub(crate) use body::{Models, NewKey, Rotation};
 
 use crate::{
     Admin,
@@ -27,7 +28,7 @@ use axum::{
     extract::{FromRequestParts, Path, State},
     http::{HeaderMap, StatusCode, Uri, request::Parts},
 };
-use body::{KeyUpdate, Models, NewKey, Rotation};
+use body::KeyUpdate;
 use std::future::Future;
 
 /// Keys on one page at most, and by default.

@@ -7,7 +7,7 @@ use crate::error::Refusal;
 use axum::{extract::Query, http::Uri};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 use utoipa::ToSchema;
 
 /// A check of one value: what it means, or what is wrong with it.
@@ -54,6 +54,19 @@ pub(crate) struct Fields {
 impl Problem {
     pub(crate) fn new(loc: Vec<Step>, fault: Fault, input: Value) -> Self {
         Self { loc, msg: fault.msg.into_owned(), r#type: fault.kind, input, ctx: fault.ctx }
+    }
+}
+
+/// `name: what is wrong`, for people who have sent no JSON.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in self.loc.iter().skip(1) {
+            match step {
+                Step::Name(name) => write!(f, "{name}: ")?,
+                Step::Index(index) => write!(f, "{index}: ")?,
+            }
+        }
+        f.write_str(&self.msg)
     }
 }
 

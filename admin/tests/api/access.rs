@@ -1,6 +1,7 @@
 //! Who may do what: credentials, organizations, roles, listeners.
 
 use crate::support::{ACME, ADMIN, Api, FINANCE, GLOBEX, NOW, OPERATOR, OTHER_OWNER, OWNER, VIEWER};
+use aione_core::ports::StoreError;
 use axum::http::Method;
 
 #[tokio::test]
@@ -33,6 +34,15 @@ async fn a_stranger_is_refused_before_anything_else_is_looked_at() {
     assert_eq!(twice.status, 401);
     let lower = api.get("/gateway/keys").header("authorization", "bearer mt-acme-owner").send().await;
     assert_eq!(lower.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_with_a_wrong_checksum_is_refused_without_asking_the_store() {
+    let api = Api::new();
+    api.world.state().fault = Some(StoreError::Unavailable("it must not be asked".to_owned()));
+    let asked = async |credential: &str| api.get("/gateway/keys").with(credential).send().await.refusal().0;
+    assert_eq!(asked("mt-acme-wrong-sum").await, 401);
+    assert_eq!(asked(OWNER).await, 503);
 }
 
 #[tokio::test]

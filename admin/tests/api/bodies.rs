@@ -188,11 +188,3 @@ async fn an_id_in_a_path_must_be_one() {
     assert_eq!(answer.problems(), ["path.key_id uuid_parsing"]);
     assert_eq!(answer.json()["detail"][0]["input"], "7");
 }
-
-#[tokio::test]
-async fn an_organization_without_a_plan_allows_no_model() {
-    let api = Api::new();
-    api.world.state().orgs[0].plan = "gone".into();
-    let answer = create(&api, r#"{"name":"ci","models_allowed":["mini"]}"#).await;
-    assert_eq!(answer.problems(), ["body.models_allowed.0 value_error"]);
-}

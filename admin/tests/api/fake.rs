@@ -135,6 +135,11 @@ impl Mint for World {
     fn looks_like_inference_key(&self, text: &str) -> bool {
         text.starts_with("sk-")
     }
+
+    /// One whose checksum is wrong says so here.
+    fn looks_like_management_token(&self, text: &str) -> bool {
+        text.starts_with("mt-") && !text.ends_with("-wrong-sum")
+    }
 }
 
 impl World {

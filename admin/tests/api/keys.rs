@@ -266,3 +266,14 @@ async fn an_inference_key_sees_itself_and_where_it_stands() {
     );
     assert!(answer.text.ends_with(tail), "{}", answer.text);
 }
+
+#[tokio::test]
+async fn an_organization_whose_plan_is_gone_has_the_models_of_the_default_plan() {
+    let api = Api::new();
+    api.world.state().orgs[0].plan = "removed-from-the-file".into();
+    let body = r#"{"name":"a","models_allowed":["mini"]}"#;
+    let made = api.post("/gateway/keys").with(OWNER).body(body).send().await;
+    assert_eq!(made.json()["models_allowed"][0], "gpt-4o-mini", "{}", made.text);
+    let body = r#"{"name":"a","models_allowed":["not-in-the-plan"]}"#;
+    assert_eq!(api.post("/gateway/keys").with(OWNER).body(body).send().await.status, 422);
+}

@@ -18,8 +18,20 @@ macro_rules! compare {
     };
 }
 
-/// Holds `candidate` against what runs. What needs a restart is told and stays as it runs, so
-/// that the snapshot that comes back is one that the process can live up to.
+/// Why `candidate` cannot take over from what runs, not even in part: the key, and the reason.
+///
+/// A currency cannot be held back until a restart as others are, since the candidate's prices
+/// are amounts in it.
+#[must_use]
+pub fn forbids(running: &Snapshot, candidate: &Snapshot) -> Option<(&'static str, String)> {
+    let (old, new) = (&running.billing.currency, &candidate.billing.currency);
+    let reason = || format!("{old} → {new} needs a restart: the prices that run are in {old}");
+    (old != new).then(|| ("billing.currency", reason()))
+}
+
+/// Holds `candidate`, which nothing [`forbids`], against what runs. What needs a restart is told
+/// and stays as it runs, so that the snapshot that comes back is one that the process can live
+/// up to.
 #[must_use]
 pub fn apply(running: &Snapshot, mut candidate: Snapshot) -> (Snapshot, Reloaded) {
     let mut fixed = Lines::default();
@@ -34,6 +46,7 @@ pub fn apply(running: &Snapshot, mut candidate: Snapshot) -> (Snapshot, Reloaded
         storage.journal as "storage.journal",
         storage.journal_sync as "storage.journal_sync",
         storage.journal_sync_timeout as "storage.journal_sync_timeout",
+        keys.prefix as "keys.prefix",
         log.json as "log.format",
     );
     if running.server.tls.is_some() != candidate.server.tls.is_some() {
@@ -62,6 +75,7 @@ fn keep_running(running: &Snapshot, candidate: &mut Snapshot) {
     candidate.admin.listen = running.admin.listen;
     candidate.metrics_listen = running.metrics_listen;
     candidate.storage.clone_from(&running.storage);
+    candidate.keys.prefix.clone_from(&running.keys.prefix);
     candidate.log.json = running.log.json;
     candidate.peppers.clone_from(&running.peppers);
     candidate.pepper_file.clone_from(&running.pepper_file);
@@ -78,10 +92,8 @@ fn changes(old: &Snapshot, new: &Snapshot) -> Vec<String> {
         server.keep_alive_after as "server.keep_alive_after",
         server.drain_timeout as "server.drain_timeout",
         admin.public as "admin.public",
-        keys.prefix as "keys.prefix",
         keys.rotate_grace as "keys.rotate_grace",
         keys.cache_max_age as "keys.cache_max_age",
-        billing.currency as "billing.currency",
         billing.unpriced as "billing.unpriced",
         billing.time_zone as "billing.time_zone",
         limits.cache_read_weight_milli as "limits.cache_read_weight (thousandths)",

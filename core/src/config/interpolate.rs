@@ -13,6 +13,12 @@ pub trait Lookup {
     /// # Errors
     /// Why a file that is there cannot be read.
     fn file(&self, path: &Path) -> Result<Option<String>, String>;
+    /// Whether a listener can serve with these two PEM files, which are there: each can be
+    /// parsed, and the key is the certificate's.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    fn pair(&self, cert: &Path, key: &Path) -> Result<(), String>;
 }
 
 /// Why a text with references has no value. Never repeats what was looked up.
@@ -111,6 +117,10 @@ mod tests {
                 Some("/conf/closed") => Err("permission denied".to_owned()),
                 _ => Ok(None),
             }
+        }
+
+        fn pair(&self, _cert: &Path, _key: &Path) -> Result<(), String> {
+            unreachable!("a reference is no pair of files")
         }
     }
 

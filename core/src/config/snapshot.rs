@@ -302,4 +302,11 @@ impl Snapshot {
     pub fn plan(&self, code: &str) -> Option<&Arc<Plan>> {
         self.plans.get(code)
     }
+
+    /// The plan of an organization that is stored with `code`. One that is not in the
+    /// configuration any more gives way to the default plan, for both planes alike.
+    #[must_use]
+    pub fn plan_or_default(&self, code: &str) -> Option<&Arc<Plan>> {
+        self.plan(code).or_else(|| self.plan(&self.default_plan))
+    }
 }

@@ -26,6 +26,15 @@ impl Lookup for World {
             path => Ok(path.and_then(|path| self.files.get(path)).cloned()),
         }
     }
+
+    fn pair(&self, cert: &Path, key: &Path) -> Result<(), String> {
+        match (cert.to_str(), key.to_str()) {
+            (Some("conf/ca.pem"), Some("conf/other.key")) => {
+                Err("the certificate and the key do not belong together".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl World {
@@ -36,6 +45,7 @@ impl World {
             ("conf/pepper", "p".repeat(32) + "\n"),
             ("conf/ca.pem", pem("CERTIFICATE")),
             ("conf/tls.key", pem("PRIVATE KEY")),
+            ("conf/other.key", pem("PRIVATE KEY")),
         ];
         Self { vars: vars.map(|(name, value)| (name, value.to_owned())).into(), files: files.into() }
     }

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// hashed and masked as a key's secret is; see [`crate::domain::key`].
 pub const MANAGEMENT_PREFIX: &str = "mt";
 
+/// Bytes that an operator token has at the most, where it is configured and where it is shown.
+pub const OPERATOR_TOKEN_BYTES_MAX: usize = 4096;
+
 /// What a management token may do in its organization.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

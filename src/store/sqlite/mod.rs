@@ -1,12 +1,15 @@
 //! The embedded store: one SQLite file beside the gateway.
 //!
 //! Write-ahead log and `synchronous=FULL`: what a method has returned from survives a power cut,
-//! on which the journal relies when it is truncated. One connection writes, a few read.
+//! on which the journal relies when it is truncated. One connection writes, a few read, and
+//! reports have connections and bounds of their own.
 
 mod bootstrap;
 mod key_rows;
 mod keys;
+mod meta;
 mod record_rows;
+mod reports;
 mod schema;
 mod tenants;
 #[cfg(test)]
@@ -17,7 +20,8 @@ mod zone;
 
 pub use bootstrap::DEFAULT_NAME;
 
-use aione_core::{domain::key::Peppers, ports::StoreError};
+use aione_core::ports::StoreError;
+use reports::Reports;
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -35,15 +39,14 @@ const ACQUIRE_MAX: Duration = Duration::from_secs(5);
 /// What the file holds are hashes, names and bills: nobody else's to read.
 const FILE_MODE: u32 = 0o600;
 
-/// The name in `meta` of the check value of the pepper that hashes are made under.
-const PEPPER_CHECK: &str = "pepper_check";
-
 /// An open database file. Clones share its connections.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     /// One connection, so that writers queue here and not at the file's lock.
     writer: SqlitePool,
+    /// For what a request waits for: look-ups of a row or a page.
     readers: SqlitePool,
+    reports: Reports,
 }
 
 impl SqliteStore {
@@ -57,9 +60,9 @@ impl SqliteStore {
         let options = options(path).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let writer = connect(pool(1), options).await.map_err(|error| unavailable(path, &error))?;
         schema::migrate(&writer).await?;
-        let readers = options_read_only(path);
-        let readers = connect(pool(READERS_MAX), readers).await.map_err(value::failed)?;
-        Ok(Self { writer, readers })
+        let readers = connect(pool(READERS_MAX), options_read_only(path)).await.map_err(value::failed)?;
+        let reports = Reports::open(options_read_only(path)).await?;
+        Ok(Self { writer, readers, reports })
     }
 
     /// Opens an existing file for reading, also beside a running gateway. Every method that
@@ -72,45 +75,15 @@ impl SqliteStore {
             .await
             .map_err(|error| unavailable(path, &error))?;
         schema::check(&readers).await?;
-        Ok(Self { writer: readers.clone(), readers })
+        let reports = Reports::open(options_read_only(path)).await?;
+        Ok(Self { writer: readers.clone(), readers, reports })
     }
 
     /// Waits for what is under way and closes the file.
     pub async fn close(&self) {
+        self.reports.close().await;
         self.readers.close().await;
         self.writer.close().await;
-    }
-
-    /// Whether this store's hashes were made under one of `peppers`. The first start keeps the
-    /// first pepper's check value; a start with a new first pepper, the former one still among
-    /// them, keeps the new one's.
-    ///
-    /// # Errors
-    /// `Conflict`: none of them is the store's, so that no key would be known. Nothing changed.
-    pub async fn check_pepper(&self, peppers: &Peppers) -> Result<(), StoreError> {
-        let mut tx = self.write().await?;
-        let stored: Option<Vec<u8>> = sqlx::query_scalar("SELECT value FROM meta WHERE name = ?")
-            .bind(PEPPER_CHECK)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(value::failed)?;
-        let known = stored.is_none_or(|stored| peppers.check_values().any(|value| value[..] == stored[..]));
-        if !known {
-            return Err(StoreError::Conflict(
-                "the key pepper is not the one that this store's keys were hashed under: \
-                 give the former one too, in `secrets.key_pepper`"
-                    .to_owned(),
-            ));
-        }
-        sqlx::query(
-            "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
-        )
-        .bind(PEPPER_CHECK)
-        .bind(peppers.check_value().to_vec())
-        .execute(&mut *tx)
-        .await
-        .map_err(value::failed)?;
-        tx.commit().await.map_err(value::failed)
     }
 
     /// Starts a transaction that writes. It takes the file's lock now: one that began by reading

@@ -1,6 +1,9 @@
 //! Rows of organizations, teams and management tokens.
 
-use super::value::{corrupt, failed, get, limit, limits, time, time_or_none, uuid};
+use super::{
+    SqliteStore,
+    value::{corrupt, failed, get, limit, limits, time, time_or_none, uuid},
+};
 use aione_core::{
     domain::{
         credential::{ManagementToken, Role},
@@ -46,6 +49,19 @@ pub(super) async fn insert_org(db: impl SqliteExecutor<'_>, org: &Organization) 
     .await
     .map(drop)
     .map_err(failed)
+}
+
+impl SqliteStore {
+    /// The plans that organizations are on, and how many are on each.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn plans_in_use(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        sqlx::query_as("SELECT plan, COUNT(*) FROM organizations GROUP BY plan ORDER BY plan")
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed)
+    }
 }
 
 pub(super) async fn get_team(

@@ -56,8 +56,7 @@ impl UsageStore for SqliteStore {
         if stretches.is_empty() {
             return Ok(Vec::new());
         }
-        let mut sql = sum_sql(query, &stretches);
-        let rows = sql.build().fetch_all(&self.readers).await.map_err(failed)?;
+        let rows = self.reports.run(sum_sql(query, &stretches)).await?;
         rows.iter().map(|row| sum_of(row, &query.group_by)).collect()
     }
 

@@ -145,6 +145,10 @@ impl Gateway {
     }
 
     async fn is_ready(&self) -> bool {
+        if self.settings.value["server"]["tls"].is_object() {
+            // Over TLS the handshake will do.
+            return client::tls::certificate(self.settings.public).await.is_ok();
+        }
         let Ok(mut connection) = client::h1::Connection::try_open(self.settings.public).await else {
             return false;
         };

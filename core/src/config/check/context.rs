@@ -5,6 +5,7 @@ use crate::config::{
     interpolate::{self, Lookup},
     path,
     problem::{Place, Problem},
+    snapshot::TlsFiles,
     tree::Node,
 };
 use serde_json::Value;
@@ -145,22 +146,26 @@ impl<'a> Context<'a> {
     /// The path of a PEM file that can be read and holds something labelled `label`.
     pub(super) fn pem(&mut self, spot: &Spot<'_>, text: &Interpolated, label: &str) -> Option<PathBuf> {
         let path = self.path(spot, text)?;
-        match self.lookup.file(&path) {
+        let wrong = match self.lookup.file(&path) {
             Ok(Some(pem)) => {
                 self.digest(pem.as_bytes());
-                if !pem.contains("-----BEGIN ") || !pem.contains(&format!("{label}-----")) {
-                    self.problem(
-                        spot,
-                        format!("the file `{}` holds no PEM {}", path.display(), label.to_lowercase()),
-                    );
+                if pem.contains("-----BEGIN ") && pem.contains(&format!("{label}-----")) {
+                    return Some(path);
                 }
+                format!("the file `{}` holds no PEM {}", path.display(), label.to_lowercase())
             }
-            Ok(None) => self.problem(spot, format!("there is no file `{}`", path.display())),
-            Err(reason) => {
-                self.problem(spot, format!("the file `{}` cannot be read: {reason}", path.display()))
-            }
+            Ok(None) => format!("there is no file `{}`", path.display()),
+            Err(reason) => format!("the file `{}` cannot be read: {reason}", path.display()),
+        };
+        self.problem(spot, wrong);
+        None
+    }
+
+    /// Tells where a listener cannot serve with these files.
+    pub(super) fn pair(&mut self, spot: &Spot<'_>, files: &TlsFiles) {
+        if let Err(reason) = self.lookup.pair(&files.cert, &files.key) {
+            self.problem(spot, reason);
         }
-        Some(path)
     }
 
     /// The file that `text` names as `file:`, with its content if it is there.

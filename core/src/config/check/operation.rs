@@ -55,7 +55,9 @@ pub(super) fn server(server: &yaml::Server, context: &mut Context<'_>) -> Server
         let spot = spot.key("tls");
         let cert = context.pem(&spot.key("cert"), &tls.cert, "CERTIFICATE");
         let key = context.pem(&spot.key("key"), &tls.key, "PRIVATE KEY");
-        Some(TlsFiles { cert: cert?, key: key? })
+        let files = TlsFiles { cert: cert?, key: key? };
+        context.pair(&spot, &files);
+        Some(files)
     });
     let Size(max_body) = server.max_body;
     if !BODY_BYTES.contains(&max_body) {

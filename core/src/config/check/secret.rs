@@ -1,17 +1,20 @@
 //! The pepper, operator tokens and upstream credentials. No message here repeats one.
 
 use super::context::{Context, Spot};
-use crate::config::{
-    form::Interpolated,
-    model,
-    snapshot::{OperatorToken, Secret},
+use crate::{
+    config::{
+        form::Interpolated,
+        model,
+        snapshot::{OperatorToken, Secret},
+    },
+    domain::credential::OPERATOR_TOKEN_BYTES_MAX,
 };
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 
 /// Characters that a pepper and an operator token have at the least.
 const SECRET_CHARS_MIN: usize = 32;
-/// Bytes that any secret has at the most.
+/// Bytes that a pepper and a credential have at the most.
 const SECRET_BYTES_MAX: usize = 4096;
 const SHA256: &str = "sha256:";
 
@@ -85,7 +88,7 @@ fn hashed(token: &str) -> Result<OperatorToken, String> {
     if token.chars().count() < SECRET_CHARS_MIN {
         return Err(format!("an operator token has {SECRET_CHARS_MIN} characters or more"));
     }
-    if token.len() > SECRET_BYTES_MAX || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if token.len() > OPERATOR_TOKEN_BYTES_MAX || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("an operator token is visible ASCII without spaces".to_owned());
     }
     Ok(OperatorToken(Sha256::digest(token.as_bytes()).into()))

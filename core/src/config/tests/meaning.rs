@@ -248,6 +248,10 @@ fn providers_have_an_address_and_what_they_need() {
         &["a.yaml:1:14: providers.sim: `credentials` is missing: `openai` refuses requests without one"],
     );
     refused(
+        &format!("{SOUND}server:\n  tls: {{ cert: ca.pem, key: other.key }}\n"),
+        &["a.yaml:7:3: server.tls: the certificate and the key do not belong together"],
+    );
+    refused(
         &with_provider("kind: openai_compatible, ca_file: gone.pem"),
         &[
             "a.yaml:1:14: providers.sim: `base_url` is missing: `openai_compatible` has no default",

@@ -9,7 +9,8 @@ fn changes_are_listed_and_what_needs_a_restart_stays() {
     let after = format!(
         "{}  other: {{ price: {{ input: '1' }}, route: {{ deployments: [{{ provider: sim }}] }} }}\n\
          server: {{ listen: '127.0.0.1:1', max_body: 1MiB }}\nmetrics: {{ listen: '127.0.0.1:2' }}\n\
-         storage: {{ journal: elsewhere }}\nsecrets: {{ key_pepper: file:pepper }}\n",
+         storage: {{ journal: elsewhere }}\nsecrets: {{ key_pepper: file:pepper }}\n\
+         keys: {{ prefix: sk-other }}\n",
         SOUND
             .replace("output: '4'", "output: '5'")
             .replace("kind: simulated", "kind: simulated, sandbox: true")
@@ -35,19 +36,33 @@ fn changes_are_listed_and_what_needs_a_restart_stays() {
             "server.listen: [0.0.0.0:8080] → [127.0.0.1:1]",
             "metrics.listen: 127.0.0.1:9090 → 127.0.0.1:2",
             "storage.journal: \"conf/data/journal\" → \"conf/elsewhere\"",
+            "keys.prefix: \"sk-aione\" → \"sk-other\"",
             "secrets.key_pepper: changed",
         ]
     );
     assert_eq!(published.server.listen, before.server.listen);
     assert_eq!(published.storage, before.storage);
     assert_eq!(published.server.max_body, 1 << 20);
+    assert_eq!(published.keys.prefix, "sk-aione");
     assert!(published.peppers.is_empty());
 
     // It stays listed until the restart, and going back to what runs needs none.
     let (_, again) = diff::apply(&published, check_text(&after).expect("sound").snapshot);
-    assert_eq!((again.changes.len(), again.needs_restart.len()), (0, 4));
+    assert_eq!((again.changes.len(), again.needs_restart.len()), (0, 5));
     let (_, back) = diff::apply(&published, check_text(SOUND).expect("sound").snapshot);
     assert_eq!((back.changes.len(), back.needs_restart.len()), (5, 0));
+}
+
+#[test]
+fn another_currency_is_taken_by_a_restart_alone() {
+    let of = |text: &str| check_text(text).expect("sound").snapshot;
+    let (yuan, dollars) = (of(SOUND), of(&format!("{SOUND}billing: {{ currency: USD }}\n")));
+    assert_eq!(diff::forbids(&yuan, &of(SOUND)), None);
+    let (key, reason) = diff::forbids(&yuan, &dollars).expect("forbidden");
+    assert_eq!(
+        (key, reason.as_str()),
+        ("billing.currency", "CNY → USD needs a restart: the prices that run are in CNY")
+    );
 }
 
 #[test]

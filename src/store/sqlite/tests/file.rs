@@ -116,3 +116,18 @@ async fn a_node_with_another_pepper_is_refused() {
     store.check_pepper(&peppers(&[1])).await.unwrap();
     assert!(matches!(store.check_pepper(&peppers(&[0])).await, Err(StoreError::Conflict(_))));
 }
+
+#[tokio::test]
+async fn a_store_with_records_is_of_one_currency() {
+    let store = TestStore::open().await;
+    store.check_currency("CNY").await.unwrap();
+    store.check_currency("USD").await.unwrap();
+    store.insert_records(&[record(1, NOW)]).await.unwrap();
+    store.check_currency("USD").await.unwrap();
+    let error = store.check_currency("CNY").await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Conflict(why) if why.contains("USD") && why.contains("CNY")),
+        "{error}"
+    );
+    store.check_currency("USD").await.unwrap();
+}

@@ -3,6 +3,7 @@
 mod file;
 mod keys;
 mod records;
+mod reports;
 mod tenancy;
 mod usage;
 

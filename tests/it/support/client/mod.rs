@@ -2,6 +2,7 @@
 
 pub mod h1;
 pub mod h2;
+pub mod tls;
 
 use super::{http::Headers, wait};
 use serde_json::{Value, json};
