@@ -24,3 +24,4 @@ mod secrets;
 mod streams;
 mod support_itself;
 mod tidy;
+mod upstreams;
