@@ -24,6 +24,7 @@ mod sdk;
 mod secrets;
 mod streams;
 mod support_itself;
+mod telemetry;
 mod tidy;
 mod tls;
 mod upstreams;
