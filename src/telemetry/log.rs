@@ -3,8 +3,10 @@
 use aione_core::config::snapshot::Log;
 use tracing_subscriber::{EnvFilter, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
-/// Pingora's own lines: its per-connection errors are ours to tell, in the access log.
-const LIBRARIES: &str = "pingora_core=error,pingora_proxy=error,h2=error,sqlx=warn";
+/// Pingora's own lines: its per-connection errors are ours to tell, in the access log. A watch tells
+/// every write in the configuration's folder, and the log may be written there: one line would be
+/// the cause of the next.
+const LIBRARIES: &str = "pingora_core=error,pingora_proxy=error,h2=error,sqlx=warn,notify=warn";
 
 /// A handle by which a reload changes the level.
 #[derive(Clone)]

@@ -1,4 +1,8 @@
-//! `kill -9` at random moments under load: what a client received to its end is recorded once.
+//! `kill -9` at random moments under load: what was admitted is recorded once, whatever came of it.
+//!
+//! What a client received to its end has a record with the upstream's numbers; what the journal
+//! holds as open when the process is dead becomes an `interrupted` record; and no answer of the
+//! upstream is in two of them.
 
 use crate::support::{
     client::{Call, Sending, h1},
@@ -7,8 +11,9 @@ use crate::support::{
     upstream::{Truth, Upstream, truth::Seeded},
     wait,
 };
+use aione_gateway::journal::inspect;
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -17,7 +22,8 @@ use std::{
 };
 use tokio::task::JoinSet;
 
-/// `AIONE_TEST_KILLS` asks for longer runs, `AIONE_TEST_SEED` repeats one.
+/// Kills over both modes of the journal. `AIONE_TEST_KILLS` asks for longer runs,
+/// `AIONE_TEST_SEED` repeats one.
 const KILLS: u64 = 20;
 const CALLERS: usize = 8;
 
@@ -69,7 +75,7 @@ impl Load {
 
     async fn receive(&self, connection: h1::Connection) -> Option<h1::Connection> {
         let mut exchange = connection.try_answer().await.ok()?;
-        let request = exchange.headers.get("x-request-id").map(str::to_owned);
+        let request = exchange.headers.get("x-request-id").expect("every answer carries an id").to_owned();
         let mut body = Vec::new();
         loop {
             match exchange.piece().await {
@@ -80,7 +86,6 @@ impl Load {
         }
         if exchange.status == 200 {
             let answer = answer_id(&body).expect("a whole answer names itself");
-            let request = request.expect("every answer carries x-request-id");
             self.received.lock().unwrap().push(Received { request, answer });
             self.count.fetch_add(1, Ordering::SeqCst);
         }
@@ -96,13 +101,23 @@ fn answer_id(body: &[u8]) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_answer_that_was_received_has_exactly_one_record() {
-    let kills = number_from_environment("AIONE_TEST_KILLS", KILLS);
-    let seed = number_from_environment("AIONE_TEST_SEED", 20_261_125);
-    println!("AIONE_TEST_KILLS={kills} AIONE_TEST_SEED={seed}");
+async fn what_was_admitted_before_a_kill_has_exactly_one_record_under_interval() {
+    kills_under("interval", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_admitted_before_a_kill_has_exactly_one_record_under_group() {
+    kills_under("group", 1).await;
+}
+
+async fn kills_under(sync: &str, half: u64) {
+    let kills = number_from_environment("AIONE_TEST_KILLS", KILLS).div_ceil(2);
+    let seed = number_from_environment("AIONE_TEST_SEED", 20_261_125) + half;
+    println!("{kills} kills under {sync}, seed {seed}");
     let mut seeded = Seeded::new(seed);
     let upstream = Upstream::start().await;
-    let mut gateway = TestGateway::new().upstream("up", &upstream).model("m", &["up"]).start().await;
+    let gateway = TestGateway::new().upstream("up", &upstream).model("m", &["up"]);
+    let mut gateway = gateway.journal_sync(sync).start().await;
     let key = gateway.key().await;
     let load = Arc::new(Load::default());
     let public = gateway.settings.public;
@@ -110,8 +125,9 @@ async fn every_answer_that_was_received_has_exactly_one_record() {
     for caller in 0..CALLERS {
         callers.spawn(load.clone().call(public, key.clone(), caller));
     }
+    let mut cut = BTreeSet::new();
     for _ in 0..kills {
-        kill_after(&mut gateway, &upstream, &mut seeded).await;
+        cut.extend(kill_after(&mut gateway, &upstream, &mut seeded).await);
     }
     // One more answer after the last start, so that a gateway that no longer serves is noticed.
     let count = load.count.load(Ordering::SeqCst);
@@ -125,20 +141,21 @@ async fn every_answer_that_was_received_has_exactly_one_record() {
     }
     gateway.quiet().await;
     let received = load.received.lock().unwrap().clone();
-    println!("{} answers received over {kills} kills", received.len());
+    println!("{} received, {} cut over {kills} kills", received.len(), cut.len());
     assert!(received.len() as u64 >= kills, "{} answers are no load", received.len());
-    expect_conserved(&gateway, &received, &upstream.truths()).await;
-    let audit = gateway.command(&["audit", "-c", "aione.yaml"]).output().unwrap();
-    assert!(
-        audit.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&audit.stdout),
-        String::from_utf8_lossy(&audit.stderr)
-    );
+    assert!(!cut.is_empty(), "no kill met an exchange under way");
+    let ids = received.iter().map(|one| &one.request).chain(&cut);
+    let records = recorded(&gateway, ids).await;
+    let by_id = by_id(&records);
+    expect_truth(&by_id, &received, &upstream.truths());
+    expect_interrupted(&by_id, &cut, &received);
+    expect_no_truth_twice(&records, &upstream.truths());
+    expect_audited(&gateway, records.len());
 }
 
-/// Lets the upstream be asked a random number of times, then kills in the middle of it and starts again.
-async fn kill_after(gateway: &mut Gateway, upstream: &Upstream, seeded: &mut Seeded) {
+/// Lets the upstream be asked a random number of times, then kills in the middle of it and starts
+/// again. Gives the ids of the exchanges that the journal holds as open.
+async fn kill_after(gateway: &mut Gateway, upstream: &Upstream, seeded: &mut Seeded) -> Vec<String> {
     let target = upstream.asked() + usize::try_from(seeded.between(1, 60)).unwrap();
     wait::until("the load", async || (upstream.asked() >= target).then_some(())).await;
     // A moment of its own inside the exchange that is under way: so many turns of the runtime.
@@ -146,37 +163,97 @@ async fn kill_after(gateway: &mut Gateway, upstream: &Upstream, seeded: &mut See
         tokio::task::yield_now().await;
     }
     gateway.kill9();
+    let open = open_exchanges(gateway);
     gateway.start().await;
+    open
 }
 
-async fn expect_conserved(gateway: &Gateway, received: &[Received], truths: &[Truth]) {
-    let wanted: HashSet<_> = received.iter().map(|one| one.request.as_str()).collect();
-    assert_eq!(wanted.len(), received.len(), "request ids are unique");
-    let records = wait::until_within(wait::PATIENCE, async || {
-        let records = gateway.records().await;
+/// What the journal of a dead process holds as opened and not ended.
+fn open_exchanges(gateway: &Gateway) -> Vec<String> {
+    let found = inspect::inspect(&gateway.folder().join("data/journal")).unwrap();
+    found.open.iter().map(|opened| opened.id.to_string()).collect()
+}
+
+/// All records, once those of `wanted` are there.
+async fn recorded<'w>(gateway: &Gateway, wanted: impl Iterator<Item = &'w String>) -> Vec<Record> {
+    let wanted: HashSet<_> = wanted.map(String::as_str).collect();
+    let lost = |records: &[Record]| {
         let have: HashSet<_> = records.iter().map(Record::id).collect();
-        wanted.iter().all(|id| have.contains(id)).then_some(records)
-    });
-    let Some(records) = records.await else {
-        let records = gateway.records().await;
-        let have: HashSet<_> = records.iter().map(Record::id).collect();
-        let lost: Vec<_> = received.iter().filter(|one| !have.contains(one.request.as_str())).collect();
-        panic!("{} of {} answers have no record: {lost:#?}", lost.len(), received.len());
+        wanted.difference(&have).map(|id| (*id).to_owned()).collect::<Vec<_>>()
     };
-    let mut by_id: HashMap<&str, &Record> = HashMap::new();
-    for record in &records {
+    let found = wait::until_within(wait::PATIENCE, async || {
+        let records = gateway.records().await;
+        lost(&records).is_empty().then_some(records)
+    });
+    if let Some(records) = found.await {
+        return records;
+    }
+    let lost = lost(&gateway.records().await);
+    panic!("{} of {} exchanges have no record: {lost:#?}", lost.len(), wanted.len());
+}
+
+fn by_id(records: &[Record]) -> HashMap<&str, &Record> {
+    let mut by_id = HashMap::new();
+    for record in records {
         assert!(by_id.insert(record.id(), record).is_none(), "twice: {record:#?}");
         assert!(!record.end().is_empty() && record.end() != "internal_error", "{record:#?}");
     }
+    by_id
+}
+
+/// Every answer that was received to its end is recorded with the upstream's numbers.
+fn expect_truth(by_id: &HashMap<&str, &Record>, received: &[Received], truths: &[Truth]) {
+    let ids: HashSet<_> = received.iter().map(|one| one.request.as_str()).collect();
+    assert_eq!(ids.len(), received.len(), "request ids are unique");
     let truths: HashMap<&str, &Truth> = truths.iter().map(|truth| (truth.id.as_str(), truth)).collect();
     for one in received {
         let (record, truth) = (by_id[one.request.as_str()], truths[one.answer.as_str()]);
-        assert_eq!(record.provenance(), "provider", "{record:#?}");
-        assert_eq!((record.prompt(), record.cached()), (truth.prompt, truth.cached), "{record:#?}");
-        assert_eq!(
-            (record.completion(), record.reasoning()),
-            (truth.completion, truth.reasoning),
-            "{record:#?}"
+        assert_eq!((record.provenance(), record.end()), ("provider", "complete"), "{record:#?}");
+        assert_eq!(numbers(record), truth_numbers(truth), "{record:#?}");
+    }
+}
+
+/// What the journal held as open is interrupted, and nothing else is.
+fn expect_interrupted(by_id: &HashMap<&str, &Record>, cut: &BTreeSet<String>, received: &[Received]) {
+    for one in received {
+        assert!(
+            !cut.contains(&one.request),
+            "received to its end, and its end is not in the journal: {one:?}"
         );
     }
+    let interrupted: BTreeSet<String> =
+        by_id.values().filter(|record| record.end() == "interrupted").map(|it| it.id().to_owned()).collect();
+    assert_eq!(interrupted, *cut);
+}
+
+/// No answer of the upstream is in two records: each record with the upstream's numbers uses up
+/// one truth.
+fn expect_no_truth_twice(records: &[Record], truths: &[Truth]) {
+    let mut left: HashMap<[u64; 4], u64> = HashMap::new();
+    for truth in truths {
+        *left.entry(truth_numbers(truth)).or_default() += 1;
+    }
+    for record in records.iter().filter(|record| record.provenance() == "provider") {
+        let count = left.get_mut(&numbers(record)).unwrap_or_else(|| panic!("nobody's answer: {record:#?}"));
+        assert!(*count > 0, "an answer recorded twice: {record:#?}");
+        *count -= 1;
+    }
+}
+
+fn numbers(record: &Record) -> [u64; 4] {
+    [record.prompt(), record.cached(), record.completion(), record.reasoning()]
+}
+
+fn truth_numbers(truth: &Truth) -> [u64; 4] {
+    [truth.prompt, truth.cached, truth.completion, truth.reasoning]
+}
+
+/// `aione audit` has looked at `count` records and finds every charge right.
+fn expect_audited(gateway: &Gateway, count: usize) {
+    let output = gateway.command(&["audit", "-c", "aione.yaml"]).output().unwrap();
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{text}");
+    let counted = text.split(|c: char| !c.is_ascii_digit()).any(|word| word == count.to_string());
+    assert!(counted, "{count} records, and the audit says: {text}");
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{
     client::{self, BOTH, Call, Version},
-    gateway::{Gateway, TestGateway},
+    gateway::{Gateway, SYNCS, TestGateway},
     money,
     upstream::{Events, Truth, Upstream, openai},
     wait,
@@ -14,9 +14,13 @@ use std::{collections::HashSet, time::Duration};
 const VISIBLE_WITHIN: Duration = Duration::from_secs(1);
 
 async fn one_model() -> (Gateway, Upstream) {
+    one_model_with(SYNCS[0]).await
+}
+
+async fn one_model_with(sync: &str) -> (Gateway, Upstream) {
     let upstream = Upstream::start().await;
-    let gateway = TestGateway::new().upstream("up", &upstream).model("gpt-test", &["up"]).start().await;
-    (gateway, upstream)
+    let gateway = TestGateway::new().upstream("up", &upstream).model("gpt-test", &["up"]);
+    (gateway.journal_sync(sync).start().await, upstream)
 }
 
 /// Asserts that within a second the usage is the sum of `truths`, to the token and the cost's
@@ -40,43 +44,51 @@ async fn expect_usage(gateway: &Gateway, truths: &[Truth]) {
 
 #[tokio::test]
 async fn a_plain_answer_arrives_unchanged_and_is_metered_to_the_token() {
-    let (gateway, upstream) = one_model().await;
-    let key = gateway.key().await;
-    for version in BOTH {
-        let answer = gateway.send_over(version, &Call::chat(&key, "gpt-test")).await.ok();
-        let truth = upstream.truths().pop().unwrap();
-        assert_eq!(answer.body, openai::completion(&truth, "gpt-test"), "{version:?}");
-        assert!(answer.header("x-aione-refused").is_none());
-        let record = gateway.record(&answer.request_id()).await;
-        assert_eq!((record.end(), record.provenance()), ("complete", "provider"));
+    for sync in SYNCS {
+        let (gateway, upstream) = one_model_with(sync).await;
+        let key = gateway.key().await;
+        for version in BOTH {
+            let answer = gateway.send_over(version, &Call::chat(&key, "gpt-test")).await.ok();
+            let truth = upstream.truths().pop().unwrap();
+            assert_eq!(answer.body, openai::completion(&truth, "gpt-test"), "{version:?}");
+            assert!(answer.header("x-aione-refused").is_none());
+            let record = gateway.record(&answer.request_id()).await;
+            assert_eq!((record.end(), record.provenance()), ("complete", "provider"));
+        }
+        expect_usage(&gateway, &upstream.truths()).await;
     }
-    expect_usage(&gateway, &upstream.truths()).await;
 }
 
 #[tokio::test]
 async fn a_streamed_answer_arrives_unchanged_and_is_metered_to_the_token() {
-    let (gateway, upstream) = one_model().await;
-    let key = gateway.key().await;
-    for version in BOTH {
-        let answer = gateway.send_over(version, &Call::stream(&key, "gpt-test")).await.ok();
-        let truth = upstream.truths().pop().unwrap();
-        let events = Events::new(&truth, "gpt-test", openai::CONTENT_EVENTS);
-        assert_eq!(answer.text(), String::from_utf8(events.without_usage()).unwrap(), "{version:?}");
-        assert!(answer.header("content-type").unwrap().starts_with("text/event-stream"));
+    for sync in SYNCS {
+        let (gateway, upstream) = one_model_with(sync).await;
+        let key = gateway.key().await;
+        for version in BOTH {
+            let answer = gateway.send_over(version, &Call::stream(&key, "gpt-test")).await.ok();
+            let truth = upstream.truths().pop().unwrap();
+            let events = Events::new(&truth, "gpt-test", openai::CONTENT_EVENTS);
+            assert_eq!(answer.text(), String::from_utf8(events.without_usage()).unwrap(), "{version:?}");
+            assert!(answer.header("content-type").unwrap().starts_with("text/event-stream"));
+        }
+        let seen = upstream.seen();
+        assert_eq!(seen.len(), BOTH.len());
+        assert!(seen.iter().all(|seen| seen.json()["stream_options"]["include_usage"] == json!(true)));
+        expect_usage(&gateway, &upstream.truths()).await;
     }
-    assert!(upstream.seen().iter().all(|seen| seen.json()["stream_options"]["include_usage"] == json!(true)));
-    expect_usage(&gateway, &upstream.truths()).await;
 }
 
 #[tokio::test]
 async fn completions_and_embeddings_are_metered() {
-    let (gateway, upstream) = one_model().await;
-    let key = gateway.key().await;
-    let prompt = json!({ "model": "gpt-test", "prompt": "Say it." }).to_string();
-    gateway.send(&Call::post("/v1/completions", prompt).bearer(&key)).await.ok();
-    let input = json!({ "model": "gpt-test", "input": "Embed it." }).to_string();
-    gateway.send(&Call::post("/v1/embeddings", input).bearer(&key)).await.ok();
-    expect_usage(&gateway, &upstream.truths()).await;
+    for sync in SYNCS {
+        let (gateway, upstream) = one_model_with(sync).await;
+        let key = gateway.key().await;
+        let prompt = json!({ "model": "gpt-test", "prompt": "Say it." }).to_string();
+        gateway.send(&Call::post("/v1/completions", prompt).bearer(&key)).await.ok();
+        let input = json!({ "model": "gpt-test", "input": "Embed it." }).to_string();
+        gateway.send(&Call::post("/v1/embeddings", input).bearer(&key)).await.ok();
+        expect_usage(&gateway, &upstream.truths()).await;
+    }
 }
 
 #[tokio::test]

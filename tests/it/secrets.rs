@@ -5,12 +5,13 @@ use crate::support::{
     client::{self, Answer, BOTH, Call, Version},
     gateway::{Gateway, TestGateway},
     settings::{CREDENTIAL, OPERATOR},
-    upstream::{Script, Upstream},
+    upstream::{Script, Upstream, openai::event, script},
 };
 use serde_json::json;
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 const WRONG: &str = "sk-aione-PLANTEDPLANTEDPLANTEDPLANTEDPLANTED01";
@@ -45,13 +46,118 @@ async fn expect_hidden(gateway: &Gateway, secrets: &[&str], said: &[String]) {
         }
     }
     let shown = |part: &str| names.iter().any(|file| file.to_string_lossy().contains(part));
-    assert!(shown("aione.db") && shown("journal") && shown(".log"), "{names:?}");
+    for part in ["aione.db", "aione.db-wal", "data/journal/", "stdout.1.log", "stderr.1.log"] {
+        assert!(shown(part), "{part} is not among {names:?}");
+    }
     hidden("the metrics", gateway.metrics().await.0.as_bytes());
     for text in said {
         hidden(text, text.as_bytes());
     }
     let argv = fs::read(format!("/proc/{}/cmdline", gateway.pid())).unwrap();
     hidden("argv", &argv);
+}
+
+/// An upstream that repeats all that it was given, in errors of every kind: the head, and so our
+/// credential, and the body.
+async fn blabbing() -> Upstream {
+    let turn = AtomicUsize::new(0);
+    Upstream::deciding(move |seen| {
+        let told =
+            format!("{} {}", String::from_utf8_lossy(&seen.head.raw), String::from_utf8_lossy(&seen.body));
+        match turn.fetch_add(1, Ordering::SeqCst) % 6 {
+            0 => Script::error(401, &told),
+            1 => Script::error(400, &told),
+            2 => Script::error(500, &told),
+            3 => Script::json(200, script::error_body(200, &told)),
+            4 => Script::stream([event(&json!({ "error": { "message": told } }))]),
+            _ => Script::answer(502, &[("content-type", "text/html"), ("x-told", CREDENTIAL)], told),
+        }
+    })
+    .await
+}
+
+/// All that a caller with `secret` may try at the public listener, in every place of a key.
+fn tries(secret: &str, model: &str) -> Vec<Call> {
+    let body = json!({ "model": model, "messages": [{ "role": "user", "content": PROMPT }] });
+    let stream =
+        json!({ "model": model, "stream": true, "messages": [{ "role": "user", "content": PROMPT }] });
+    let bare = |body: &serde_json::Value| {
+        let mut call = Call::chat_with("", body).header("cookie", COOKIE).header("referer", secret);
+        call.headers.retain(|(name, _)| name != "authorization");
+        call
+    };
+    let by_query = |mut call: Call| {
+        call.path = format!("{}?key={secret}", call.path);
+        call
+    };
+    vec![
+        bare(&body).bearer(secret),
+        bare(&stream).bearer(secret),
+        bare(&body).header("x-api-key", secret),
+        bare(&body).header("x-goog-api-key", secret),
+        bare(&body).header("authorization", secret),
+        bare(&body).header("authorization", &format!("Basic {secret}")),
+        bare(&body).bearer(secret).header("x-api-key", WRONG),
+        by_query(bare(&body)),
+        by_query(bare(&stream)),
+        by_query(Call::get("/v1/models")),
+        by_query(Call::get("/v1/nothing")),
+        by_query(Call::get("/api/v1/gateway/keys")),
+        by_query(Call::get("/v1/realtime").header("connection", "upgrade").header("upgrade", "websocket")),
+        Call::get("/v1/models").bearer(secret),
+        Call::get("/api/v1/gateway/keys").bearer(secret),
+        Call::post("/v1/chat/completions", format!("{{\"model\":\"{secret}")).bearer(secret),
+    ]
+}
+
+#[tokio::test]
+async fn after_every_kind_of_request_no_secret_is_in_any_output() {
+    let (good, blabbing) = (Upstream::start().await, blabbing().await);
+    let mut gateway = TestGateway::new()
+        .upstream("good", &good)
+        .upstream("blabbing", &blabbing)
+        .model("m", &["good"])
+        .model("blab", &["blabbing"])
+        .model("blab-then-good", &["blabbing", "good"])
+        .set("/log/level", "trace")
+        .set("/admin/public", true)
+        .start()
+        .await;
+    let key = gateway.create_key(json!({})).await;
+    let token = gateway.command(&["tokens", "create", "--name", "t", "-c", "aione.yaml"]).output().unwrap();
+    let token = String::from_utf8(token.stdout).unwrap().trim().to_owned();
+    let secrets = [key.secret.as_str(), WRONG, CREDENTIAL, OPERATOR, &token, PROMPT, COOKIE];
+    let mut ours = Vec::new();
+    for version in BOTH {
+        for secret in [key.secret.as_str(), WRONG, OPERATOR, &token] {
+            for model in ["m", "blab", "blab-then-good", "missing"] {
+                for call in tries(secret, model) {
+                    if version == Version::H2 && call.headers.iter().any(|(name, _)| name == "upgrade") {
+                        continue;
+                    }
+                    let answer = gateway.send_over(version, &call).await;
+                    let headers: Vec<_> =
+                        answer.headers.0.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+                    // An upstream's words pass as they are.
+                    if answer.header("x-aione-refused").is_some() || !model.starts_with("blab") {
+                        ours.push(format!("{} {} {}", answer.status, headers.join("; "), answer.text()));
+                    }
+                }
+            }
+        }
+    }
+    gateway.quiet().await;
+    assert!(blabbing.asked() > 20 && good.asked() > 20 && ours.len() > 300, "not much was tried");
+    expect_hidden(&gateway, &secrets, &ours).await;
+    expect_hidden(
+        &gateway,
+        &[&key.secret["sk-aione-".len()..], &CREDENTIAL[3..], &OPERATOR[3..], &token[3..]],
+        &ours,
+    )
+    .await;
+    gateway.kill9();
+    gateway.start().await;
+    expect_hidden(&gateway, &secrets, &ours).await;
 }
 
 #[tokio::test]

@@ -74,9 +74,7 @@ async fn bodies_pass(version: Version) {
             }
         }
     }
-    stage.gateway.quiet().await;
-    let records = stage.gateway.records_eventually(SIZES.len() * 2 * MODELS.len()).await;
-    for record in records {
+    for record in stage.gateway.all_records(SIZES.len() * 2 * MODELS.len()).await {
         assert_eq!((record.end(), record.provider()), ("complete", "good"));
         let attempts = if record.model() == "direct" { 1 } else { 2 };
         assert_eq!(record.attempts(), attempts, "{}", record.model());

@@ -77,7 +77,7 @@ async fn a_pooled_connection_that_dies_under_the_request_is_tried_once_more() {
     assert_eq!(seen[1].connection, seen[0].connection);
     assert_ne!(seen[2].connection, seen[1].connection);
     gateway.record(&answer.request_id()).await;
-    gateway.records_eventually(2).await;
+    gateway.all_records(2).await;
 }
 
 #[tokio::test]
@@ -213,7 +213,9 @@ async fn http2_to_the_upstream_over_tls_with_an_authority_of_our_own() {
             assert_eq!((record.prompt(), record.completion()), (truth.prompt, truth.completion));
         }
     }
-    assert!(upstream.seen().iter().all(|seen| seen.head.start.ends_with("HTTP/2")));
+    let seen = upstream.seen();
+    assert_eq!(seen.len(), BOTH.len() * 2);
+    assert!(seen.iter().all(|seen| seen.head.start.ends_with("HTTP/2")));
     for model in ["wrong", "unknown"] {
         let answer = gateway.send_over(Version::H1, &Call::chat(&key, model)).await;
         assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_error"), "{model}");

@@ -82,9 +82,16 @@ async fn a_slow_reader_holds_the_upstream_back() {
     let pieces =
         std::iter::repeat_n(long.clone(), LONG_EVENTS).chain([tail.usage.clone(), tail.done.clone()]);
     let script = Script::stream(pieces).truth(&truth);
-    for version in BOTH {
+    let failing = Upstream::always(Script::error(503, "out of order")).await;
+    let (straight, failed_over) = (&["up"][..], &["failing", "up"][..]);
+    for (version, route) in [(BOTH[0], straight), (BOTH[0], failed_over), (BOTH[1], failed_over)] {
         let upstream = Upstream::always(script.clone()).await;
-        let gateway = TestGateway::new().upstream("up", &upstream).model("m", &["up"]).start().await;
+        let gateway = TestGateway::new()
+            .upstream("failing", &failing)
+            .upstream("up", &upstream)
+            .model("m", route)
+            .start()
+            .await;
         let key = gateway.key().await;
         // Everything that a first exchange allocates is there before the measure.
         upstream.next(Script::stream(tail.all()).truth(&truth));

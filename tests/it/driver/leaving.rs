@@ -33,10 +33,11 @@ async fn leaving_before_the_request_is_whole_costs_nothing() {
             connection.leave(how).await;
         }
     }
-    gateway.quiet().await;
+    gateway.hung_up().await;
+    gateway.all_records(0).await;
     assert_eq!(upstream.asked(), 0);
-    assert!(gateway.records().await.is_empty());
     gateway.send(&call).await.ok();
+    gateway.all_records(1).await;
 }
 
 #[tokio::test]
@@ -49,7 +50,8 @@ async fn leaving_in_the_middle_of_a_body_over_http2_costs_nothing() {
         let early = tokio::time::timeout(std::time::Duration::from_millis(50), opening).await;
         assert!(early.is_err(), "an answer to half a request");
     }
-    gateway.quiet().await;
+    gateway.hung_up().await;
+    gateway.all_records(0).await;
     assert_eq!(upstream.asked(), 0);
     gateway.send_over(Version::H2, &Call::chat(&key, "m")).await.ok();
 }
@@ -71,8 +73,7 @@ async fn leaving_while_the_upstream_thinks_is_noticed() {
             }
         }
     }
-    gateway.quiet().await;
-    for record in gateway.records_eventually(usize::try_from(left).unwrap()).await {
+    for record in gateway.all_records(usize::try_from(left).unwrap()).await {
         assert_eq!(record.end(), "client_closed");
     }
 }
@@ -123,5 +124,7 @@ async fn leaving_in_mid_answer_is_noticed() {
             .await;
         }
     }
-    gateway.quiet().await;
+    for record in gateway.all_records(usize::try_from(left).unwrap()).await {
+        assert_eq!(record.end(), "client_closed");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod conversation;
+mod failover;
 mod flow;
 mod headers;
 mod leaving;

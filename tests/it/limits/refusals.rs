@@ -60,7 +60,7 @@ async fn a_refusal_for_requests_says_so_and_when_to_come_back() {
         assert_eq!(number(&refused, "x-ratelimit-remaining-requests"), 0);
     }
     assert_eq!(upstream.asked(), 4);
-    gateway.records_eventually(4).await;
+    gateway.all_records(4).await;
 }
 
 #[tokio::test]

@@ -42,11 +42,15 @@ impl Stage {
         last.expect("there are two protocols")
     }
 
-    /// Nothing reached the upstream, nothing was recorded, nothing is held.
+    /// Nothing reached the upstream, nothing was recorded, nothing is held; and a request that is
+    /// admitted afterwards is the first of both.
     async fn expect_untouched(&self) {
-        self.gateway.quiet().await;
+        self.gateway.all_records(0).await;
         assert_eq!(self.upstream.asked(), 0, "a refusal reached the upstream");
-        assert!(self.gateway.records().await.is_empty(), "refusals are not usage");
+        let admitted = self.gateway.send(&Call::chat(&self.key, "m")).await.ok();
+        let records = self.gateway.all_records(1).await;
+        assert_eq!(records[0].id(), admitted.request_id());
+        assert_eq!(self.upstream.take_seen().len(), 1);
     }
 }
 

@@ -8,6 +8,8 @@ use crate::support::{
 };
 use serde_json::json;
 
+const STATUSES: [u16; 10] = [400, 401, 403, 404, 409, 422, 429, 500, 503, 529];
+
 #[tokio::test]
 async fn an_upstreams_error_passes_byte_for_byte() {
     let upstream = Upstream::start().await;
@@ -18,7 +20,7 @@ async fn an_upstreams_error_passes_byte_for_byte() {
         .start()
         .await;
     let key = gateway.key().await;
-    for status in [400, 401, 403, 404, 409, 422, 429, 500, 503, 529] {
+    for status in STATUSES {
         let body = script::error_body(status, "in the vendor's own words: ünïcode");
         let sent = body.clone();
         upstream.decide(move |_| {
@@ -33,8 +35,14 @@ async fn an_upstreams_error_passes_byte_for_byte() {
             }
         }
     }
-    gateway.quiet().await;
-    assert!(gateway.records().await.iter().all(|record| record.completion() == 0 && record.status() >= 400));
+    for record in gateway.all_records(STATUSES.len() * BOTH.len() * 2).await {
+        assert_eq!(
+            (record.end(), record.completion(), record.prompt()),
+            ("upstream_error", 0, 0),
+            "{record:#?}"
+        );
+        assert!(record.status() >= 400, "{record:#?}");
+    }
 }
 
 #[tokio::test]
@@ -103,13 +111,27 @@ async fn strange_answers_of_an_upstream_are_never_a_crash() {
         .await;
     let key = gateway.key().await;
     let html = [("content-type", "text/html")];
+    let (empty, null) = (r#"{"choices":[],"usage":null}"#, r#"{"error":null,"choices":null}"#);
+    let gateway_page = "<html>bad gateway</html>";
+    // What passes as it is, with its status.
+    for (script, status, body) in [
+        (Script::answer(502, &html, gateway_page), 502, gateway_page),
+        (Script::json(200, empty), 200, empty),
+        (Script::json(200, null), 200, null),
+    ] {
+        for call in [Call::chat(&key, "m"), Call::stream(&key, "m")] {
+            upstream.next(script.clone());
+            let answer = gateway.send(&call).await;
+            assert_eq!((answer.status, answer.text().as_str()), (status, body));
+            assert!(answer.header("x-aione-refused").is_none());
+            gateway.send(&Call::chat(&key, "m")).await.ok();
+        }
+    }
+    // What is no answer.
     let scripts = [
         Script::answer(200, &[], ""),
         Script::answer(200, &html, "<html>welcome</html>"),
-        Script::answer(502, &html, "<html>bad gateway</html>"),
         Script::json(200, "null"),
-        Script::json(200, r#"{"choices":[],"usage":null}"#),
-        Script::json(200, r#"{"error":null,"choices":null}"#),
         Script::answer(204, &[], ""),
         Script::new().send("HTTP/1.1 abc\r\n\r\n").fin(),
         Script::new().send("garbage").fin(),
@@ -119,15 +141,15 @@ async fn strange_answers_of_an_upstream_are_never_a_crash() {
             .fin(),
         Script::new().send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n").fin(),
     ];
-    for script in scripts {
+    for script in &scripts {
         for call in [Call::chat(&key, "m"), Call::stream(&key, "m")] {
             upstream.next(script.clone());
-            // Whatever it is, it comes within the bound, and the next request is unharmed.
             let answer = gateway.send(&call).await;
-            assert!(answer.status >= 200, "{script:?}");
+            assert_refusal(&format!("{script:?}"), &answer, 502, "upstream_error");
+            // The next request is unharmed.
             gateway.send(&Call::chat(&key, "m")).await.ok();
         }
     }
-    gateway.quiet().await;
+    gateway.all_records((3 + scripts.len()) * 4).await;
     assert!(!gateway.logs().contains("panicked"), "a panic in the log");
 }

@@ -4,6 +4,7 @@ use super::{
     client::{self, Answer, Call, Version},
     gateway::Gateway,
     money,
+    records::Record,
     settings::OPERATOR,
     wait,
 };
@@ -101,15 +102,26 @@ impl Gateway {
         Metrics(answer.text())
     }
 
-    /// Waits until no request is in flight and nothing is reserved.
+    /// Waits until no request is in flight, nothing is reserved, and every exchange that has ended
+    /// is in the store: from then on a record that is not there will not come.
     pub async fn quiet(&self) {
         let looked = wait::until_within(wait::PATIENCE, async || {
             let metrics = self.metrics().await;
-            (metrics.sum("in_flight") == 0.0 && metrics.sum("reserv") == 0.0).then_some(())
+            let over =
+                ["in_flight", "reserv", "unrecorded_records"].iter().all(|part| metrics.sum(part) == 0.0);
+            over.then_some(())
         });
         if looked.await.is_none() {
-            panic!("still in flight or reserved:\n{}", self.metrics().await.0);
+            panic!("still in flight, reserved or unrecorded:\n{}", self.metrics().await.0);
         }
+    }
+
+    /// All records, of which there are `count`, once none can come any more.
+    pub async fn all_records(&self, count: usize) -> Vec<Record> {
+        self.quiet().await;
+        let records = self.records().await;
+        assert_eq!(records.len(), count, "{records:#?}");
+        records
     }
 }
 

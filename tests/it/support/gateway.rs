@@ -20,6 +20,9 @@ const START: Duration = Duration::from_secs(30);
 /// Lines of the log that a failing test shows.
 const LOG_SHOWN: usize = 30;
 
+/// The values of `journal_sync`.
+pub const SYNCS: [&str; 2] = ["interval", "group"];
+
 /// A gateway to be: settings and surroundings.
 pub struct TestGateway {
     settings: Settings,
@@ -59,6 +62,11 @@ impl TestGateway {
 
     pub fn set(self, pointer: &str, value: impl Into<Value>) -> Self {
         self.with(|settings| settings.set(pointer, value))
+    }
+
+    /// How far down the journal an answer's end waits: one of [`SYNCS`].
+    pub fn journal_sync(self, sync: &str) -> Self {
+        self.set("/storage/journal_sync", sync)
     }
 
     pub fn environment(mut self, name: &str, value: &str) -> Self {
@@ -152,6 +160,10 @@ impl Gateway {
         let Ok(mut connection) = client::h1::Connection::try_open(self.settings.public).await else {
             return false;
         };
+        if self.settings.value["server"].get("tls").is_some() {
+            // Whether it speaks is for the test to ask, who knows the certificate.
+            return true;
+        }
         connection.start(&Call::get("/readyz"));
         matches!(connection.try_answer().await, Ok(exchange) if exchange.status == 200)
     }
@@ -196,6 +208,22 @@ impl Gateway {
     pub async fn sigterm(&mut self) -> ExitStatus {
         self.signal("TERM");
         self.ended().await
+    }
+
+    /// Waits until the public listener has no connection that is open or half open, so that
+    /// nothing which was sent can still be read.
+    pub async fn hung_up(&self) {
+        let port = format!(":{:04X}", self.settings.public.port());
+        wait::until("no connection at the public listener", async || {
+            let table = fs::read_to_string("/proc/net/tcp").unwrap();
+            let is_open = |line: &str| {
+                let fields: Vec<_> = line.split_whitespace().collect();
+                // 0A listens; 06 has seen both ends closed.
+                fields[1].ends_with(&port) && !["0A", "06"].contains(&fields[3])
+            };
+            (!table.lines().skip(1).any(is_open)).then_some(())
+        })
+        .await;
     }
 
     /// Resident memory of the process in KiB.

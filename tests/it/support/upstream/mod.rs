@@ -1,5 +1,6 @@
 //! A scripted upstream on plain TCP that logs the truth of every answer before it sends a byte.
 
+pub mod frames;
 pub mod openai;
 pub mod script;
 pub mod tls;
