@@ -24,6 +24,7 @@ pub(crate) struct Metrics {
     duration: HistogramVec,
     first_byte: HistogramVec,
     unpriced: IntCounter,
+    flagged: IntCounter,
     gauges: Gauges,
     /// Locked while they are brought up to date: two scrapes at once must not both add.
     totals: Mutex<Totals>,
@@ -127,6 +128,10 @@ impl Metrics {
             metric
         };
         let unpriced = counter("unpriced_records_total", "Records with a class that has no rate");
+        let flagged = counter(
+            "flagged_records_total",
+            "Records whose usage was missing, contradicted itself or was out of bounds",
+        );
         let reloads =
             counters("config_reloads_total", "Readings of the configuration, by outcome", &["outcome"]);
         Self {
@@ -148,6 +153,7 @@ impl Metrics {
                 "From the last byte of a request to the first byte of its answer",
             ),
             unpriced,
+            flagged,
             gauges: Gauges {
                 in_flight: gauge("requests_in_flight", "Requests being served"),
                 reservations: gauge("reservations_open", "Admitted exchanges that are not accounted for yet"),
@@ -209,6 +215,9 @@ impl Metrics {
         }
         if closed.unpriced {
             self.unpriced.inc();
+        }
+        if closed.flagged {
+            self.flagged.inc();
         }
     }
 
@@ -309,6 +318,7 @@ mod tests {
             usage,
             provenance: Provenance::Provider,
             flagged: false,
+            unpriced: false,
             latency_ms: 1,
             first_byte_ms,
             cost: Pico(0),
@@ -330,7 +340,7 @@ mod tests {
             images: 9,
             searches: 10,
         };
-        metrics.exchange_closed(&opened(), &closed(End::Complete, 1, usage), false);
+        metrics.exchange_closed(&opened(), &closed(End::Complete, 1, usage));
         let text = metrics.render(&Readings::default());
         let classes = text.lines().filter(|line| line.starts_with("aione_tokens_total{"));
         let total: u64 =
@@ -352,7 +362,7 @@ mod tests {
             (End::ClientClosed, 0),
             (End::ClientClosed, 3),
         ] {
-            metrics.exchange_closed(&opened(), &closed(end, first_byte_ms, Usage::default()), false);
+            metrics.exchange_closed(&opened(), &closed(end, first_byte_ms, Usage::default()));
         }
         let text = metrics.render(&Readings::default());
         assert!(text.contains("aione_time_to_first_byte_seconds_count{model=\"m\"} 3\n"), "{text}");

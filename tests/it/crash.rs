@@ -1,8 +1,8 @@
 //! `kill -9` at random moments under load: what was admitted is recorded once, whatever came of it.
 //!
 //! What a client received to its end has a record with the upstream's numbers; what the journal
-//! holds as open when the process is dead becomes an `interrupted` record; and no answer of the
-//! upstream is in two of them.
+//! holds as open when the process is dead becomes an `interrupted` record; a client that saw a
+//! head finds a record; and no answer of the upstream is in two of them.
 
 use crate::support::{
     client::{Call, Sending, h1},
@@ -41,6 +41,8 @@ struct Received {
 #[derive(Default)]
 struct Load {
     received: Mutex<Vec<Received>>,
+    /// Ids of the requests of which a head with status 200 was seen, received to the end or not.
+    heads: Mutex<Vec<String>>,
     count: AtomicUsize,
     stop: AtomicBool,
 }
@@ -76,6 +78,9 @@ impl Load {
     async fn receive(&self, connection: h1::Connection) -> Option<h1::Connection> {
         let mut exchange = connection.try_answer().await.ok()?;
         let request = exchange.headers.get("x-request-id").expect("every answer carries an id").to_owned();
+        if exchange.status == 200 {
+            self.heads.lock().unwrap().push(request.clone());
+        }
         let mut body = Vec::new();
         loop {
             match exchange.piece().await {
@@ -141,11 +146,11 @@ async fn kills_under(sync: &str, half: u64) {
     }
     gateway.quiet().await;
     let received = load.received.lock().unwrap().clone();
-    println!("{} received, {} cut over {kills} kills", received.len(), cut.len());
+    let heads = load.heads.lock().unwrap().clone();
+    println!("{} heads, {} received, {} cut over {kills} kills", heads.len(), received.len(), cut.len());
     assert!(received.len() as u64 >= kills, "{} answers are no load", received.len());
     assert!(!cut.is_empty(), "no kill met an exchange under way");
-    let ids = received.iter().map(|one| &one.request).chain(&cut);
-    let records = recorded(&gateway, ids).await;
+    let records = recorded(&gateway, heads.iter().chain(&cut)).await;
     let by_id = by_id(&records);
     expect_truth(&by_id, &received, &upstream.truths());
     expect_interrupted(&by_id, &cut, &received);

@@ -222,3 +222,25 @@ async fn no_secret_is_written_logged_or_said() {
     gateway.start().await;
     expect_hidden(&gateway, &secrets, &said).await;
 }
+
+#[tokio::test]
+async fn our_credential_does_not_reach_a_caller_in_an_upstreams_own_words() {
+    let blabbing = blabbing().await;
+    let gateway = TestGateway::new()
+        .upstream("up", &blabbing)
+        .model("m", &["up"])
+        .set("/models/m/route/attempts", 1)
+        .start()
+        .await;
+    let key = gateway.key().await;
+    for version in BOTH {
+        for turn in 0..6 {
+            let call = if turn == 4 { Call::stream(&key, "m") } else { Call::chat(&key, "m") };
+            let answer = gateway.send_over(version, &call).await;
+            let headers = format!("{:?}", answer.headers);
+            assert!(answer.status >= 400, "{turn}");
+            assert!(!answer.text().contains(CREDENTIAL), "{version:?} {turn}: in the body {}", answer.text());
+            assert!(!headers.contains(CREDENTIAL), "{version:?} {turn}: in the head {headers}");
+        }
+    }
+}

@@ -13,6 +13,7 @@ use aione_core::wire::{
     tap::{First, KeptText, PlainTap, Reading, StreamTap, Written},
 };
 use bytes::Bytes;
+use http::HeaderValue;
 use pingora_http::ResponseHeader;
 use std::{sync::Arc, time::Duration};
 
@@ -191,6 +192,8 @@ pub(crate) struct Answer {
     pub(crate) is_abandoned: bool,
     /// Some of the request had reached an upstream by then.
     pub(crate) was_sent: bool,
+    /// What the upstream was given, and must not tell the caller.
+    pub(super) credential: Option<HeaderValue>,
     fault: Option<Fault>,
     /// Whose health the answer's end tells of, and when it was asked.
     source: Option<(Arc<Running>, CoolDown, Steady)>,
@@ -216,6 +219,7 @@ impl Answer {
             ends_with_connection: false,
             is_abandoned: false,
             was_sent: true,
+            credential: None,
             fault,
             source: None,
         }
@@ -257,9 +261,17 @@ impl Answer {
     /// An error under status 200 is told as one, in the upstream's wording; of a stream only its
     /// first event, as a plain body.
     pub(crate) fn with_status_of(mut self, fault: Fault) -> Self {
-        if fault != Fault::ErrorEvent {
-            return self;
+        if fault == Fault::ErrorEvent {
+            self = self.as_error();
         }
+        if let Some(credential) = self.credential.take() {
+            let secret = credential.as_bytes();
+            self.hide(secret.strip_prefix(b"Bearer ").unwrap_or(secret));
+        }
+        self
+    }
+
+    fn as_error(mut self) -> Self {
         let status = if self.tap.blames_request() { 400 } else { 502 };
         self.head.set_status(status).expect("a constant is a valid status");
         if let Tap::Stream(tap) = &mut self.tap {
@@ -275,11 +287,20 @@ impl Answer {
         self
     }
 
-    /// Replaces our credential where an error repeats it: of an error that was read whole, the
-    /// caller gets every other byte as the upstream sent it.
-    pub(crate) fn hide(&mut self, secret: &[u8]) {
+    /// Takes our credential out of an error that repeats it. The caller gets every other byte as the
+    /// upstream sent it.
+    fn hide(&mut self, secret: &[u8]) {
         const SHOWN: &[u8] = b"***";
-        if secret.is_empty() || !self.is_read() {
+        if secret.is_empty() {
+            return;
+        }
+        let repeats = |value: &HeaderValue| memchr::memmem::find(value.as_bytes(), secret).is_some();
+        let names =
+            self.head.headers.iter().filter(|(_, value)| repeats(value)).map(|(name, _)| name.clone());
+        for name in names.collect::<Vec<_>>() {
+            self.head.remove_header(&name);
+        }
+        if !self.is_read() {
             return;
         }
         let body = self.pending.concat();

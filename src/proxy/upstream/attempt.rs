@@ -90,11 +90,8 @@ pub(super) async fn attempt(
         }
         _ => read_ahead(&mut answer).await?,
     }
-    if answer.fault().is_some()
-        && let Some(credential) = &request.credential
-    {
-        let secret = credential.as_bytes();
-        answer.hide(secret.strip_prefix(b"Bearer ").unwrap_or(secret));
+    if answer.fault().is_some() {
+        answer.credential.clone_from(&request.credential);
     }
     if answer.is_stream() {
         bound(&mut answer, timeouts, began);

@@ -140,6 +140,19 @@ async fn of_both_lengths_the_chunks_count_or_nothing_does() {
 }
 
 #[tokio::test]
+async fn a_connection_that_told_both_lengths_is_not_used_again() {
+    let stage = Stage::new().await;
+    let truth = Truth::of(705);
+    for script in with_both_lengths(&truth) {
+        for version in BOTH {
+            let what = "both lengths";
+            let call = Call::chat(&stage.key, "m");
+            stage.meet_and_go_on(what, version, &call, script.clone()).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_length_that_is_too_long_is_a_cut_and_one_that_is_too_short_an_end() {
     let stage = Stage::new().await;
     let truth = Truth::of(702);

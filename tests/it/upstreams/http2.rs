@@ -232,3 +232,11 @@ async fn trailers_of_an_http2_upstream_are_dropped() {
     }
     stage.gateway.all_records(4).await;
 }
+
+#[tokio::test]
+async fn a_request_that_a_goaway_took_on_is_not_asked_again_on_a_used_connection() {
+    for code in [NO_ERROR, INTERNAL_ERROR] {
+        let frames = [Frame::GoAway { taken: true, code }, Frame::Close];
+        expect_asked_once(Over::Used, "GOAWAY that takes it on, and a close", &frames).await;
+    }
+}
