@@ -262,7 +262,7 @@ impl Answer {
     /// first event, as a plain body.
     pub(crate) fn with_status_of(mut self, fault: Fault) -> Self {
         if fault == Fault::ErrorEvent {
-            self = self.as_error();
+            self = self.into_error();
         }
         if let Some(credential) = self.credential.take() {
             let secret = credential.as_bytes();
@@ -271,7 +271,7 @@ impl Answer {
         self
     }
 
-    fn as_error(mut self) -> Self {
+    fn into_error(mut self) -> Self {
         let status = if self.tap.blames_request() { 400 } else { 502 };
         self.head.set_status(status).expect("a constant is a valid status");
         if let Tap::Stream(tap) = &mut self.tap {

@@ -207,21 +207,24 @@ fn for_caller(upstream: &ResponseHeader) -> Result<ResponseHeader, Fault> {
             head.append_header(name.clone(), value.clone()).map_err(broken)?;
         }
     }
-    if let Some(seconds) = upstream.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()) {
-        // A date passes as it is; a number is clamped, since clients would sleep for it.
-        let clamped = seconds.trim().parse::<u64>().map_or_else(
-            |_| httpdate_or_none(seconds),
-            |seconds| Some(seconds.min(RETRY_AFTER_MAX_SECS).to_string()),
-        );
-        if let Some(clamped) = clamped {
-            head.insert_header(header::RETRY_AFTER, clamped).map_err(broken)?;
-        }
+    if let Some(wait) = upstream.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok())
+        && let Some(wait) = bounded_wait(wait.trim())
+    {
+        head.insert_header(header::RETRY_AFTER, wait).map_err(broken)?;
     }
     Ok(head)
 }
 
-fn httpdate_or_none(text: &str) -> Option<String> {
-    chrono::DateTime::parse_from_rfc2822(text).ok().map(|_| text.to_owned())
+/// A `retry-after` as it is passed on: clients sleep for what it says. Seconds are clamped; a date
+/// passes where it is not further away, and what is neither is dropped.
+fn bounded_wait(text: &str) -> Option<String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let seconds = text.parse().unwrap_or(u64::MAX);
+        return Some(seconds.min(RETRY_AFTER_MAX_SECS).to_string());
+    }
+    let until = chrono::DateTime::parse_from_rfc2822(text).ok()?.timestamp();
+    let latest = clock::now().0 / 1000 + i64::try_from(RETRY_AFTER_MAX_SECS).unwrap_or(i64::MAX);
+    (until <= latest).then(|| text.to_owned())
 }
 
 fn passes(name: &HeaderName) -> bool {
@@ -231,4 +234,26 @@ fn passes(name: &HeaderName) -> bool {
 
 fn later(from: Steady, by: Duration) -> Steady {
     Steady(from.0.saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bounded_wait;
+
+    #[test]
+    fn a_wait_is_passed_on_within_bounds() {
+        for (told, passed) in [
+            ("0", Some("0")),
+            ("30", Some("30")),
+            ("3601", Some("3600")),
+            ("18446744073709551616", Some("3600")),
+            ("-1", None),
+            ("1.5", None),
+            ("", None),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", Some("Wed, 21 Oct 2015 07:28:00 GMT")),
+            ("Fri, 01 Jan 2100 00:00:00 GMT", None),
+        ] {
+            assert_eq!(bounded_wait(told).as_deref(), passed, "{told}");
+        }
+    }
 }

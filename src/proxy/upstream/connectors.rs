@@ -29,7 +29,7 @@ pub(crate) struct Connectors {
 /// A connection that a request can be sent on.
 pub(super) enum Connection {
     Http1(Stream),
-    Http2(HttpSession),
+    Http2(Box<HttpSession>),
 }
 
 impl Connectors {
@@ -50,7 +50,7 @@ impl Connectors {
         let got = Box::pin(self.any.get_http_session(&**peer)).await.map_err(|_| Fault::Connect)?;
         Ok(match got {
             (HttpSession::H1(session), is_reused) => (Connection::Http1(session.into_inner()), is_reused),
-            (session, is_reused) => (Connection::Http2(session), is_reused),
+            (session, is_reused) => (Connection::Http2(Box::new(session)), is_reused),
         })
     }
 

@@ -57,7 +57,7 @@ impl Exchange {
         request.note_sent();
         let sent = match connection {
             Connection::Http1(stream) => send_http1(stream, &peer, target, request).await,
-            Connection::Http2(session) => Box::pin(send_http2(session, target, request)).await,
+            Connection::Http2(session) => Box::pin(send_http2(*session, target, request)).await,
         };
         let stale = |fault| if is_reused { Ok(Err(Stale)) } else { Err(fault) };
         let (session, is_reusable) = match sent {
