@@ -98,6 +98,8 @@ pub(super) struct State {
     /// When the first end came after everything before it was acknowledged.
     ended_since: Timestamp,
     pub(super) sleep: Sleep,
+    /// Somebody waits for the group to be written, though nobody for its sync.
+    pub(super) is_hurried: bool,
     pub(super) stopping: bool,
 }
 
@@ -166,6 +168,7 @@ impl Shared {
                 // What former runs left is counted as waiting since this start.
                 ended_since: clock::now(),
                 sleep: Sleep::Awake,
+                is_hurried: false,
                 stopping: false,
             }),
             segments: Mutex::new(segments),
@@ -220,6 +223,19 @@ impl Shared {
         drop(state);
         self.unpark(wake);
         Ok(group)
+    }
+
+    /// Has `group` written soon, if it is still being filled.
+    pub(super) fn hurry(&self, group: u64) {
+        let mut state = self.state.lock();
+        if state.group != group || state.is_hurried {
+            return;
+        }
+        state.is_hurried = true;
+        let wake = state.sleep != Sleep::Awake;
+        state.sleep = Sleep::Awake;
+        drop(state);
+        self.unpark(wake);
     }
 
     /// Adds the end of an exchange. The group that it is in.
@@ -278,6 +294,7 @@ impl Shared {
         debug_assert!(spare.is_empty(), "the spare buffer has been written");
         mem::swap(&mut state.pending, spare);
         let taken = (state.group, mem::take(&mut state.waiting));
+        state.is_hurried = false;
         state.group += 1;
         taken
     }

@@ -81,6 +81,7 @@ impl Slot {
         if is_noted() {
             return;
         }
+        self.shared.hurry(self.group);
         let waiting = async {
             loop {
                 let handed_over = self.shared.handed_over.notified();

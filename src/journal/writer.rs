@@ -23,7 +23,9 @@ use std::{
 const SYNC_SPACING: Duration = Duration::from_millis(1);
 /// Least time between two writes, likewise, where nobody waits for a sync: a wake-up of this
 /// thread costs a request more than its bytes do.
-const WRITE_SPACING: Duration = Duration::from_micros(250);
+const WRITE_SPACING: Duration = Duration::from_micros(50);
+/// Least time between two writes where somebody waits for an `opened` frame to be written.
+const NOTE_SPACING: Duration = Duration::from_micros(250);
 /// How long `opened` frames alone are gathered before they are written.
 const OPENED_DELAY: Duration = Duration::from_millis(1);
 /// Longest time that written bytes stay without a sync.
@@ -166,6 +168,7 @@ impl Writer {
                 (true, _) if stopping && sync_due.is_some() => return Round::Sync,
                 (true, _) if stopping && self.beside.is_none() => return Round::Stop,
                 (true, _) => (None, Sleep::UntilAny),
+                (false, _) if state.is_hurried => (Some(later(self.last_write, NOTE_SPACING)), Sleep::Awake),
                 (false, 0) => (Some(*opened_due.get_or_insert(later(now, OPENED_DELAY))), Sleep::UntilWaiter),
                 (false, _) => (Some(self.group_due(&state)), Sleep::UntilLast),
             };

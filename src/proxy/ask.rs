@@ -107,9 +107,8 @@ pub(crate) async fn read(
     let decoded = if encodings.is_empty() {
         Ok(raw)
     } else {
-        // What comes out is not known before; the few milliseconds of others are waited for.
-        let most = raw.len().saturating_add(max);
-        room.fit_within(most, bounds.body_timeout).await.map_err(|_| Refusal::Overloaded)?;
+        // What comes out is not known before: few are decoded at a time, each within its bound.
+        let _turn = room.decoding(bounds.body_timeout).await.map_err(|_| Refusal::Overloaded)?;
         let work = tokio::task::spawn_blocking(move || decode::decode(raw, &encodings, max));
         work.await.unwrap_or(Err(DecodeError::Broken))
     };
@@ -117,6 +116,7 @@ pub(crate) async fn read(
         DecodeError::TooLarge => too_large(),
         DecodeError::Broken => Refusal::invalid("The body is not what its content encoding says", None),
     })?;
+    room.fit(body.len()).map_err(|_| Refusal::Overloaded)?;
     room.shrink_to(body.len());
     let peek = peek::peek(&body, &PeekBounds::default())
         .map_err(|error| Refusal::invalid(error.message, error.param))?;

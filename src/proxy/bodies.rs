@@ -11,12 +11,17 @@ use tokio::{
 const BODIES_MAX_BYTES: usize = 1 << 30;
 /// A body up to this size needs none: `server.max_connections` bounds those.
 const FREE_BYTES: usize = 64 * 1024;
+/// Bodies that are decoded at a time; each may come to `server.max_body` before it is counted.
+const DECODERS_MAX: usize = 8;
 /// What room is counted in.
 const UNIT_BYTES: usize = 64 * 1024;
 
 /// The process's room; clones are the same one.
 #[derive(Clone, Debug)]
-pub(crate) struct Bodies(Arc<Semaphore>);
+pub(crate) struct Bodies {
+    room: Arc<Semaphore>,
+    decoders: Arc<Semaphore>,
+}
 
 /// What one body takes of it, until it is dropped.
 #[derive(Debug)]
@@ -37,7 +42,10 @@ impl Default for Bodies {
 
 impl Bodies {
     fn of(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes / UNIT_BYTES)))
+        Self {
+            room: Arc::new(Semaphore::new(bytes / UNIT_BYTES)),
+            decoders: Arc::new(Semaphore::new(DECODERS_MAX)),
+        }
     }
 
     pub(crate) fn room(&self) -> Room {
@@ -52,21 +60,15 @@ impl Room {
         if missing == 0 {
             return Ok(());
         }
-        let more = self.bodies.0.clone().try_acquire_many_owned(missing).map_err(|_| NoRoom)?;
+        let more = self.bodies.room.clone().try_acquire_many_owned(missing).map_err(|_| NoRoom)?;
         self.add(more);
         Ok(())
     }
 
-    /// The same, but waits for it.
-    pub(crate) async fn fit_within(&mut self, bytes: usize, wait: Duration) -> Result<(), NoRoom> {
-        let missing = self.missing(bytes);
-        if missing == 0 {
-            return Ok(());
-        }
-        let asked = self.bodies.0.clone().acquire_many_owned(missing);
-        let more = timeout(wait, asked).await.map_err(|_| NoRoom)?.map_err(|_| NoRoom)?;
-        self.add(more);
-        Ok(())
+    /// A turn at decoding, which is waited for: others take milliseconds.
+    pub(crate) async fn decoding(&self, wait: Duration) -> Result<OwnedSemaphorePermit, NoRoom> {
+        let turn = self.bodies.decoders.clone().acquire_owned();
+        timeout(wait, turn).await.map_err(|_| NoRoom)?.map_err(|_| NoRoom)
     }
 
     /// Gives back what a body of `bytes` does not need.
@@ -105,7 +107,19 @@ mod tests {
     const MIB: usize = 1 << 20;
 
     #[tokio::test]
-    async fn room_is_bounded_shrinks_and_comes_back() {
+    async fn few_are_decoded_at_a_time() {
+        let room = Bodies::default().room();
+        let mut turns = Vec::new();
+        for _ in 0..DECODERS_MAX {
+            turns.push(room.decoding(Duration::ZERO).await.unwrap());
+        }
+        assert!(room.decoding(Duration::ZERO).await.is_err());
+        turns.pop();
+        drop(room.decoding(Duration::ZERO).await.unwrap());
+    }
+
+    #[test]
+    fn room_is_bounded_shrinks_and_comes_back() {
         let bodies = Bodies::of(4 * MIB);
         let (mut one, mut other) = (bodies.room(), bodies.room());
         one.fit(3 * MIB).unwrap();
@@ -114,11 +128,10 @@ mod tests {
         other.fit(FREE_BYTES).expect("a small body needs no leave");
         one.shrink_to(2 * MIB);
         other.fit(2 * MIB).unwrap();
-        let waits = Duration::from_secs(60);
-        let (waited, ()) = tokio::join!(other.fit_within(3 * MIB, waits), async { drop(one) });
-        waited.unwrap();
-        assert!(bodies.room().fit_within(5 * MIB, Duration::ZERO).await.is_err(), "never that much");
+        assert!(other.fit(3 * MIB).is_err());
+        drop(one);
+        other.fit(3 * MIB).unwrap();
         drop(other);
-        assert_eq!(bodies.0.available_permits(), 4 * MIB / UNIT_BYTES);
+        assert_eq!(bodies.room.available_permits(), 4 * MIB / UNIT_BYTES);
     }
 }

@@ -97,8 +97,6 @@ impl<'s> Client<'s> {
         if declared.is_some_and(|length| length > max as u64) {
             return Err(BodyError::TooLarge);
         }
-        let length = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-        room.fit(length).map_err(|_| BodyError::NoRoom)?;
         if self
             .headers()
             .get(http::header::EXPECT)
@@ -123,6 +121,8 @@ impl<'s> Client<'s> {
         if first.len() > max {
             return Err(BodyError::TooLarge);
         }
+        // Room is taken as the bytes come: who only says that they will come takes none.
+        room.fit(first.len()).map_err(|_| BodyError::NoRoom)?;
         // Most requests arrive in one read: the bytes are passed on without another copy.
         if declared == Some(first.len() as u64) {
             return Ok(first);

@@ -36,9 +36,11 @@ fn count(tally: &mut Tally, ask: &Ask) {
     if let Some(mut usage) = reading.usage {
         // Some upstreams tell their counts as they go: of an answer that was cut, more was written
         // than the last of them knew.
-        if !reading.complete && !reading.usage_is_final && !is_told_no_more {
-            let unseen = reading.estimated_output().saturating_sub(usage.completion_tokens());
-            usage.output = usage.output.saturating_add(unseen);
+        if !reading.complete && !reading.usage_is_final {
+            if !is_told_no_more {
+                let unseen = reading.estimated_output().saturating_sub(usage.completion_tokens());
+                usage.output = usage.output.saturating_add(unseen);
+            }
             tally.usage = usage;
             tally.provenance = Provenance::Partial;
             return;

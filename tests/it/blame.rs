@@ -229,3 +229,19 @@ async fn a_hop_that_cannot_be_read_is_not_taken_for_the_proxy() {
         assert_eq!(stage.gateway.send(&forwarded(value)).await.status, status, "{value}");
     }
 }
+
+#[tokio::test]
+async fn keep_alives_do_not_lengthen_an_upstreams_silence() {
+    let stage = Stage::with(|gateway| {
+        let timeouts = json!({ "first_byte": "20s", "idle": "1s" });
+        gateway.set("/server/keep_alive_after", "100ms").with(|settings| settings.timeouts("up", timeouts))
+    })
+    .await;
+    let truth = Truth::of(80);
+    let events = Events::new(&truth, "m", 3);
+    stage.upstream.next(Script::events().chunk(&events.content[0]).await_gone().truth(&truth));
+    let answer = stage.gateway.send(&Call::stream(&stage.key, "m")).await;
+    assert!(answer.text().contains(": keep-alive"), "{}", answer.text());
+    let record = stage.gateway.record(&answer.request_id()).await;
+    assert_eq!(record.end(), "upstream_aborted", "{record:#?}");
+}

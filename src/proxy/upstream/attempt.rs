@@ -105,7 +105,7 @@ fn bound(answer: &mut Answer, timeouts: &Timeouts, began: Steady) {
     let has_begun = answer.tap.begins_with_error().is_some();
     let patience = if has_begun { timeouts.idle } else { timeouts.idle.max(timeouts.first_byte) };
     if let Body::Wire(exchange) = &mut answer.body {
-        exchange.bound(patience, later(began, timeouts.total));
+        exchange.bound(patience, timeouts.idle, later(began, timeouts.total));
     }
 }
 
@@ -124,9 +124,10 @@ async fn send(
     let until = later(began, timeouts.first_byte.min(timeouts.total));
     let patience = Duration::from_nanos(until.since_ns(began));
     let work = async {
-        for _ in 0..STALE_MAX {
+        for tried in 1..=STALE_MAX {
             // A dead connection has left the pool; a fresh one never counts as stale.
-            if let Ok(exchange) = Exchange::send(gateway, target, request, until).await? {
+            let is_last = tried == STALE_MAX;
+            if let Ok(exchange) = Exchange::send(gateway, target, request, until, is_last).await? {
                 return Ok(exchange);
             }
         }
@@ -139,11 +140,10 @@ async fn send(
 pub(super) async fn read_ahead(answer: &mut Answer) -> Result<(), Fault> {
     let mut read = 0;
     loop {
-        let undecided = match &answer.tap {
-            Tap::Plain(_) => read < READ_AHEAD_MAX,
-            _ => answer.tap.begins_with_error().is_none() && read < READ_AHEAD_MAX,
-        };
-        if !undecided {
+        // An error is read whole, so that it can be searched for what must not be told.
+        let is_wanted_whole = matches!(answer.tap, Tap::Plain(_)) || answer.fault().is_some();
+        let undecided = is_wanted_whole || answer.tap.begins_with_error().is_none();
+        if !undecided || read >= READ_AHEAD_MAX {
             break;
         }
         match answer.body.next().await? {

@@ -38,10 +38,16 @@ impl Connectors {
         Self { http1: TransportConnector::new(options()), any: Connector::new(options()) }
     }
 
-    /// A connection, and whether it was used before.
-    pub(super) async fn get(&self, target: &Target, peer: &HttpPeerRef) -> Result<(Connection, bool), Fault> {
+    /// A connection, and whether it was used before. With `is_fresh` none that was, but for those
+    /// that Pingora pools.
+    pub(super) async fn get(
+        &self,
+        target: &Target,
+        peer: &HttpPeerRef,
+        is_fresh: bool,
+    ) -> Result<(Connection, bool), Fault> {
         if target.speaks_http1_alone() {
-            if let Some(stream) = target.idle.take(peer.address(), clock::steady()) {
+            if !is_fresh && let Some(stream) = target.idle.take(peer.address(), clock::steady()) {
                 return Ok((Connection::Http1(stream), true));
             }
             let stream = Box::pin(self.http1.new_stream(&**peer)).await.map_err(|_| Fault::Connect)?;

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use pingora_core::protocols::Stream;
 use std::net::SocketAddr;
 use thread_local::ThreadLocal;
-use tokio::io::AsyncReadExt;
+use tokio::{io::AsyncReadExt, task::unconstrained};
 
 /// Idle connections that one thread keeps to one target; those that were idle longest go first.
 const KEPT_MAX: usize = 512;
@@ -65,7 +65,8 @@ impl Kept {
     /// What can be read of an idle connection is its end, or something that nobody asked for.
     fn is_usable(&mut self, now: Steady) -> bool {
         let is_fresh = u128::from(now.since_ns(self.since)) < IDLE_MAX.as_nanos();
-        is_fresh && self.stream.read(&mut [0]).now_or_never().is_none()
+        // The runtime's budget for a task must not make a dead one look alive.
+        is_fresh && unconstrained(self.stream.read(&mut [0])).now_or_never().is_none()
     }
 }
 

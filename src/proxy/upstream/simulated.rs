@@ -15,12 +15,13 @@ use aione_core::{
 use bytes::Bytes;
 use pingora_http::ResponseHeader;
 use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
 
 /// The parts that are still to come.
 pub(crate) struct Simulated {
     parts: simulated::Parts,
-    /// The part whose time has not come yet.
-    next: Option<simulated::Part>,
+    /// The part whose time has not come yet, and when that is.
+    next: Option<(simulated::Part, Instant)>,
     aborts: bool,
 }
 
@@ -63,15 +64,18 @@ impl Simulated {
 
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
         if self.next.is_none() {
-            self.next = self.parts.next();
+            self.next = self.parts.next().map(|part| {
+                let due = Instant::now() + Duration::from_millis(part.wait_ms);
+                (part, due)
+            });
         }
-        let Some(part) = &self.next else {
+        let Some((part, due)) = &self.next else {
             return if self.aborts { Err(Fault::Broken) } else { Ok(None) };
         };
         if part.wait_ms > 0 {
             // The part stays here until its time has come: this may be dropped half-way.
-            tokio::time::sleep(Duration::from_millis(part.wait_ms)).await;
+            sleep_until(*due).await;
         }
-        Ok(self.next.take().map(|part| part.bytes))
+        Ok(self.next.take().map(|(part, _)| part.bytes))
     }
 }

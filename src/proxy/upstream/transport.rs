@@ -33,8 +33,11 @@ pub(crate) struct Exchange {
     peer: HttpPeerRef,
     target: Arc<Target>,
     gateway: Arc<Gateway>,
-    /// The longest silence, and when all must be over.
+    /// The longest silence until the next part, after that one, and when all must be over.
     patience: Duration,
+    later_patience: Duration,
+    /// When something was heard. A wait that was broken off and begun anew goes on from here.
+    heard_at: Steady,
     until: Steady,
     /// What it is when that time comes: no first byte, or an answer without an end.
     past_it: Fault,
@@ -52,8 +55,9 @@ impl Exchange {
         target: &Arc<Target>,
         request: &Outgoing<'_>,
         until: Steady,
+        is_fresh: bool,
     ) -> Result<Result<Self, Stale>, Fault> {
-        let (peer, connection, is_reused) = connect(&gateway.connectors, target).await?;
+        let (peer, connection, is_reused) = connect(&gateway.connectors, target, is_fresh).await?;
         request.note_sent();
         let sent = match connection {
             Connection::Http1(stream) => send_http1(stream, &peer, target, request).await,
@@ -71,6 +75,8 @@ impl Exchange {
             target: target.clone(),
             gateway: gateway.clone(),
             patience,
+            later_patience: patience,
+            heard_at: clock::steady(),
             until,
             past_it: Fault::Timeout,
             is_reusable,
@@ -104,42 +110,43 @@ impl Exchange {
         self.session.as_ref().and_then(HttpSession::response_header)
     }
 
-    /// Bounds each further read, and all of them together.
-    pub(super) fn bound(&mut self, patience: Duration, until: Steady) {
+    /// Bounds the silence before the next part, before each later one, and all of it together.
+    pub(super) fn bound(&mut self, patience: Duration, later: Duration, until: Steady) {
         self.until = until;
         self.past_it = Fault::Overtime;
         self.patience = patience;
-        self.set_patience(patience);
+        self.later_patience = later;
+        self.heard_at = clock::steady();
     }
 
     pub(super) fn set_patience(&mut self, patience: Duration) {
-        let patience = patience.min(self.patience);
-        self.patience = patience;
-        if let Some(session) = &mut self.session {
-            session.set_read_timeout(Some(patience));
-        }
+        self.patience = patience.min(self.patience);
+        self.later_patience = patience.min(self.later_patience);
     }
 
-    /// The next part of the body; `None` at its end.
+    /// The next part of the body; `None` at its end. May be dropped and asked for again.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
-        let remaining = self.remaining();
+        let now = clock::steady();
+        let silence = Duration::from_nanos(now.since_ns(self.heard_at));
+        let (quiet, rest) =
+            (self.patience.saturating_sub(silence), Duration::from_nanos(self.until.since_ns(now)));
+        let fault = if rest <= quiet { self.past_it } else { Fault::Timeout };
+        let wait = quiet.min(rest);
+        if wait.is_zero() {
+            return Err(fault);
+        }
         let session = self.session.as_mut().expect("the session is taken only on release");
-        if remaining.is_zero() {
-            return Err(self.past_it);
-        }
-        let ends_first = remaining < self.patience;
-        if ends_first {
-            session.set_read_timeout(Some(remaining));
-        }
-        let past_it = self.past_it;
+        session.set_read_timeout(Some(wait));
         let blamed = |error: Box<pingora_core::Error>| match blame(&error) {
-            Fault::Timeout if ends_first => past_it,
-            fault => fault,
+            Fault::Timeout => fault,
+            other => other,
         };
         loop {
             let part = session.read_response_body().await.map_err(blamed)?;
             // Pingora hands on an empty DATA frame as it is; an empty part says nothing.
             if part.as_ref().is_none_or(|part| !part.is_empty()) {
+                self.heard_at = clock::steady();
+                self.patience = self.later_patience;
                 return Ok(part);
             }
         }
@@ -159,16 +166,21 @@ impl Exchange {
     }
 }
 
-/// A connection to the address that last worked, or to one of those that follow it.
-async fn connect(connectors: &Connectors, target: &Target) -> Result<(HttpPeerRef, Connection, bool), Fault> {
+/// A connection to the address that last worked, or to one of those that follow it; with
+/// `is_fresh`, none that was used before.
+async fn connect(
+    connectors: &Connectors,
+    target: &Target,
+    is_fresh: bool,
+) -> Result<(HttpPeerRef, Connection, bool), Fault> {
     let mut peer = target.peer().await.map_err(|_| Fault::Connect)?;
     for _ in 1..CONNECTS_MAX.min(peer.siblings()) {
-        if let Ok((connection, is_reused)) = connectors.get(target, &peer).await {
+        if let Ok((connection, is_reused)) = connectors.get(target, &peer, is_fresh).await {
             return Ok((peer, connection, is_reused));
         }
         peer = target.give_up(peer);
     }
-    let (connection, is_reused) = connectors.get(target, &peer).await?;
+    let (connection, is_reused) = connectors.get(target, &peer, is_fresh).await?;
     Ok((peer, connection, is_reused))
 }
 
@@ -254,13 +266,14 @@ mod tests {
         let dead = std::net::SocketAddr::new("127.0.0.2".parse().unwrap(), alive.port());
         let target = Target::at(&[dead, alive]);
         let connectors = Connectors::new();
-        let (peer, ..) = connect(&connectors, &target).await.unwrap_or_else(|fault| panic!("{fault:?}"));
+        let (peer, ..) =
+            connect(&connectors, &target, false).await.unwrap_or_else(|fault| panic!("{fault:?}"));
         assert_eq!(peer._address.as_inet(), Some(&alive));
         let next = target.peer().await.unwrap();
         assert_eq!(next._address.as_inet(), Some(&alive), "later requests begin where it went well");
 
         drop(listener);
         let nobody = Target::at(&[dead]);
-        assert!(matches!(connect(&connectors, &nobody).await, Err(Fault::Connect)));
+        assert!(matches!(connect(&connectors, &nobody, false).await, Err(Fault::Connect)));
     }
 }
