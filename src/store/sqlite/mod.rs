@@ -36,6 +36,8 @@ const BUSY_MAX: Duration = Duration::from_secs(5);
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
 /// How long a caller waits for a connection.
 const ACQUIRE_MAX: Duration = Duration::from_secs(5);
+/// Pages that a connection keeps for itself, as SQLite writes KiB; the system caches the file as well.
+const CACHE_SIZE: &str = "-512";
 /// What the file holds are hashes, names and bills: nobody else's to read.
 const FILE_MODE: u32 = 0o600;
 
@@ -123,7 +125,11 @@ fn is_busy(error: &sqlx::Error) -> bool {
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new().filename(path).foreign_keys(true).busy_timeout(BUSY_MAX)
+    SqliteConnectOptions::new()
+        .filename(path)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_MAX)
+        .pragma("cache_size", CACHE_SIZE)
 }
 
 fn options_read_only(path: &Path) -> SqliteConnectOptions {
