@@ -70,6 +70,10 @@ pub struct Scanner<'a> {
     depth: u32,
     /// The open containers, innermost in bit 0; 1: an object.
     nesting: u128,
+    /// The last key or string.
+    text: Text<'a>,
+    /// Why the last step failed.
+    error: Option<JsonError>,
     /// `None`: lenient.
     keys: Option<KeyLog<'a>>,
 }
@@ -83,20 +87,47 @@ enum Expect {
     End,
 }
 
+/// What a step has come to. The rest of a token, or of an error, is left in the scanner, so that a
+/// step comes back in a register: there are a dozen of them in the smallest request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    ObjectOpen,
+    ObjectClose,
+    ArrayOpen,
+    ArrayClose,
+    Key,
+    String,
+    Number,
+    True,
+    False,
+    Null,
+    End,
+    Failed,
+}
+
 impl<'a> Scanner<'a> {
     /// # Errors
-    /// A byte order mark, or bytes that are not UTF-8.
+    /// A byte order mark.
     pub fn strict(bytes: &'a [u8]) -> Result<Self, JsonError> {
         if bytes.starts_with(b"\xef\xbb\xbf") {
             return Err(JsonError::ByteOrderMark);
         }
-        std::str::from_utf8(bytes).map_err(|error| JsonError::NotUtf8 { at: error.valid_up_to() })?;
         Ok(Self { keys: Some(KeyLog::default()), ..Self::lenient(bytes) })
     }
 
     #[must_use]
     pub fn lenient(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, start: 0, expect: Expect::Value, depth: 0, nesting: 0, keys: None }
+        Self {
+            bytes,
+            at: 0,
+            start: 0,
+            expect: Expect::Value,
+            depth: 0,
+            nesting: 0,
+            text: Text::default(),
+            error: None,
+            keys: None,
+        }
     }
 
     /// The next token, or `None` after the end of the document's one value.
@@ -104,47 +135,34 @@ impl<'a> Scanner<'a> {
     /// # Errors
     /// What is not JSON, or is past a bound. Nothing may be read after an error.
     #[expect(clippy::should_implement_trait, reason = "an iterator would go on after an error")]
+    #[inline]
     pub fn next(&mut self) -> Result<Option<Token<'a>>, JsonError> {
-        let Some(mut byte) = self.skip_whitespace() else {
-            return if self.expect == Expect::End { Ok(None) } else { Err(self.wrong("unexpected end")) };
-        };
-        match self.expect {
-            Expect::CommaOrClose if byte == b',' => {
-                self.at += 1;
-                byte = self.skip_whitespace().ok_or_else(|| self.wrong("unexpected end"))?;
-                self.start = self.at;
-                if self.in_object() { self.key(byte) } else { self.value(byte) }
-            }
-            Expect::CommaOrClose => {
-                self.start = self.at;
-                self.close(byte, "expected a comma or a closing bracket")
-            }
-            Expect::Value => {
-                self.start = self.at;
-                self.value(byte)
-            }
-            Expect::KeyOrClose => {
-                self.start = self.at;
-                if byte == b'"' { self.key(byte) } else { self.close(byte, "expected a key") }
-            }
-            Expect::ValueOrClose => {
-                self.start = self.at;
-                if byte == b']' { self.close(byte, "expected a value") } else { self.value(byte) }
-            }
-            Expect::End => Err(self.wrong("trailing bytes")),
-        }
-        .map(Some)
+        Ok(Some(match self.step() {
+            Step::ObjectOpen => Token::ObjectOpen,
+            Step::ObjectClose => Token::ObjectClose,
+            Step::ArrayOpen => Token::ArrayOpen,
+            Step::ArrayClose => Token::ArrayClose,
+            Step::Key => Token::Key(self.text),
+            Step::String => Token::String(self.text),
+            Step::Number => Token::Number(&self.bytes[self.start..self.at]),
+            Step::True => Token::Bool(true),
+            Step::False => Token::Bool(false),
+            Step::Null => Token::Null,
+            Step::End => return Ok(None),
+            Step::Failed => return Err(self.take_error()),
+        }))
     }
 
     /// Reads the whole value that comes next and shows its tokens; the bytes it stands in.
     ///
     /// # Errors
     /// As [`Self::next`].
+    #[inline]
     pub fn walk(&mut self, mut see: impl FnMut(&Token<'a>)) -> Result<Range<usize>, JsonError> {
         let outside = self.depth;
         let mut begin = None;
         loop {
-            let token = self.next()?.ok_or_else(|| self.wrong("expected a value"))?;
+            let Some(token) = self.next()? else { return Err(self.wrong("expected a value")) };
             let begin = *begin.get_or_insert(self.start);
             see(&token);
             if self.depth == outside && !matches!(token, Token::Key(_)) {
@@ -165,14 +183,59 @@ impl<'a> Scanner<'a> {
         self.depth
     }
 
+    fn step(&mut self) -> Step {
+        let Some(mut byte) = self.skip_whitespace() else {
+            return if self.expect == Expect::End { Step::End } else { self.fail("unexpected end") };
+        };
+        self.start = self.at;
+        match self.expect {
+            Expect::CommaOrClose if byte == b',' => {
+                self.at += 1;
+                let Some(next) = self.skip_whitespace() else { return self.fail("unexpected end") };
+                byte = next;
+                self.start = self.at;
+                if self.in_object() { self.key(byte) } else { self.value(byte) }
+            }
+            Expect::CommaOrClose => self.close(byte, "expected a comma or a closing bracket"),
+            Expect::Value => self.value(byte),
+            Expect::KeyOrClose if byte == b'"' => self.key(byte),
+            Expect::KeyOrClose => self.close(byte, "expected a key"),
+            Expect::ValueOrClose if byte == b']' => self.close(byte, "expected a value"),
+            Expect::ValueOrClose => self.value(byte),
+            Expect::End => self.fail("trailing bytes"),
+        }
+    }
+
     fn in_object(&self) -> bool {
         self.nesting & 1 == 1
     }
 
+    #[cold]
     fn wrong(&self, what: &'static str) -> JsonError {
-        JsonError::Syntax { what, at: self.at }
+        let at = self.at;
+        match std::str::from_utf8(&self.bytes[at..]) {
+            Err(error) if error.valid_up_to() == 0 => JsonError::NotUtf8 { at },
+            _ => JsonError::Syntax { what, at },
+        }
     }
 
+    #[cold]
+    fn fail(&mut self, what: &'static str) -> Step {
+        self.fail_with(self.wrong(what))
+    }
+
+    #[cold]
+    fn fail_with(&mut self, error: JsonError) -> Step {
+        self.error = Some(error);
+        Step::Failed
+    }
+
+    #[cold]
+    fn take_error(&mut self) -> JsonError {
+        self.error.take().unwrap_or_else(|| self.wrong("nothing is read after an error"))
+    }
+
+    #[inline]
     fn skip_whitespace(&mut self) -> Option<u8> {
         loop {
             match *self.bytes.get(self.at)? {
@@ -182,43 +245,42 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn value(&mut self, byte: u8) -> Result<Token<'a>, JsonError> {
+    #[inline]
+    fn value(&mut self, byte: u8) -> Step {
         match byte {
-            b'"' => {
-                let text = self.string()?;
-                Ok(self.scalar(Token::String(text)))
-            }
-            b'{' => self.open(Token::ObjectOpen),
-            b'[' => self.open(Token::ArrayOpen),
-            b'-' | b'0'..=b'9' => {
-                let number = self.number()?;
-                Ok(self.scalar(Token::Number(number)))
-            }
-            b't' => self.word(b"true", Token::Bool(true)),
-            b'f' => self.word(b"false", Token::Bool(false)),
-            b'n' => self.word(b"null", Token::Null),
-            _ => Err(self.wrong("expected a value")),
+            b'"' if self.string() => self.scalar(Step::String),
+            b'"' => Step::Failed,
+            b'{' => self.open(Step::ObjectOpen),
+            b'[' => self.open(Step::ArrayOpen),
+            b'-' | b'0'..=b'9' => self.number(),
+            b't' => self.word(b"true", Step::True),
+            b'f' => self.word(b"false", Step::False),
+            b'n' => self.word(b"null", Step::Null),
+            _ => self.fail("expected a value"),
         }
     }
 
-    fn scalar(&mut self, token: Token<'a>) -> Token<'a> {
+    #[inline]
+    fn scalar(&mut self, step: Step) -> Step {
         self.expect = if self.depth == 0 { Expect::End } else { Expect::CommaOrClose };
-        token
+        step
     }
 
-    fn word(&mut self, word: &'static [u8], token: Token<'a>) -> Result<Token<'a>, JsonError> {
+    #[inline]
+    fn word(&mut self, word: &'static [u8], step: Step) -> Step {
         if !self.bytes[self.at..].starts_with(word) {
-            return Err(self.wrong("expected a value"));
+            return self.fail("expected a value");
         }
         self.at += word.len();
-        Ok(self.scalar(token))
+        self.scalar(step)
     }
 
-    fn open(&mut self, token: Token<'a>) -> Result<Token<'a>, JsonError> {
+    #[inline]
+    fn open(&mut self, step: Step) -> Step {
         if self.depth == MAX_DEPTH {
-            return Err(JsonError::TooDeep { at: self.at });
+            return self.fail_with(JsonError::TooDeep { at: self.at });
         }
-        let object = token == Token::ObjectOpen;
+        let object = step == Step::ObjectOpen;
         self.at += 1;
         self.depth += 1;
         self.nesting = self.nesting << 1 | u128::from(object);
@@ -226,56 +288,77 @@ impl<'a> Scanner<'a> {
         if object && let Some(keys) = &mut self.keys {
             keys.open();
         }
-        Ok(token)
+        step
     }
 
-    fn close(&mut self, byte: u8, expected: &'static str) -> Result<Token<'a>, JsonError> {
-        let token = match (byte, self.in_object()) {
-            (b'}', true) => Token::ObjectClose,
-            (b']', false) => Token::ArrayClose,
-            _ => return Err(self.wrong(expected)),
+    #[inline]
+    fn close(&mut self, byte: u8, expected: &'static str) -> Step {
+        let step = match (byte, self.in_object()) {
+            (b'}', true) => Step::ObjectClose,
+            (b']', false) => Step::ArrayClose,
+            _ => return self.fail(expected),
         };
-        if token == Token::ObjectClose
+        if step == Step::ObjectClose
             && let Some(keys) = &mut self.keys
+            && let Err(error) = keys.close()
         {
-            keys.close()?;
+            return self.fail_with(error);
         }
         self.at += 1;
         self.depth -= 1;
         self.nesting >>= 1;
-        Ok(self.scalar(token))
+        self.scalar(step)
     }
 
-    fn key(&mut self, byte: u8) -> Result<Token<'a>, JsonError> {
+    #[inline]
+    fn key(&mut self, byte: u8) -> Step {
         if byte != b'"' {
-            return Err(self.wrong("expected a key"));
+            return self.fail("expected a key");
         }
-        let key = self.string()?;
+        if !self.string() {
+            return Step::Failed;
+        }
         if self.skip_whitespace() != Some(b':') {
-            return Err(self.wrong("expected a colon"));
+            return self.fail("expected a colon");
         }
-        if let Some(keys) = &mut self.keys {
-            keys.push(key.decode_bytes())?;
+        if let Some(keys) = &mut self.keys
+            && let Err(error) = keys.push(self.text.decode_bytes())
+        {
+            return self.fail_with(error);
         }
         self.at += 1;
         self.expect = Expect::Value;
-        Ok(Token::Key(key))
+        Step::Key
     }
 
-    fn string(&mut self) -> Result<Text<'a>, JsonError> {
-        let (text, end) = literal::read(self.bytes, self.at, self.keys.is_some())?;
-        self.at = end;
-        Ok(text)
-    }
-
-    fn number(&mut self) -> Result<&'a [u8], JsonError> {
-        let rest = &self.bytes[self.at..];
-        let length = literal::number_length(rest).ok_or_else(|| self.wrong("a malformed number"))?;
-        if length > MAX_NUMBER_BYTES {
-            return Err(JsonError::NumberTooLong { at: self.at });
+    /// Reads a string literal into `text`.
+    #[inline]
+    fn string(&mut self) -> bool {
+        match literal::read(self.bytes, self.at, self.keys.is_some()) {
+            Ok((text, end)) => {
+                self.text = text;
+                self.at = end;
+                true
+            }
+            Err(error) => {
+                self.fail_with(error);
+                false
+            }
         }
-        self.at += length;
-        Ok(&rest[..length])
+    }
+
+    #[inline]
+    fn number(&mut self) -> Step {
+        match literal::number_length(&self.bytes[self.at..]) {
+            Some(length) if length > MAX_NUMBER_BYTES => {
+                self.fail_with(JsonError::NumberTooLong { at: self.at })
+            }
+            Some(length) => {
+                self.at += length;
+                self.scalar(Step::Number)
+            }
+            None => self.fail("a malformed number"),
+        }
     }
 }
 
@@ -283,12 +366,19 @@ impl<'a> Scanner<'a> {
 ///
 /// Sorting instead of hashing keeps the cost near linear for any keys a stranger chooses,
 /// without a random seed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct KeyLog<'a> {
     keys: Vec<Cow<'a, [u8]>>,
     /// Where each open object's keys begin.
     begins: Vec<usize>,
     seen: usize,
+}
+
+impl Default for KeyLog<'_> {
+    /// With room for most requests.
+    fn default() -> Self {
+        Self { keys: Vec::with_capacity(16), begins: Vec::with_capacity(8), seen: 0 }
+    }
 }
 
 impl<'a> KeyLog<'a> {
@@ -305,6 +395,7 @@ impl<'a> KeyLog<'a> {
         Ok(())
     }
 
+    #[inline]
     fn close(&mut self) -> Result<(), JsonError> {
         let begin = self.begins.pop().expect("an object closes after it opened");
         let keys = &mut self.keys[begin..];

@@ -154,27 +154,26 @@ impl Found {
         key: &Text<'_>,
         bounds: &PeekBounds,
     ) -> Result<(), PeekError> {
-        let key = key.decode();
-        match &*key {
-            "model" => self.model = Some(model(scanner)?),
-            "stream" => self.stream = boolean(scanner, "stream")?.unwrap_or(false),
-            "stream_options" => self.stream_options = Some(stream_options(scanner)?),
-            "max_tokens" => self.max_tokens = count(scanner, "max_tokens", bounds.ceiling_max)?,
-            "max_completion_tokens" => {
+        match &*key.decode_bytes() {
+            b"model" => self.model = Some(model(scanner)?),
+            b"stream" => self.stream = boolean(scanner, "stream")?.unwrap_or(false),
+            b"stream_options" => self.stream_options = Some(stream_options(scanner)?),
+            b"max_tokens" => self.max_tokens = count(scanner, "max_tokens", bounds.ceiling_max)?,
+            b"max_completion_tokens" => {
                 self.max_completion_tokens = count(scanner, "max_completion_tokens", bounds.ceiling_max)?;
             }
-            "n" => self.n = count(scanner, "n", bounds.choices_max)?,
-            "best_of" => self.best_of = count(scanner, "best_of", bounds.choices_max)?,
-            "messages" => {
+            b"n" => self.n = count(scanner, "n", bounds.choices_max)?,
+            b"best_of" => self.best_of = count(scanner, "best_of", bounds.choices_max)?,
+            b"messages" => {
                 let (bytes, elements) = messages(scanner)?;
                 self.text_bytes = self.text_bytes.saturating_add(bytes);
                 self.messages = elements;
             }
-            "prompt" | "input" | "suffix" | "tools" | "functions" | "response_format" => {
+            b"prompt" | b"input" | b"suffix" | b"tools" | b"functions" | b"response_format" => {
                 self.text_bytes = self.text_bytes.saturating_add(text_bytes(scanner)?);
             }
-            other => {
-                refuse_name(other)?;
+            _ => {
+                refuse_name(&key.decode())?;
                 scanner.walk(|_| {})?;
             }
         }

@@ -2,9 +2,10 @@
 
 use super::JsonError;
 use std::borrow::Cow;
+use wide::u8x16;
 
 /// A string literal, its escapes checked but not yet decoded.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Text<'a> {
     /// What stands between the quotes.
     raw: &'a [u8],
@@ -37,12 +38,25 @@ impl<'a> Text<'a> {
 
     /// Whether the decoded text is `plain`.
     #[must_use]
+    #[inline]
     pub fn is(&self, plain: &str) -> bool {
         self.decoded_bytes == plain.len() && *self.decode_bytes() == *plain.as_bytes()
     }
 
-    pub(super) fn decode_bytes(&self) -> Cow<'a, [u8]> {
-        let Some(first) = memchr::memchr(b'\\', self.raw) else { return Cow::Borrowed(self.raw) };
+    /// As [`Self::decode`], but that what is not UTF-8 stays as it is.
+    #[must_use]
+    #[inline]
+    pub fn decode_bytes(&self) -> Cow<'a, [u8]> {
+        // Every escape is longer than what it stands for.
+        if self.raw.len() == self.decoded_bytes {
+            return Cow::Borrowed(self.raw);
+        }
+        Cow::Owned(self.unescape())
+    }
+
+    #[cold]
+    fn unescape(&self) -> Vec<u8> {
+        let first = memchr::memchr(b'\\', self.raw).unwrap_or(self.raw.len());
         let mut decoded = Vec::with_capacity(self.decoded_bytes);
         let (plain, mut rest) = self.raw.split_at(first);
         decoded.extend_from_slice(plain);
@@ -55,7 +69,7 @@ impl<'a> Text<'a> {
             decoded.extend_from_slice(&rest[..next]);
             rest = &rest[next..];
         }
-        Cow::Owned(decoded)
+        decoded
     }
 }
 
@@ -80,31 +94,54 @@ pub fn push_string(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Reads the literal whose opening quote is at `open`; also the offset after its closing one.
-/// A lone surrogate is an error when `strict`.
+/// A lone surrogate, and what is not UTF-8, is an error when `strict`.
+#[inline]
 pub(super) fn read(bytes: &[u8], open: usize, strict: bool) -> Result<(Text<'_>, usize), JsonError> {
     let begin = open + 1;
-    let mut at = begin;
+    let mut ascii = true;
+    let at = next_special(bytes, begin, &mut ascii);
+    // Nearly all strings end here.
+    if bytes.get(at) == Some(&b'"') && (ascii || !strict) {
+        let raw = &bytes[begin..at];
+        return Ok((Text { raw, decoded_bytes: raw.len() }, at + 1));
+    }
+    read_on(bytes, begin, at, strict, ascii)
+}
+
+/// Goes on with a literal that begins at `begin` and is plain up to `at`.
+#[inline(never)]
+fn read_on(
+    bytes: &[u8],
+    begin: usize,
+    mut at: usize,
+    strict: bool,
+    mut ascii: bool,
+) -> Result<(Text<'_>, usize), JsonError> {
     let mut saved = 0;
-    // Most strings are short: a few words are looked at before a search is worth its start. After
-    // an escape the string is a long one, and the next may still be near.
-    let mut words = 4;
     loop {
-        at = next_special(bytes, at, words);
-        words = 1;
         match bytes.get(at) {
-            Some(b'"') => {
-                let raw = &bytes[begin..at];
-                return Ok((Text { raw, decoded_bytes: raw.len() - saved }, at + 1));
-            }
+            Some(b'"') => break,
             Some(b'\\') => {
                 let (length, decoded) = escape_lengths(&bytes[at..], strict)
                     .ok_or(JsonError::Syntax { what: "an invalid escape", at })?;
                 saved += length - decoded;
-                at += length;
+                at = next_special(bytes, at + length, &mut ascii);
             }
             Some(_) => return Err(JsonError::Syntax { what: "a control character in a string", at }),
             None => return Err(JsonError::Syntax { what: "unexpected end in a string", at }),
         }
+    }
+    let raw = &bytes[begin..at];
+    if strict && !ascii {
+        check_utf8(raw, begin)?;
+    }
+    Ok((Text { raw, decoded_bytes: raw.len() - saved }, at + 1))
+}
+
+fn check_utf8(raw: &[u8], begin: usize) -> Result<(), JsonError> {
+    match std::str::from_utf8(raw) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(JsonError::NotUtf8 { at: begin + error.valid_up_to() }),
     }
 }
 
@@ -219,52 +256,26 @@ fn hex4(digits: &[u8]) -> Option<u32> {
     (a | b | c | d <= 0xf).then_some(a << 12 | b << 8 | c << 4 | d)
 }
 
-/// The offset of the next quote, backslash or control character, or the end of `bytes`. After
-/// `words` of eight bytes it searches by vectors; control characters, which no honest body has, are
-/// then looked for only in what lies before the next quote or backslash.
+/// The offset of the next quote, backslash or control character, or the end of `bytes`. `ascii`
+/// stays true only where every byte up to there is ASCII; it may turn false for a byte that comes
+/// soon after.
 #[inline]
-fn next_special(bytes: &[u8], mut at: usize, words: usize) -> usize {
-    for _ in 0..words {
-        match word_special(bytes, at) {
-            Some(8) => at += 8,
-            Some(offset) => return at + offset,
-            None => return tail_special(bytes, at),
+fn next_special(bytes: &[u8], mut at: usize, ascii: &mut bool) -> usize {
+    let mut high = u8x16::ZERO;
+    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+        let block = u8x16::new(*block);
+        high |= block;
+        let special = block.simd_eq(u8x16::splat(b'"'))
+            | block.simd_eq(u8x16::splat(b'\\'))
+            | block.min(u8x16::splat(0x1f)).simd_eq(block);
+        let found = special.to_bitmask();
+        if found != 0 {
+            *ascii &= high.to_bitmask() == 0;
+            return at + found.trailing_zeros() as usize;
         }
+        at += 16;
     }
-    let rest = &bytes[at..];
-    let end = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-    if has_control(&rest[..end]) { tail_special(bytes, at) } else { at + end }
-}
-
-/// Whole blocks are compared by vectors, and the last one may overlap the one before.
-fn has_control(bytes: &[u8]) -> bool {
-    const BLOCK: usize = 16;
-    let in_block = |block: &[u8; BLOCK]| block.iter().fold(u8::MAX, |least, &byte| least.min(byte)) < b' ';
-    let (blocks, _) = bytes.as_chunks::<BLOCK>();
-    match bytes.last_chunk::<BLOCK>() {
-        Some(last) => blocks.iter().any(in_block) || in_block(last),
-        None => bytes.iter().any(|byte| *byte < b' '),
-    }
-}
-
-fn tail_special(bytes: &[u8], at: usize) -> usize {
-    at + bytes[at..].iter().take_while(|byte| !is_special(**byte)).count()
-}
-
-fn is_special(byte: u8) -> bool {
-    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
-}
-
-/// The index of the first special byte among the eight at `at`, 8 where there is none; `None`
-/// where fewer than eight are left. In each byte of the sum the high bit tells; a borrow can
-/// only make a byte after the first hit look special too.
-fn word_special(bytes: &[u8], at: usize) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?);
-    let zero_in = |word: u64| word.wrapping_sub(ONES) & !word;
-    let quote = zero_in(word ^ (ONES * b'"' as u64));
-    let backslash = zero_in(word ^ (ONES * b'\\' as u64));
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    let found = (quote | backslash | control) & (ONES << 7);
-    Some(found.trailing_zeros() as usize / 8)
+    let rest = bytes.get(at..).unwrap_or_default();
+    *ascii &= high.to_bitmask() == 0 && rest.is_ascii();
+    at + rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | ..0x20)).count()
 }

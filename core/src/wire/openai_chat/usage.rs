@@ -29,10 +29,22 @@ pub struct Decoded {
 /// from 0 to [`MAX_COUNT`] rejects all of it.
 #[must_use]
 pub fn decode(value: &[u8]) -> Decoded {
-    match Fields::read(value) {
-        Ok(Some(fields)) => fields.classes(),
-        Ok(None) => Decoded::default(),
-        Err(_) => Decoded { usage: None, flagged: true },
+    read(&mut Scanner::lenient(value)).unwrap_or(Decoded { usage: None, flagged: true })
+}
+
+/// As [`decode`], of the value that comes next.
+///
+/// # Errors
+/// What is not JSON.
+pub fn read(scanner: &mut Scanner<'_>) -> Result<Decoded, JsonError> {
+    let depth = scanner.depth();
+    match scanner.next()? {
+        Some(Token::Null) => Ok(Decoded::default()),
+        Some(Token::ObjectOpen) => Ok(Fields::read(scanner)?.classes()),
+        _ => {
+            finish_value(scanner, depth)?;
+            Ok(Decoded { usage: None, flagged: true })
+        }
     }
 }
 
@@ -68,30 +80,24 @@ struct Fields {
 }
 
 impl Fields {
-    /// `None` for `null`.
-    fn read(value: &[u8]) -> Result<Option<Self>, JsonError> {
-        let mut scanner = Scanner::lenient(value);
-        match scanner.next()? {
-            Some(Token::Null) => return Ok(None),
-            Some(Token::ObjectOpen) => {}
-            _ => return Err(JsonError::Syntax { what: "usage is not an object", at: 0 }),
-        }
+    /// Reads the members of an object that has been opened.
+    fn read(scanner: &mut Scanner<'_>) -> Result<Self, JsonError> {
         let mut fields = Self::default();
         while let Some(Token::Key(key)) = scanner.next()? {
-            let field = match &*key.decode() {
-                "prompt_tokens" => &mut fields.prompt,
-                "completion_tokens" => &mut fields.completion,
-                "total_tokens" => &mut fields.total,
-                "prompt_cache_hit_tokens" => &mut fields.cache_hit,
-                "prompt_tokens_details" => {
+            let field = match &*key.decode_bytes() {
+                b"prompt_tokens" => &mut fields.prompt,
+                b"completion_tokens" => &mut fields.completion,
+                b"total_tokens" => &mut fields.total,
+                b"prompt_cache_hit_tokens" => &mut fields.cache_hit,
+                b"prompt_tokens_details" => {
                     let Self { cached, audio_in, .. } = &mut fields;
-                    read_details(&mut scanner, &mut [("cached_tokens", cached), ("audio_tokens", audio_in)])?;
+                    read_details(scanner, &mut [("cached_tokens", cached), ("audio_tokens", audio_in)])?;
                     continue;
                 }
-                "completion_tokens_details" => {
+                b"completion_tokens_details" => {
                     let Self { reasoning, audio_out, .. } = &mut fields;
                     read_details(
-                        &mut scanner,
+                        scanner,
                         &mut [("reasoning_tokens", reasoning), ("audio_tokens", audio_out)],
                     )?;
                     continue;
@@ -101,9 +107,9 @@ impl Fields {
                     continue;
                 }
             };
-            *field = read_count(&mut scanner)?;
+            *field = read_count(scanner)?;
         }
-        Ok(Some(fields))
+        Ok(fields)
     }
 
     fn classes(self) -> Decoded {
