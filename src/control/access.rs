@@ -2,7 +2,7 @@
 
 use crate::{
     clock,
-    telemetry::access::{AccessLog, append_text},
+    telemetry::access::{AccessLog, Entry, append_text},
 };
 use aione_core::domain::{
     clock::{Steady, Timestamp},
@@ -87,6 +87,6 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.log.append(|lines| lines.extend_from_slice(self.line().as_bytes()));
+        self.log.append(Entry::Text(self.line()));
     }
 }

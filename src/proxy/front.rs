@@ -11,7 +11,7 @@ use super::{
     reply,
     trace::{Line, Trace},
 };
-use crate::clock;
+use crate::{clock, telemetry::access::Entry};
 use async_trait::async_trait;
 use http::{HeaderMap, Method, StatusCode, Version, header};
 use pingora_core::{
@@ -113,7 +113,7 @@ impl HttpServerApp for Front {
         let mut trace = Trace::begin();
         let mut client = Client::new(&mut session);
         serve(gateway, &mut client, &mut trace).await;
-        log(gateway, &client, &trace);
+        log(gateway, &client, trace);
         if client.is_gone() {
             return None;
         }
@@ -133,10 +133,11 @@ impl HttpServerApp for Front {
     }
 }
 
-/// The whole of the data plane's paths.
+/// The whole of the data plane's paths. Whatever is not an exchange is boxed, so that no exchange has
+/// to carry the state of it along.
 async fn serve(gateway: &Arc<Gateway>, client: &mut Client<'_>, trace: &mut Trace) {
     if client.speaks_http1() && asks_for_websocket(client.headers()) {
-        return refuse(gateway, client, Refusal::UpgradeRefused, trace).await;
+        return Box::pin(refuse(gateway, client, Refusal::UpgradeRefused, trace)).await;
     }
     let path = client.path().to_owned();
     let is_read = matches!(*client.method(), Method::GET | Method::HEAD);
@@ -144,21 +145,23 @@ async fn serve(gateway: &Arc<Gateway>, client: &mut Client<'_>, trace: &mut Trac
         "/v1/chat/completions" => Endpoint::ChatCompletions,
         "/v1/completions" => Endpoint::Completions,
         "/v1/embeddings" => Endpoint::Embeddings,
-        "/" | "/healthz" if is_read => return probe(client, true, trace).await,
-        "/readyz" if is_read => return probe(client, !gateway.is_draining(), trace).await,
+        "/" | "/healthz" if is_read => return Box::pin(probe(client, true, trace)).await,
+        "/readyz" if is_read => {
+            return Box::pin(probe(client, !gateway.is_draining(), trace)).await;
+        }
         path if path.starts_with(MANAGEMENT) && gateway.world().snapshot.admin.public => {
-            if let Err(refusal) = mount::serve(gateway, client, trace).await {
-                refuse(gateway, client, refusal, trace).await;
+            if let Err(refusal) = Box::pin(mount::serve(gateway, client, trace)).await {
+                Box::pin(refuse(gateway, client, refusal, trace)).await;
             }
             return;
         }
-        path => return serve_other(gateway, client, path, is_read, trace).await,
+        path => return Box::pin(serve_other(gateway, client, path, is_read, trace)).await,
     };
     if client.method() != Method::POST {
-        return refuse(gateway, client, Refusal::MethodNotAllowed, trace).await;
+        return Box::pin(refuse(gateway, client, Refusal::MethodNotAllowed, trace)).await;
     }
     if let Err(refusal) = exchange::run(gateway, client, endpoint, trace).await {
-        refuse(gateway, client, refusal, trace).await;
+        Box::pin(refuse(gateway, client, refusal, trace)).await;
     }
 }
 
@@ -201,18 +204,19 @@ async fn probe(client: &mut Client<'_>, well: bool, trace: &mut Trace) {
 }
 
 /// Probes are not worth a line each.
-fn log(gateway: &Gateway, client: &Client<'_>, trace: &Trace) {
+fn log(gateway: &Gateway, client: &Client<'_>, trace: Trace) {
     if matches!(client.path(), "/healthz" | "/readyz") {
         return;
     }
-    gateway.access.write(&Line {
+    gateway.access.append(Entry::Request(Line {
+        duration_us: clock::steady().since_ns(trace.began) / 1000,
         trace,
-        method: client.method().as_str(),
-        path: client.path(),
+        method: client.method().clone(),
+        path: client.path().into(),
         client: authenticate::address(client, &gateway.world().snapshot.server.trusted_proxies),
         bytes_sent: client.bytes_sent(),
         gone: client.is_gone(),
-    });
+    }));
 }
 
 /// Any other protocol that is offered may be passed over, and the request answered as it is.

@@ -58,55 +58,55 @@ impl Trace {
 }
 
 /// One line of the access log.
-pub(crate) struct Line<'a> {
-    pub(crate) trace: &'a Trace,
-    pub(crate) method: &'a str,
-    pub(crate) path: &'a str,
+pub(crate) struct Line {
+    pub(crate) trace: Trace,
+    pub(crate) duration_us: u64,
+    pub(crate) method: http::Method,
+    /// Without the query: it may hold a key.
+    pub(crate) path: Box<str>,
     pub(crate) client: Option<std::net::IpAddr>,
     pub(crate) bytes_sent: u64,
     pub(crate) gone: bool,
 }
 
-impl Line<'_> {
-    /// Appends the line as JSON. The query is not in it: it may hold a key.
-    pub(crate) fn append_to(&self, lines: &mut Vec<u8>) {
-        let mut line = String::with_capacity(1024);
-        let trace = self.trace;
+impl Line {
+    /// Appends the line as JSON.
+    pub(crate) fn append_to(&self, line: &mut String) {
+        let trace = &self.trace;
         let mut id_text = [0; TEXT_BYTES];
         line.push_str("{\"time\":\"");
         line.push_str(&trace.started_at.rfc3339());
         line.push_str("\",\"type\":\"access\"");
-        plain(&mut line, "request_id", trace.id.write(&mut id_text));
-        text(&mut line, "method", self.method);
-        text(&mut line, "path", self.path);
-        number(&mut line, "status", trace.status.into());
-        number(&mut line, "duration_us", clock::steady().since_ns(trace.began) / 1000);
-        number(&mut line, "bytes_sent", self.bytes_sent);
+        plain(line, "request_id", trace.id.write(&mut id_text));
+        text(line, "method", self.method.as_str());
+        text(line, "path", &self.path);
+        number(line, "status", trace.status.into());
+        number(line, "duration_us", self.duration_us);
+        number(line, "bytes_sent", self.bytes_sent);
         if let Some(client) = self.client {
             // Writing to a String cannot fail.
             let _ = write!(line, ",\"client_ip\":\"{client}\"");
         }
         if let Some(org) = trace.org {
-            plain(&mut line, "org_id", org.write(&mut id_text));
+            plain(line, "org_id", org.write(&mut id_text));
         }
         if let Some(key) = trace.key {
-            plain(&mut line, "key_id", key.write(&mut id_text));
+            plain(line, "key_id", key.write(&mut id_text));
         }
         if let Some(model) = &trace.model {
-            text(&mut line, "model", model);
+            text(line, "model", model);
             line.push_str(if trace.streamed { ",\"stream\":true" } else { ",\"stream\":false" });
         }
         if let Some(code) = trace.refused {
-            plain(&mut line, "refused", code);
+            plain(line, "refused", code);
         }
         if self.gone {
             line.push_str(",\"client_gone\":true");
         }
         if let Some(closed) = &trace.closed {
-            append_usage(&mut line, closed);
+            append_usage(line, closed);
         }
         line.push_str("}\n");
-        lines.extend_from_slice(line.as_bytes());
     }
 }
 

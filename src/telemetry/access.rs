@@ -1,7 +1,8 @@
 //! The access log: one JSON line a request, on standard error, without bodies or secrets.
 //!
-//! Lines gather in a buffer that one thread empties, so that a request never waits for a pipe;
-//! where the reader of the pipe stands still, lines are dropped and counted.
+//! What a line tells gathers in a list, and one thread writes it out, so that a request neither waits
+//! for a pipe nor spends its time on digits; where the reader of the pipe stands still, lines are
+//! dropped and counted.
 
 use crate::proxy::Line;
 use parking_lot::{Condvar, Mutex};
@@ -15,8 +16,10 @@ use std::{
     time::Duration,
 };
 
-/// Bytes of lines that may wait.
-const BUFFER_MAX: usize = 4 * 1024 * 1024;
+/// Lines that may wait, each of some four hundred bytes.
+const LINES_MAX: usize = 16 * 1024;
+/// Bytes that are written at a time.
+const WRITE_BYTES: usize = 64 * 1024;
 /// How long a line may wait for others.
 const GATHER: Duration = Duration::from_millis(50);
 /// Of a field that a caller chose, no more than this is written, in characters.
@@ -25,9 +28,18 @@ const FIELD_MAX: usize = 256;
 #[derive(Clone)]
 pub(crate) struct AccessLog(Arc<Shared>);
 
+/// A line that waits.
+#[expect(clippy::large_enum_variant, reason = "nearly all are requests")]
+pub(crate) enum Entry {
+    /// Of a request to the data plane.
+    Request(Line),
+    /// As it will stand in the log.
+    Text(String),
+}
+
 #[derive(Default)]
 struct Shared {
-    lines: Mutex<Vec<u8>>,
+    lines: Mutex<Vec<Entry>>,
     some: Condvar,
     dropped: AtomicU64,
 }
@@ -41,20 +53,16 @@ impl AccessLog {
         Ok(Self(shared))
     }
 
-    /// Appends a request's line, or counts it as dropped.
-    pub(crate) fn write(&self, line: &Line<'_>) {
-        self.append(|lines| line.append_to(lines));
-    }
-
-    /// Has `write` append one line, or counts it as dropped.
-    pub(crate) fn append(&self, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Appends a line, or counts it as dropped.
+    pub(crate) fn append(&self, entry: Entry) {
         let mut lines = self.0.lines.lock();
-        if lines.len() > BUFFER_MAX {
+        if lines.len() >= LINES_MAX {
+            drop(lines);
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let was_empty = lines.is_empty();
-        write(&mut lines);
+        lines.push(entry);
         drop(lines);
         if was_empty {
             self.0.some.notify_one();
@@ -67,13 +75,14 @@ impl AccessLog {
 
     /// Writes what waits; called once, at the end.
     pub(crate) fn flush(&self) {
-        let lines = std::mem::take(&mut *self.0.lines.lock());
-        let _ = std::io::stderr().write_all(&lines);
+        let mut lines = std::mem::take(&mut *self.0.lines.lock());
+        write_out(&mut lines, &mut String::new());
     }
 }
 
 fn write_on(shared: &Shared) {
     let mut spare = Vec::new();
+    let mut text = String::with_capacity(WRITE_BYTES);
     loop {
         {
             let mut lines = shared.lines.lock();
@@ -83,9 +92,26 @@ fn write_on(shared: &Shared) {
         }
         std::thread::sleep(GATHER);
         std::mem::swap(&mut *shared.lines.lock(), &mut spare);
-        let _ = std::io::stderr().write_all(&spare);
-        spare.clear();
+        write_out(&mut spare, &mut text);
     }
+}
+
+fn write_out(lines: &mut Vec<Entry>, text: &mut String) {
+    // What a reader of the log does not take is lost; there is nowhere else to say so.
+    let flush = |text: &mut String| {
+        let _ = std::io::stderr().write_all(text.as_bytes());
+        text.clear();
+    };
+    for line in lines.drain(..) {
+        match line {
+            Entry::Request(line) => line.append_to(text),
+            Entry::Text(line) => text.push_str(&line),
+        }
+        if text.len() >= WRITE_BYTES {
+            flush(text);
+        }
+    }
+    flush(text);
 }
 
 /// Appends a JSON string, cut at [`FIELD_MAX`] characters.
