@@ -17,7 +17,7 @@ mod tests;
 /// Most records in one transaction.
 const BATCH_MAX: usize = 1_000;
 /// How long the first record of a batch waits for others.
-const LINGER: Duration = Duration::from_millis(50);
+const LINGER: Duration = Duration::from_millis(100);
 /// Pause after the first failure of store or journal; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(5);

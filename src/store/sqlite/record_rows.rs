@@ -54,21 +54,20 @@ const COLUMNS: [&str; 34] = [
     "cost_pico",
 ];
 
-/// Rows of one statement: each statement is a trip to the connection's thread, which costs more
-/// than a row does.
-const CHUNK: usize = 64;
-
-static INSERT_CHUNK: LazyLock<String> = LazyLock::new(|| insert_sql(CHUNK));
-static INSERT_ONE: LazyLock<String> = LazyLock::new(|| insert_sql(1));
+/// How many rows a statement may have, the most first: each statement is a trip to the connection's
+/// thread, which costs more than a row does, and is prepared once.
+static INSERTS: LazyLock<[(usize, String); 3]> =
+    LazyLock::new(|| [64, 8, 1].map(|rows| (rows, insert_sql(rows))));
 
 /// Inserts what is not there yet.
 pub(super) async fn insert(db: &mut SqliteConnection, records: &[UsageRecord]) -> Result<(), StoreError> {
-    let mut chunks = records.chunks_exact(CHUNK);
-    for chunk in chunks.by_ref() {
-        insert_rows(db, INSERT_CHUNK.as_str(), chunk).await?;
-    }
-    for record in chunks.remainder() {
-        insert_rows(db, INSERT_ONE.as_str(), std::slice::from_ref(record)).await?;
+    let mut left = records;
+    for (rows, sql) in INSERTS.iter() {
+        let mut chunks = left.chunks_exact(*rows);
+        for chunk in chunks.by_ref() {
+            insert_rows(db, sql.as_str(), chunk).await?;
+        }
+        left = chunks.remainder();
     }
     Ok(())
 }
