@@ -136,7 +136,7 @@ impl Ticket {
         if is_done() {
             return reached;
         }
-        let deadline = later(clock::steady(), shared.options.sync_timeout);
+        let began = clock::steady();
         let camp = shared.camp(self.group);
         loop {
             // Before the looks that follow: what happens after them wakes it.
@@ -149,6 +149,7 @@ impl Ticket {
                 woken.await;
                 continue;
             };
+            let deadline = later(began, shared.options.sync_timeout);
             let left = Duration::from_nanos(deadline.since_ns(clock::steady()));
             if tokio::time::timeout(left, notified).await.is_err() && !is_done() {
                 shared.raise_late(self.group);

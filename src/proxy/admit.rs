@@ -77,7 +77,7 @@ pub(crate) fn reserve(
         ceiling: route.ceiling,
         reserve_cap: snapshot.limits.reserve_cap,
     };
-    let grant = gateway.limiter.reserve(&limit_ask, clock::steady()).map_err(Refusal::RateLimited)?;
+    let grant = gateway.limiter.reserve(&limit_ask, ask.read_at).map_err(Refusal::RateLimited)?;
     let first = &route.candidates[0];
     let opened = Opened {
         id: trace.id,

@@ -1,8 +1,8 @@
 //! Phase 2: who is calling. A key from one of four places, known to the key ring, from an
 //! address that it allows.
 
-use super::{Gateway, client::Client, refusal::Refusal};
-use crate::{clock, keyring::Denied};
+use super::{Gateway, client::Client, refusal::Refusal, trace::Trace};
+use crate::keyring::Denied;
 use aione_core::{config::snapshot::Snapshot, domain::key::mask, ports::KeyInContext};
 use http::HeaderMap;
 use ipnet::IpNet;
@@ -22,11 +22,13 @@ pub(crate) async fn caller(
     gateway: &Gateway,
     world: &Snapshot,
     client: &Client<'_>,
+    trace: &Trace,
 ) -> Result<Caller, Refusal> {
     let secret = presented(client)?;
+    let keys = &world.keys;
     let found = gateway
         .keyring
-        .authenticate(&secret, &world.keys.prefix, world.keys.cache_max_age, clock::now(), clock::steady())
+        .authenticate(&secret, &keys.prefix, keys.cache_max_age, trace.started_at, trace.began)
         .await;
     let caller = found.map_err(|denied| match denied {
         Denied::StoreUnavailable => Refusal::KeysUnavailable,

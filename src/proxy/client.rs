@@ -2,6 +2,7 @@
 //! an exchange needs, and whether the caller is still there.
 
 use super::bodies::Room;
+use crate::clock::within;
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::{HeaderMap, Method, Version};
@@ -9,6 +10,7 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_http::{RequestHeader, ResponseHeader};
 use std::{
     net::{IpAddr, SocketAddr},
+    pin::pin,
     time::Duration,
 };
 use tokio::time::timeout;
@@ -105,7 +107,7 @@ impl<'s> Client<'s> {
         {
             session.write_continue_response().await.map_err(|_| BodyError::Broken)?;
         }
-        timeout(deadline, self.collect_body(max, declared, room)).await.map_err(|_| BodyError::Late)?
+        within(deadline, pin!(self.collect_body(max, declared, room))).await.ok_or(BodyError::Late)?
     }
 
     async fn collect_body(
@@ -208,8 +210,8 @@ impl<'s> Client<'s> {
         if self.gone {
             return Err(Gone);
         }
-        let written = timeout(WRITE_STALL_MAX, self.session.write_response_header(head)).await;
-        self.note(written.is_ok_and(|written| written.is_ok()))
+        let written = within(WRITE_STALL_MAX, pin!(self.session.write_response_header(head))).await;
+        self.note(written.is_some_and(|written| written.is_ok()))
     }
 
     pub(crate) async fn write_body(&mut self, part: Bytes, end: bool) -> Result<(), Gone> {
@@ -217,8 +219,8 @@ impl<'s> Client<'s> {
             return Err(Gone);
         }
         self.bytes_sent += part.len() as u64;
-        let written = timeout(WRITE_STALL_MAX, self.session.write_response_body(part, end)).await;
-        self.note(written.is_ok_and(|written| written.is_ok()))
+        let written = within(WRITE_STALL_MAX, pin!(self.session.write_response_body(part, end))).await;
+        self.note(written.is_some_and(|written| written.is_ok()))
     }
 
     /// Ends the answer so that the caller cannot take it for a whole one.

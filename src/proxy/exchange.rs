@@ -19,11 +19,11 @@ pub(crate) async fn run(
     trace: &mut Trace,
 ) -> Result<(), Refusal> {
     let world = gateway.world(); //                                              1 pin one config
-    let caller = authenticate::caller(gateway, &world.snapshot, client).await?; // 2 who are they
+    let caller = authenticate::caller(gateway, &world.snapshot, client, trace).await?; // 2 who are they
     trace.caller(&caller);
     let room = gateway.bodies.room();
     let mut ask = ask::read(client, &world.snapshot, endpoint, room).await?; //  3 what do they want
-    let route = route::resolve(&world, &caller, &ask)?; //                       4 where could it go
+    let route = route::resolve(&world, &caller, &ask, trace)?; //                4 where could it go
     let mut hold = admit::reserve(gateway, &world, &caller, &route, &ask, trace)?; // 5 may they
     let answer = upstream::call(gateway, &world, &route, &ask, &mut hold, client).await; // 6 ask, failing over
     ask.let_body_go(); //                                                        no answer holds its prompt

@@ -16,13 +16,13 @@ pub(super) async fn list(
 ) -> Result<Bytes, Refusal> {
     let world = gateway.world();
     let snapshot = &world.snapshot;
-    let caller = authenticate::caller(gateway, snapshot, client).await?;
+    let caller = authenticate::caller(gateway, snapshot, client, trace).await?;
     trace.caller(&caller);
     let plan = snapshot.plan_or_default(&caller.org_plan);
     let visible = |model: &Model| {
         plan.is_some_and(|plan| plan.includes(&model.id))
             && caller.key.allows_model(&model.id)
-            && route::may_be_called(snapshot, &caller, model)
+            && route::may_be_called(snapshot, &caller, model, trace.started_at)
     };
     if let Some(id) = id {
         let model = snapshot.model(id).filter(|model| visible(model));

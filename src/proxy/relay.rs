@@ -73,7 +73,8 @@ pub(crate) async fn pump(
     if matches!(answer.body, Body::Ended) && !answer.is_stream() {
         return whole(answer, client, hold);
     }
-    stream(gateway, answer, client, hold).await
+    // Boxed: most answers are whole, and need not carry the state of a stream along.
+    Box::pin(stream(gateway, answer, client, hold)).await
 }
 
 /// An answer that has been read to its end: it leaves in one piece, after the accounting.

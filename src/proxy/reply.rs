@@ -13,7 +13,7 @@ use aione_core::{
     },
 };
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, response::Parts};
 use pingora_http::ResponseHeader;
 
 const VALID: &str = "numbers and constants are valid header values";
@@ -43,7 +43,7 @@ pub(crate) fn render(refusal: &Refusal, dialect: Dialect, id: RecordId) -> (Box<
         head.insert_header("retry-after-ms", wait_ms).expect(VALID);
     }
     if let Some(view) = refusal.view() {
-        show_limits(&mut head, view);
+        edit(&mut head, |headers| show_limits(headers, view));
     }
     if face.status == 405 {
         head.insert_header(header::ALLOW, "GET, HEAD, POST").expect(VALID);
@@ -53,7 +53,8 @@ pub(crate) fn render(refusal: &Refusal, dialect: Dialect, id: RecordId) -> (Box<
 
 /// A head that stands where one was taken.
 pub(crate) fn empty_head() -> ResponseHeader {
-    ResponseHeader::build_no_case(StatusCode::OK, None).expect(VALID)
+    let (parts, ()) = http::Response::new(()).into_parts();
+    parts.into()
 }
 
 /// Sends a refusal that came before an upstream was asked.
@@ -86,21 +87,31 @@ pub(crate) async fn json(client: &mut Client<'_>, status: StatusCode, body: Byte
 
 /// Adds to an upstream's head what is ours to say.
 pub(crate) fn dress(head: &mut ResponseHeader, hold: &Hold) {
-    head.insert_header(REQUEST_ID, id_value(hold.record_id())).expect(VALID);
-    show_limits(head, hold.view());
+    edit(head, |headers| {
+        headers.insert(REQUEST_ID, id_value(hold.record_id()));
+        show_limits(headers, hold.view());
+    });
+}
+
+/// Works on the headers themselves: Pingora's own way in reads each name anew.
+fn edit(head: &mut ResponseHeader, work: impl FnOnce(&mut HeaderMap)) {
+    let mut parts = Parts::from(std::mem::replace(head, empty_head()));
+    work(&mut parts.headers);
+    *head = parts.into();
 }
 
 fn id_value(id: RecordId) -> HeaderValue {
     HeaderValue::from_str(id.write(&mut [0; TEXT_BYTES])).expect(VALID)
 }
 
-fn show_limits(head: &mut ResponseHeader, view: &View) {
+fn show_limits(headers: &mut HeaderMap, view: &View) {
     let View { requests, tokens } = view;
+    let mut text = String::with_capacity(24);
     if let Some(level) = requests {
-        limits(head, level, REQUESTS);
+        limits(headers, level, REQUESTS, &mut text);
     }
     if let Some(level) = tokens {
-        limits(head, level, TOKENS);
+        limits(headers, level, TOKENS, &mut text);
     }
 }
 
@@ -116,21 +127,29 @@ const TOKENS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-reset-tokens"),
 ];
 
-fn limits(head: &mut ResponseHeader, level: &Quota, [limit, remaining, reset]: [HeaderName; 3]) {
-    head.insert_header(limit, HeaderValue::from(level.limit)).expect(VALID);
-    head.insert_header(remaining, HeaderValue::from(level.remaining)).expect(VALID);
-    head.insert_header(reset, go_duration(level.reset_ms)).expect(VALID);
+/// `text` is where the values are written, one after the other.
+fn limits(
+    headers: &mut HeaderMap,
+    level: &Quota,
+    [limit, remaining, reset]: [HeaderName; 3],
+    text: &mut String,
+) {
+    let mut digits = itoa::Buffer::new();
+    headers.insert(limit, HeaderValue::from_str(digits.format(level.limit)).expect(VALID));
+    headers.insert(remaining, HeaderValue::from_str(digits.format(level.remaining)).expect(VALID));
+    text.clear();
+    push_go_duration(text, level.reset_ms);
+    headers.insert(reset, HeaderValue::from_str(text).expect(VALID));
 }
 
 /// A time as OpenAI writes it: `12ms`, `59.5s`, `6m0s`.
-fn go_duration(millis: u64) -> String {
+fn push_go_duration(text: &mut String, millis: u64) {
     let mut digits = itoa::Buffer::new();
-    let mut text = String::with_capacity(24);
     let (seconds, rest) = (millis / 1000, millis % 1000);
     if seconds == 0 {
         text.push_str(digits.format(rest));
         text.push_str("ms");
-        return text;
+        return;
     }
     let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
     if hours > 0 {
@@ -148,7 +167,6 @@ fn go_duration(millis: u64) -> String {
         text.push_str(digits.format(1000 + rest)[1..].trim_end_matches('0'));
     }
     text.push('s');
-    text
 }
 
 #[cfg(test)]
@@ -163,7 +181,9 @@ mod tests {
             (0, "0ms"),
             (61_007, "1m1.007s"),
         ] {
-            assert_eq!(super::go_duration(millis), text);
+            let mut written = String::new();
+            super::push_go_duration(&mut written, millis);
+            assert_eq!(written, text);
         }
     }
 }

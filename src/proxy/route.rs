@@ -5,12 +5,16 @@ use super::{
     ask::{Ask, Endpoint},
     authenticate::Caller,
     refusal::Refusal,
+    trace::Trace,
     world::World,
 };
-use crate::clock;
 use aione_core::{
     config::snapshot::{Deployment, Model, Policy, Snapshot, UnpricedPolicy},
-    domain::{estimate, plan::Plan, price::ModelPrice},
+    domain::{
+        clock::{Steady, Timestamp},
+        estimate,
+        plan::Plan,
+    },
 };
 use rand::RngExt;
 use std::sync::Arc;
@@ -25,7 +29,7 @@ pub(crate) struct Route {
     pub(crate) ceiling: u64,
 }
 
-pub(crate) fn resolve(world: &World, caller: &Caller, ask: &Ask) -> Result<Route, Refusal> {
+pub(crate) fn resolve(world: &World, caller: &Caller, ask: &Ask, trace: &Trace) -> Result<Route, Refusal> {
     let snapshot = &world.snapshot;
     let asked = &*ask.peek.model;
     let not_found = || Refusal::ModelNotFound { model: asked.to_owned() };
@@ -45,7 +49,7 @@ pub(crate) fn resolve(world: &World, caller: &Caller, ask: &Ask) -> Result<Route
     if caller.key.is_sandbox && !may_be_played_with(model) {
         return Err(Refusal::SandboxOnly { model: asked.to_owned() });
     }
-    if snapshot.billing.unpriced == UnpricedPolicy::Reject && !is_priced(model.price.as_ref()) {
+    if snapshot.billing.unpriced == UnpricedPolicy::Reject && !is_priced(model, trace.started_at) {
         return Err(not_found());
     }
     let ceiling = ceiling(ask, model, snapshot.limits.default_ceiling);
@@ -53,7 +57,7 @@ pub(crate) fn resolve(world: &World, caller: &Caller, ask: &Ask) -> Result<Route
     Ok(Route {
         model: model.clone(),
         plan: plan.clone(),
-        candidates: candidates(world, caller, model)?,
+        candidates: candidates(world, caller, model, ask.read_at)?,
         ceiling,
     })
 }
@@ -65,9 +69,8 @@ fn serves(model: &Model, endpoint: Endpoint) -> bool {
 }
 
 /// Whether the model would be served to this caller, apart from plan and allow-list.
-pub(crate) fn may_be_called(snapshot: &Snapshot, caller: &Caller, model: &Model) -> bool {
-    let is_priced =
-        snapshot.billing.unpriced == UnpricedPolicy::Quarantine || is_priced(model.price.as_ref());
+pub(crate) fn may_be_called(snapshot: &Snapshot, caller: &Caller, model: &Model, now: Timestamp) -> bool {
+    let is_priced = snapshot.billing.unpriced == UnpricedPolicy::Quarantine || is_priced(model, now);
     is_priced && (!caller.key.is_sandbox || may_be_played_with(model))
 }
 
@@ -75,8 +78,8 @@ fn may_be_played_with(model: &Model) -> bool {
     model.sandbox || model.route.deployments.iter().any(|deployment| deployment.provider.sandbox)
 }
 
-fn is_priced(price: Option<&ModelPrice>) -> bool {
-    price.is_some_and(|price| price.rates_at(0, clock::now()).is_some())
+fn is_priced(model: &Model, now: Timestamp) -> bool {
+    model.price.as_ref().is_some_and(|price| price.rates_at(0, now).is_some())
 }
 
 /// What admission counts with. A ceiling that the caller names goes for each choice; one over
@@ -97,8 +100,12 @@ fn check_window(ask: &Ask, model: &Model, ceiling: u64) -> Result<(), Refusal> {
     if asked > maximum { Err(Refusal::ContextLengthExceeded { maximum, asked }) } else { Ok(()) }
 }
 
-fn candidates(world: &World, caller: &Caller, model: &Model) -> Result<Vec<Arc<Deployment>>, Refusal> {
-    let now = clock::steady();
+fn candidates(
+    world: &World,
+    caller: &Caller,
+    model: &Model,
+    now: Steady,
+) -> Result<Vec<Arc<Deployment>>, Refusal> {
     let mut soonest: Option<u64> = None;
     let mut ready: Vec<Arc<Deployment>> = Vec::with_capacity(model.route.deployments.len());
     for deployment in &model.route.deployments {

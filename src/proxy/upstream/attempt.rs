@@ -16,7 +16,7 @@ use aione_core::{
     domain::clock::Steady,
     wire::tap::StreamTap,
 };
-use http::{HeaderName, Version, header};
+use http::{HeaderName, HeaderValue, Version, header, response::Parts};
 use pingora_http::ResponseHeader;
 use std::{sync::Arc, time::Duration};
 
@@ -49,6 +49,8 @@ const KEPT_BACK: [&str; 20] = [
     "cf-ray",
 ];
 const KEPT_BACK_PREFIXES: [&str; 3] = ["x-aione-", "x-ratelimit-", "retry-after"];
+/// Room for what is added to an upstream's head on its way to the caller.
+const HEADERS_OF_OURS: usize = 12;
 /// The longest `retry-after` of an upstream that is passed on, in seconds.
 const RETRY_AFTER_MAX_SECS: u64 = 3600;
 
@@ -59,13 +61,13 @@ pub(super) async fn attempt(
     ask: &Ask,
     request: Outgoing<'_>,
     keep_alive_after: Option<Duration>,
+    began: Steady,
 ) -> Result<Answer, Fault> {
     let Some(target) = &running.target else {
         request.note_sent();
         return Simulated::answer(deployment, ask, request.directive.as_deref()).await;
     };
     let timeouts = &deployment.provider.timeouts;
-    let began = clock::steady();
     let exchange = send(gateway, target, &request, timeouts, began).await?;
     let head = exchange.head().ok_or(Fault::Broken)?;
     // A redirect is not followed: it would take the credential to another host.
@@ -122,18 +124,16 @@ async fn send(
     began: Steady,
 ) -> Result<Exchange, Fault> {
     let until = later(began, timeouts.first_byte.min(timeouts.total));
-    let patience = Duration::from_nanos(until.since_ns(began));
-    let work = async {
-        for tried in 1..=STALE_MAX {
-            // A dead connection has left the pool; a fresh one never counts as stale.
-            let is_last = tried == STALE_MAX;
-            if let Ok(exchange) = Exchange::send(gateway, target, request, until, is_last).await? {
-                return Ok(exchange);
-            }
+    let mut now = began;
+    for tried in 1..=STALE_MAX {
+        // A dead connection has left the pool; a fresh one never counts as stale.
+        let is_last = tried == STALE_MAX;
+        if let Ok(exchange) = Exchange::send(gateway, target, request, now, until, is_last).await? {
+            return Ok(exchange);
         }
-        Err(Fault::Broken)
-    };
-    tokio::time::timeout(patience, work).await.map_err(|_| Fault::Timeout)?
+        now = clock::steady();
+    }
+    Err(Fault::Broken)
 }
 
 /// Reads as far as it takes to tell an answer from an error under status 200.
@@ -192,9 +192,9 @@ pub(super) fn tap_for(head: &ResponseHeader, ask: &Ask) -> Tap {
 
 /// The head as the caller may see it.
 fn for_caller(upstream: &ResponseHeader) -> Result<ResponseHeader, Fault> {
-    let broken = |_| Fault::Broken;
-    let mut head =
-        ResponseHeader::build_no_case(upstream.status, Some(upstream.headers.len() + 8)).map_err(broken)?;
+    let room = upstream.headers.len() + HEADERS_OF_OURS;
+    let head = ResponseHeader::build_no_case(upstream.status, Some(room)).map_err(|_| Fault::Broken)?;
+    let mut parts = Parts::from(head);
     let nominated: Vec<&str> = upstream
         .headers
         .get_all(header::CONNECTION)
@@ -204,15 +204,15 @@ fn for_caller(upstream: &ResponseHeader) -> Result<ResponseHeader, Fault> {
         .collect();
     for (name, value) in &upstream.headers {
         if passes(name) && !nominated.iter().any(|nominee| nominee.eq_ignore_ascii_case(name.as_str())) {
-            head.append_header(name.clone(), value.clone()).map_err(broken)?;
+            parts.headers.append(name.clone(), value.clone());
         }
     }
     if let Some(wait) = upstream.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok())
         && let Some(wait) = bounded_wait(wait.trim())
     {
-        head.insert_header(header::RETRY_AFTER, wait).map_err(broken)?;
+        parts.headers.insert(header::RETRY_AFTER, HeaderValue::try_from(wait).map_err(|_| Fault::Broken)?);
     }
-    Ok(head)
+    Ok(parts.into())
 }
 
 /// A `retry-after` as it is passed on: clients sleep for what it says. Seconds are clamped; a date

@@ -8,7 +8,7 @@ use super::{
     answer::Fault,
     target::{HttpPeerRef, IDLE_MAX, Target},
 };
-use crate::clock;
+use aione_core::domain::clock::Steady;
 use futures_util::FutureExt;
 use pingora_core::{
     connectors::{ConnectorOptions, TransportConnector, http::Connector},
@@ -45,9 +45,10 @@ impl Connectors {
         target: &Target,
         peer: &HttpPeerRef,
         is_fresh: bool,
+        now: Steady,
     ) -> Result<(Connection, bool), Fault> {
         if target.speaks_http1_alone() {
-            if !is_fresh && let Some(stream) = target.idle.take(peer.address(), clock::steady()) {
+            if !is_fresh && let Some(stream) = target.idle.take(peer.address(), now) {
                 return Ok((Connection::Http1(stream), true));
             }
             let stream = Box::pin(self.http1.new_stream(&**peer)).await.map_err(|_| Fault::Connect)?;
@@ -63,11 +64,11 @@ impl Connectors {
     /// Keeps a connection for the next request, if its answer has come to its end and the upstream
     /// does not close it. Pingora waits here only for the orderly end of one that is not kept; that
     /// one is dropped instead, so that no open answer carries the state of this along.
-    pub(super) fn release(&self, target: &Target, session: HttpSession, peer: &HttpPeerRef) {
+    pub(super) fn release(&self, target: &Target, session: HttpSession, peer: &HttpPeerRef, now: Steady) {
         match session {
             HttpSession::H1(session) if target.speaks_http1_alone() => {
                 if let Some(stream) = reusable(session) {
-                    target.idle.keep(stream, peer.address(), clock::steady());
+                    target.idle.keep(stream, peer.address(), now);
                 }
             }
             session => {

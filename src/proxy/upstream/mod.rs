@@ -53,7 +53,8 @@ pub(crate) async fn call(
             let request = Outgoing::new(deployment, running, ask, client, trusted, &sent);
             // Boxed: its state is large and gone once the answer begins; an open stream must not
             // carry it along.
-            let work = Box::pin(attempt::attempt(gateway, deployment, running, ask, request, wait_max));
+            let work =
+                Box::pin(attempt::attempt(gateway, deployment, running, ask, request, wait_max, asked_at));
             wait(gateway, world, deployment, work, client).await
         };
         let Some(brought) = brought else {

@@ -8,7 +8,10 @@ use super::{
     request::Outgoing,
     target::{HttpPeerRef, Target},
 };
-use crate::{clock, proxy::Gateway};
+use crate::{
+    clock::{self, within},
+    proxy::Gateway,
+};
 use aione_core::domain::clock::Steady;
 use bytes::Bytes;
 use http::header::TRANSFER_ENCODING;
@@ -17,8 +20,8 @@ use pingora_core::protocols::{
     http::{client::HttpSession, v1::client::HttpSession as Http1Session},
 };
 use pingora_http::ResponseHeader;
-use std::{sync::Arc, time::Duration};
-use tokio::io::AsyncWriteExt;
+use std::{pin::pin, sync::Arc, time::Duration};
+use tokio::{io::AsyncWriteExt, time::timeout};
 
 /// Interim answers (1xx) before the final one.
 const INTERIM_MAX: usize = 16;
@@ -49,26 +52,36 @@ pub(crate) struct Exchange {
 pub(super) struct Stale;
 
 impl Exchange {
-    /// Sends `request` and reads the answer's head.
+    /// Sends `request` and reads the answer's head, all of it between `now` and `until`.
     pub(super) async fn send(
         gateway: &Arc<Gateway>,
         target: &Arc<Target>,
         request: &Outgoing<'_>,
+        now: Steady,
         until: Steady,
         is_fresh: bool,
     ) -> Result<Result<Self, Stale>, Fault> {
-        let (peer, connection, is_reused) = connect(&gateway.connectors, target, is_fresh).await?;
+        let connecting = pin!(connect(&gateway.connectors, target, is_fresh, now));
+        let connected = within(left(until, now), connecting).await.ok_or(Fault::Timeout)?;
+        let (peer, connection, is_reused) = connected?;
+        let now = if is_reused { now } else { clock::steady() };
         request.note_sent();
-        let sent = match connection {
-            Connection::Http1(stream) => send_http1(stream, &peer, target, request).await,
-            Connection::Http2(session) => Box::pin(send_http2(*session, target, request)).await,
+        let sent = {
+            let sending = pin!(async {
+                match connection {
+                    Connection::Http1(stream) => send_http1(stream, &peer, target, request).await,
+                    Connection::Http2(session) => Box::pin(send_http2(*session, target, request)).await,
+                }
+            });
+            within(left(until, now), sending).await.ok_or(Fault::Timeout)?
         };
         let stale = |fault| if is_reused { Ok(Err(Stale)) } else { Err(fault) };
         let (session, is_reusable) = match sent {
             Ok(sent) => sent,
             Err(fault) => return stale(fault),
         };
-        let patience = Duration::from_nanos(until.since_ns(clock::steady()));
+        let now = clock::steady();
+        let patience = left(until, now);
         let mut exchange = Self {
             session: Some(session),
             peer,
@@ -76,18 +89,19 @@ impl Exchange {
             gateway: gateway.clone(),
             patience,
             later_patience: patience,
-            heard_at: clock::steady(),
+            heard_at: now,
             until,
             past_it: Fault::Timeout,
             is_reusable,
         };
-        Ok(exchange.read_head(is_reused).await?.map(|()| exchange))
+        let reading = timeout(patience, exchange.read_head(is_reused));
+        let read = reading.await.map_err(|_| Fault::Timeout)??;
+        exchange.heard_at = clock::steady();
+        Ok(read.map(|()| exchange))
     }
 
     async fn read_head(&mut self, is_reused: bool) -> Result<Result<(), Stale>, Fault> {
-        let patience = self.remaining();
         let session = self.session.as_mut().expect("the session is taken only on release");
-        session.set_read_timeout(Some(patience));
         let is_http2 = !matches!(session, HttpSession::H1(_));
         for interim in 0..INTERIM_MAX {
             if let Err(mut error) = session.read_response_header().await {
@@ -116,7 +130,6 @@ impl Exchange {
         self.past_it = Fault::Overtime;
         self.patience = patience;
         self.later_patience = later;
-        self.heard_at = clock::steady();
     }
 
     pub(super) fn set_patience(&mut self, patience: Duration) {
@@ -157,13 +170,13 @@ impl Exchange {
         if let Some(session) = self.session.take()
             && self.is_reusable
         {
-            self.gateway.connectors.release(&self.target, session, &self.peer);
+            self.gateway.connectors.release(&self.target, session, &self.peer, self.heard_at);
         }
     }
+}
 
-    fn remaining(&self) -> Duration {
-        Duration::from_nanos(self.until.since_ns(clock::steady()))
-    }
+fn left(until: Steady, now: Steady) -> Duration {
+    Duration::from_nanos(until.since_ns(now))
 }
 
 /// A connection to the address that last worked, or to one of those that follow it; with
@@ -172,15 +185,16 @@ async fn connect(
     connectors: &Connectors,
     target: &Target,
     is_fresh: bool,
+    now: Steady,
 ) -> Result<(HttpPeerRef, Connection, bool), Fault> {
     let mut peer = target.peer().await.map_err(|_| Fault::Connect)?;
     for _ in 1..CONNECTS_MAX.min(peer.siblings()) {
-        if let Ok((connection, is_reused)) = connectors.get(target, &peer, is_fresh).await {
+        if let Ok((connection, is_reused)) = connectors.get(target, &peer, is_fresh, now).await {
             return Ok((peer, connection, is_reused));
         }
         peer = target.give_up(peer);
     }
-    let (connection, is_reused) = connectors.get(target, &peer, is_fresh).await?;
+    let (connection, is_reused) = connectors.get(target, &peer, is_fresh, now).await?;
     Ok((peer, connection, is_reused))
 }
 
@@ -266,14 +280,15 @@ mod tests {
         let dead = std::net::SocketAddr::new("127.0.0.2".parse().unwrap(), alive.port());
         let target = Target::at(&[dead, alive]);
         let connectors = Connectors::new();
-        let (peer, ..) =
-            connect(&connectors, &target, false).await.unwrap_or_else(|fault| panic!("{fault:?}"));
+        let (peer, ..) = connect(&connectors, &target, false, clock::steady())
+            .await
+            .unwrap_or_else(|fault| panic!("{fault:?}"));
         assert_eq!(peer._address.as_inet(), Some(&alive));
         let next = target.peer().await.unwrap();
         assert_eq!(next._address.as_inet(), Some(&alive), "later requests begin where it went well");
 
         drop(listener);
         let nobody = Target::at(&[dead]);
-        assert!(matches!(connect(&connectors, &nobody, false).await, Err(Fault::Connect)));
+        assert!(matches!(connect(&connectors, &nobody, false, clock::steady()).await, Err(Fault::Connect)));
     }
 }
