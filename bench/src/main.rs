@@ -12,6 +12,7 @@ mod driver;
 mod floor;
 mod http1;
 mod load;
+mod procfs;
 mod suite;
 mod upstream;
 

@@ -1,13 +1,12 @@
 //! The suite: starts every target, measures them in turn, and writes what it saw.
 //!
 //! Contents, in reading order: `rounds` (what is measured when), `target` (what is measured),
-//! `process` and `procfs` (starting, stopping and reading processes), `figures` (samples and
-//! their medians), `table` (the report), `goals` (the report held against what is wanted).
+//! `process` (starting and stopping), `figures` (samples and their medians), `table` (the
+//! report), `goals` (the report held against what is wanted).
 
 mod figures;
 mod goals;
 mod process;
-mod procfs;
 mod rounds;
 mod table;
 mod target;

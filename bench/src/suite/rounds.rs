@@ -12,11 +12,11 @@ use tokio::process::Command;
 
 use super::figures::{CpuMetrics, Figures, Metric};
 use super::process::{self, Core};
-use super::procfs::{Cpu, Resident, Spent};
 use super::target::{self, DIRECT, Started, Target};
 use super::{Options, Workload};
 use crate::canned::Mode;
 use crate::load::Report;
+use crate::procfs::{Cpu, Resident, Spent};
 
 /// Of the open loop that latency is measured with.
 pub(super) const RATE_PER_S: u32 = 1000;
