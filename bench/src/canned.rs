@@ -31,11 +31,13 @@ pub(crate) enum Mode {
     Paced,
     /// A stream that stays open and says next to nothing
     Idle,
+    /// The list of models: a key is looked up for it, and nothing else is done
+    Models,
 }
 
 impl Mode {
     pub(crate) fn is_stream(self) -> bool {
-        !matches!(self, Mode::Plain | Mode::Big)
+        !matches!(self, Mode::Plain | Mode::Big | Mode::Models)
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -45,6 +47,7 @@ impl Mode {
             Mode::Stream => "stream",
             Mode::Paced => "paced",
             Mode::Idle => "idle",
+            Mode::Models => "models",
         }
     }
 
@@ -61,6 +64,10 @@ impl Mode {
 
 /// A whole request, head and body.
 pub(crate) fn request(mode: Mode, host: &str, path: &str, key: &str) -> Vec<u8> {
+    if mode == Mode::Models {
+        return format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n\r\n")
+            .into_bytes();
+    }
     let body = request_body(mode);
     format!(
         "POST {path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n\

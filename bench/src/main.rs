@@ -11,14 +11,16 @@ mod clock;
 mod driver;
 mod floor;
 mod http1;
+mod journal;
 mod load;
+mod procfs;
 mod suite;
 mod upstream;
 
 use clap::Parser;
 
 #[derive(Parser)]
-#[command(version, about = "Load driver, fake upstream and floors")]
+#[command(version, about = "Load driver, fake upstream, floors and suite")]
 enum Command {
     /// A fake OpenAI-dialect upstream that costs next to nothing
     Upstream(upstream::Options),
@@ -28,6 +30,8 @@ enum Command {
     Floor(floor::Options),
     /// The gateway's way of carrying an exchange, and nothing else of it
     Driver(driver::Options),
+    /// The gateway's journal and recorder, without a proxy around them
+    Journal(journal::Options),
     /// Measure all targets side by side and write the tables
     Suite(suite::Options),
 }
@@ -38,6 +42,7 @@ fn main() -> anyhow::Result<()> {
         Command::Load(options) => load::run(&options),
         Command::Floor(options) => floor::run(&options),
         Command::Driver(options) => driver::run(&options),
+        Command::Journal(options) => journal::run(&options),
         Command::Suite(options) => suite::run(options),
     }
 }

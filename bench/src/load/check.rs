@@ -5,14 +5,14 @@ use memchr::memmem;
 
 use super::Job;
 use super::tally::Tally;
-use crate::canned::{CONTENT, STAMP, STAMP_DIGITS};
+use crate::canned::{CONTENT, Mode, STAMP, STAMP_DIGITS};
 use crate::clock;
 use crate::http1::Message;
 
 /// The answer that a connection is reading.
 pub(super) struct Answer {
     message: Message,
-    is_stream: bool,
+    mode: Mode,
     chunks: u32,
     /// Up to here the body's events have been seen.
     seen: usize,
@@ -25,7 +25,7 @@ impl Answer {
     pub(super) fn new(job: &Job) -> Self {
         Self {
             message: Message::default(),
-            is_stream: job.mode.is_stream(),
+            mode: job.mode,
             chunks: job.chunks,
             seen: 0,
             next: 0,
@@ -44,7 +44,7 @@ impl Answer {
     pub(super) fn take(&mut self, bytes: &[u8], tally: &mut Tally) -> anyhow::Result<bool> {
         let taken = self.message.feed(bytes)?;
         ensure!(taken == bytes.len(), "bytes behind the end of the answer");
-        if self.is_stream {
+        if self.mode.is_stream() {
             self.look_at_events(tally)?;
         }
         Ok(self.message.is_complete())
@@ -53,13 +53,11 @@ impl Answer {
     /// To be asked once `take` has said that the answer has ended.
     pub(super) fn verify(&self) -> anyhow::Result<()> {
         let body = self.message.body();
-        let right = match self.is_stream {
-            true => self.next == self.chunks && self.usage && self.done,
-            false => {
-                memmem::find(body, CONTENT.as_bytes()).is_some()
-                    && memmem::find(body, b"\"usage\"").is_some()
-                    && body.ends_with(b"}")
-            }
+        let says = |text: &[u8]| memmem::find(body, text).is_some();
+        let right = match self.mode {
+            Mode::Stream | Mode::Paced | Mode::Idle => self.next == self.chunks && self.usage && self.done,
+            Mode::Plain | Mode::Big => says(CONTENT.as_bytes()) && says(b"\"usage\"") && body.ends_with(b"}"),
+            Mode::Models => says(br#""object":"list""#) && body.ends_with(b"}"),
         };
         if self.message.status() == 200 && right {
             return Ok(());
@@ -123,10 +121,16 @@ fn stamp(bytes: &[u8]) -> (u64, Option<u32>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::canned::{self, Chunk, Mode};
+    use crate::canned::{self, Chunk};
+    use crate::load::request::Request;
 
     fn answer(mode: Mode) -> Answer {
-        Answer::new(&Job { address: ([127, 0, 0, 1], 1).into(), request: Vec::new(), mode, chunks: 2 })
+        Answer::new(&Job {
+            address: ([127, 0, 0, 1], 1).into(),
+            request: Request::new(Vec::new(), None),
+            mode,
+            chunks: 2,
+        })
     }
 
     #[test]

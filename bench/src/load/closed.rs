@@ -52,10 +52,13 @@ async fn repeat(job: Arc<Job>, wait: Duration, until: Instant) -> Tally {
     }
     let mut tally = Tally::default();
     let mut link = None;
+    let mut request = job.request.clone();
     let mut answer = Answer::new(&job);
     let mut buffer = vec![0; 16 * 1024];
-    while clock::now() < until {
-        if let Err(error) = exchange(&job, &mut link, &mut answer, &mut buffer, &mut tally).await {
+    while clock::now() < until
+        && let Some(bytes) = request.next()
+    {
+        if let Err(error) = exchange(&job, bytes, &mut link, &mut answer, &mut buffer, &mut tally).await {
             tally.failed(&error);
             link = None;
             // A target that refuses must not turn the driver into a busy loop.
@@ -67,6 +70,7 @@ async fn repeat(job: Arc<Job>, wait: Duration, until: Instant) -> Tally {
 
 async fn exchange(
     job: &Job,
+    request: &[u8],
     link: &mut Option<TcpStream>,
     answer: &mut Answer,
     buffer: &mut [u8],
@@ -77,7 +81,7 @@ async fn exchange(
         None => link.insert(connect(job).await?),
     };
     let started = clock::now();
-    stream.write_all(&job.request).await?;
+    stream.write_all(request).await?;
     answer.reset();
     loop {
         let read = stream.read(buffer).await?;

@@ -52,7 +52,8 @@ pub(super) async fn drive(job: Job, connections: usize, seconds: f64) -> anyhow:
 /// Returns the connection once the first chunk has come.
 async fn begin(job: Arc<Job>) -> anyhow::Result<TcpStream> {
     let mut stream = connect(&job).await?;
-    stream.write_all(&job.request).await?;
+    let mut request = job.request.clone();
+    stream.write_all(request.next().context("there are more streams than keys")?).await?;
     let mut answer = Answer::new(&job);
     let mut buffer = vec![0; 4096];
     let mut unused = Tally::default();

@@ -1,21 +1,26 @@
 //! The load driver: its options, its report, and which loop drives which mode.
 //!
-//! Contents, in reading order: `check` (is the answer right), `tally` (what was seen),
-//! `closed` (as fast as it goes), `open` (at a fixed rate), `idle` (streams that are held).
+//! Contents, in reading order: `request` (what is sent), `check` (is the answer right), `tally`
+//! (what was seen), `closed` (as fast as it goes), `open` (at a fixed rate), `idle` (streams that are held).
 
 mod check;
 mod closed;
 mod idle;
 mod open;
+mod request;
 mod tally;
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 
+pub(crate) use request::Order;
 pub(crate) use tally::Report;
 
 use crate::canned::{self, Mode};
+use request::{Keys, Request};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -25,6 +30,11 @@ pub(crate) struct Options {
     /// What goes behind `Authorization: Bearer`
     #[arg(long, default_value = "none")]
     key: String,
+    /// A file of keys, one a line, to be used in `--order`
+    #[arg(long, conflicts_with = "key")]
+    keys: Option<PathBuf>,
+    #[arg(long, value_enum, default_value = "random")]
+    order: Order,
     #[arg(long, value_enum)]
     mode: Mode,
     #[arg(long, default_value_t = 64)]
@@ -43,7 +53,7 @@ pub(crate) struct Options {
 /// What every connection does.
 struct Job {
     address: SocketAddr,
-    request: Vec<u8>,
+    request: Request,
     mode: Mode,
     chunks: u32,
 }
@@ -66,10 +76,8 @@ fn job(options: &Options) -> anyhow::Result<Job> {
     let rest = options.url.strip_prefix("http://").context("--url must begin with http://")?;
     let (host, path) = rest.split_at(rest.find('/').context("--url has no path")?);
     let address = host.to_socket_addrs()?.next().with_context(|| format!("{host} has no address"))?;
-    Ok(Job {
-        address,
-        request: canned::request(options.mode, host, path, &options.key),
-        mode: options.mode,
-        chunks: options.chunks,
-    })
+    let keys = options.keys.as_ref().map(|file| Keys::read(file, options.order)).transpose()?.map(Arc::new);
+    let key = keys.as_ref().map_or(options.key.as_str(), |keys| keys.first());
+    let request = Request::new(canned::request(options.mode, host, path, key), keys.clone());
+    Ok(Job { address, request, mode: options.mode, chunks: options.chunks })
 }

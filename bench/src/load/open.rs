@@ -66,12 +66,13 @@ pub(super) fn drive(job: Job, connections: usize, seconds: f64, rate_per_s: f64)
 
 fn repeat(job: &Job, schedule: &Schedule) -> Tally {
     let mut tally = Tally::default();
+    let mut request = job.request.clone();
     let mut answer = Answer::new(job);
     let mut buffer = vec![0; 16 * 1024];
     // Connected beforehand: setting up a connection is not what is measured.
     let mut link = connect(job).ok();
-    while let Some(due) = schedule.await_next() {
-        match exchange(job, &mut link, &mut answer, &mut buffer, &mut tally) {
+    while let (Some(due), Some(bytes)) = (schedule.await_next(), request.next()) {
+        match exchange(job, bytes, &mut link, &mut answer, &mut buffer, &mut tally) {
             Ok(()) => tally.done(due.elapsed()),
             Err(error) => {
                 tally.failed(&error);
@@ -84,6 +85,7 @@ fn repeat(job: &Job, schedule: &Schedule) -> Tally {
 
 fn exchange(
     job: &Job,
+    request: &[u8],
     link: &mut Option<TcpStream>,
     answer: &mut Answer,
     buffer: &mut [u8],
@@ -93,7 +95,7 @@ fn exchange(
         Some(stream) => stream,
         None => link.insert(connect(job)?),
     };
-    stream.write_all(&job.request)?;
+    stream.write_all(request)?;
     answer.reset();
     loop {
         let read = stream.read(buffer)?;

@@ -33,6 +33,16 @@ pub(super) enum Metric {
     IdleAnonymousMib,
     ReadyFirst,
     ReadyAgain,
+    JournalRate,
+    JournalCpu,
+    JournalGroup,
+    JournalSync,
+    KeysFew,
+    KeysFewBackground,
+    KeysMany,
+    KeysManyBackground,
+    KeysRatio,
+    KeyKib,
 }
 
 /// CPU times of one workload: the proxy's threads, those in the background, and the sum.
@@ -45,7 +55,7 @@ pub(super) struct CpuMetrics {
 }
 
 impl Metric {
-    pub(super) const ALL: [(Metric, &'static str); 28] = [
+    pub(super) const ALL: [(Metric, &'static str); 38] = [
         (Metric::PlainProxy, "plain 1 KB: proxy CPU, µs per request"),
         (Metric::PlainBackground, "– in the background"),
         (Metric::PlainSum, "– sum"),
@@ -74,11 +84,24 @@ impl Metric {
         (Metric::IdleAnonymousMib, "– of that not a file's pages"),
         (Metric::ReadyFirst, "ready after first start, ms"),
         (Metric::ReadyAgain, "ready after restart, ms"),
+        (Metric::JournalRate, "journal alone, on one core: records/s, durable and recorded"),
+        (Metric::JournalCpu, "– CPU of all threads, µs per record"),
+        (Metric::JournalGroup, "– records per fsync"),
+        (Metric::JournalSync, "– ms per fsync"),
+        (Metric::KeysFew, "plain 1 KB, 10 keys known: proxy CPU, µs per request"),
+        (Metric::KeysFewBackground, "– in the background"),
+        (Metric::KeysMany, "plain 1 KB, 1 000 000 keys known: proxy CPU, µs per request"),
+        (Metric::KeysManyBackground, "– in the background"),
+        (Metric::KeysRatio, "– proxy CPU ÷ at 10"),
+        (Metric::KeyKib, "– KiB per known key"),
     ];
 
     /// More is better, so a ratio reads the other way round.
     pub(super) fn is_throughput(self) -> bool {
-        matches!(self, Metric::PlainThroughput | Metric::BigThroughput | Metric::StreamThroughput)
+        matches!(
+            self,
+            Metric::PlainThroughput | Metric::BigThroughput | Metric::StreamThroughput | Metric::JournalRate
+        )
     }
 }
 

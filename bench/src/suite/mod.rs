@@ -1,14 +1,18 @@
 //! The suite: starts every target, measures them in turn, and writes what it saw.
 //!
-//! Contents, in reading order: `rounds` (what is measured when), `target` (what is measured),
-//! `process` and `procfs` (starting, stopping and reading processes), `figures` (samples and
-//! their medians), `table` (the report), `goals` (the report held against what is wanted).
+//! Contents, in reading order: `rounds` (what is measured when), `journal` and `keys` (two things
+//! that are not measured on all targets), `target` (what is measured), `seed` (its keys), `drive`
+//! (a load, and what it cost), `process` (starting and stopping), `figures` (samples and their
+//! medians), `table` (the report), `goals` (the report held against what is wanted).
 
+mod drive;
 mod figures;
 mod goals;
+mod journal;
+mod keys;
 mod process;
-mod procfs;
 mod rounds;
+mod seed;
 mod table;
 mod target;
 
@@ -50,7 +54,7 @@ pub(crate) struct Options {
     out: Option<PathBuf>,
 }
 
-/// One thing that is measured on all targets in turn.
+/// One thing that is measured: on all targets in turn, or the last two on the gateway alone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, clap::ValueEnum)]
 enum Workload {
     Plain,
@@ -59,6 +63,10 @@ enum Workload {
     Paced,
     Latency,
     Memory,
+    /// Records a second on one core
+    Journal,
+    /// A request's cost beside ten keys and beside a million
+    Keys,
 }
 
 impl Options {

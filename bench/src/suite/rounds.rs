@@ -6,20 +6,21 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
 
+use super::drive::{self, Load};
 use super::figures::{CpuMetrics, Figures, Metric};
-use super::process::{self, Core};
-use super::procfs::{Cpu, Resident, Spent};
 use super::target::{self, DIRECT, Started, Target};
-use super::{Options, Workload};
+use super::{Options, Workload, journal, keys, process};
 use crate::canned::Mode;
-use crate::load::Report;
+use crate::procfs::Resident;
 
 /// Of the open loop that latency is measured with.
 pub(super) const RATE_PER_S: u32 = 1000;
+
+const ON_ALL_TARGETS: [Workload; 6] =
+    [Workload::Plain, Workload::Big, Workload::Stream, Workload::Paced, Workload::Latency, Workload::Memory];
 
 /// The workloads whose CPU time is measured: how many connections, and which rows they fill.
 const CPU_WORKLOADS: [(Workload, Mode, usize, CpuMetrics); 4] = [
@@ -86,10 +87,21 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<(Vec<Target>, Figur
     let mut figures = Figures::default();
     let upstream = target::start_direct(folder.path()).await?;
     for round in 1..=options.rounds {
+        if !ON_ALL_TARGETS.iter().any(|workload| options.wants(*workload)) {
+            break;
+        }
         eprintln!("round {round} of {}", options.rounds);
         let folder = folder.path().join(format!("round-{round}"));
         let mut round = Round { options, folder: &folder, upstream: upstream.address, figures: &mut figures };
         round.run(&targets).await?;
+    }
+    if options.aione.is_some() && options.wants(Workload::Journal) {
+        journal::measure(options, folder.path(), &mut figures).await?;
+    }
+    if let Some(pair) = target::with_few_and_many_keys(options)?
+        && options.wants(Workload::Keys)
+    {
+        keys::measure(options, &pair, folder.path(), upstream.address, &mut figures).await?;
     }
     Ok((targets, figures))
 }
@@ -141,7 +153,7 @@ impl Round<'_> {
         let idle = Resident::of(up.running.pid())?;
         self.figures.add(target.name, Metric::IdleMib, idle.all_kib / 1024.0);
         self.figures.add(target.name, Metric::IdleAnonymousMib, idle.anonymous_kib / 1024.0);
-        load(&up, Mode::Plain, 64, 0.3, None).await?;
+        Load::closed(Mode::Plain, 64, 0.3).run(&up).await?;
         Ok(up)
     }
 
@@ -158,60 +170,40 @@ impl Round<'_> {
         connections: usize,
         metrics: &CpuMetrics,
     ) -> anyhow::Result<()> {
-        let before = Cpu::of(up.running.pid())?;
-        let report = load(up, mode, connections, self.options.seconds, None).await?;
-        self.judge(target, &report);
-        let spent = settled(up.running.pid(), &before).await?;
-        let requests = report.requests.max(1) as f64;
-        let (proxy_us, background_us) = self.split(target, &spent);
+        let load = Load::closed(mode, connections, self.options.seconds);
+        let cost = drive::measure(self.options, target, up, load, self.figures).await?;
         let name = target.name;
-        self.figures.add(name, metrics.proxy, proxy_us / requests);
+        self.figures.add(name, metrics.proxy, cost.proxy_per_request());
         if target.is_ours() {
-            let us = background_us / requests;
-            self.figures.add(name, metrics.background, us);
+            self.figures.add(name, metrics.background, cost.background_per_request());
         }
-        self.figures.add(name, metrics.sum, spent.total_us / requests);
+        self.figures.add(name, metrics.sum, cost.sum_per_request());
         if let Some(metric) = metrics.per_chunk {
-            let us = proxy_us / report.chunks.max(1) as f64;
-            self.figures.add(name, metric, us);
+            self.figures.add(name, metric, cost.proxy_per_chunk());
         }
         if let Some(metric) = metrics.throughput {
-            self.figures.add(name, metric, report.throughput_per_s);
+            self.figures.add(name, metric, cost.report.throughput_per_s);
         }
         if mode == Mode::Paced {
-            let delay = &report.chunk_delay_us;
+            let delay = &cost.report.chunk_delay_us;
             self.figures.add(name, Metric::ChunkP50, delay.p50);
             self.figures.add(name, Metric::ChunkP99, delay.p99);
         }
-        for (thread, us) in spent.threads_us {
-            self.figures.add_thread(name, mode.name(), thread, us / requests);
+        for (thread, us) in cost.threads_per_request() {
+            self.figures.add_thread(name, mode.name(), thread.to_owned(), us);
         }
         Ok(())
-    }
-
-    /// What the proxy's threads spent, and the others. A floor does nothing in the background.
-    fn split(&self, target: &Target, spent: &Spent) -> (f64, f64) {
-        if !target.is_ours() {
-            return (spent.total_us, 0.0);
-        }
-        let is_proxy = |name: &str| {
-            let name = name.to_lowercase();
-            let mut parts = self.options.proxy_threads.iter();
-            parts.any(|part| name.contains(&part.to_lowercase()))
-        };
-        let proxy_us: f64 =
-            spent.threads_us.iter().filter(|(name, _)| is_proxy(name)).map(|(_, us)| us).sum();
-        (proxy_us, (spent.total_us - proxy_us).max(0.0))
     }
 
     /// Latency without a proxy in the same turn, so that what a proxy adds is told from what the
     /// machine does at that time.
     async fn measure_latency(&mut self, started: &[(&Target, Started)]) -> anyhow::Result<()> {
         let mut direct = (0.0, 0.0);
-        let rate = Some(RATE_PER_S);
+        let closed = Load::closed(Mode::Plain, 32, self.options.seconds);
+        let load = Load { rate: Some(RATE_PER_S), ..closed };
         for (target, up) in started {
-            let report = load(up, Mode::Plain, 32, self.options.seconds, rate).await?;
-            self.judge(target, &report);
+            let report = load.run(up).await?;
+            drive::judge(target, &report, self.figures);
             let (p50, p99) = (report.latency_us.p50, report.latency_us.p99);
             self.figures.add(target.name, Metric::LatencyP50, p50);
             self.figures.add(target.name, Metric::LatencyP99, p99);
@@ -232,11 +224,11 @@ impl Round<'_> {
         let ready_ms = up.ready.as_secs_f64() * 1000.0;
         self.figures.add(target.name, Metric::ReadyAgain, ready_ms);
         // Code and data that any first request touches are no part of a stream.
-        load(&up, Mode::Stream, 1, 0.1, None).await?;
+        Load::closed(Mode::Stream, 1, 0.1).run(&up).await?;
         let pid = up.running.pid();
         let before_kib = Resident::of(pid)?.all_kib;
         let streams = self.options.streams;
-        let mut command = load_command(&up, Mode::Idle, streams, 30.0, None)?;
+        let mut command = Load::closed(Mode::Idle, streams, 30.0).command(&up)?;
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().context("the driver has no output")?;
         let line = BufReader::new(stdout).lines().next_line().await?;
@@ -254,63 +246,4 @@ impl Round<'_> {
         child.kill().await?;
         up.running.stop(target.patience()).await
     }
-
-    fn judge(&mut self, target: &Target, report: &Report) {
-        if report.errors == 0 && report.requests > 0 {
-            return;
-        }
-        let error = report.first_error.as_deref().unwrap_or("none");
-        self.figures.note(format!(
-            "{}, {}: {} requests, {} errors; the first: {error}",
-            target.name, report.mode, report.requests, report.errors
-        ));
-    }
-}
-
-/// What was spent since, once the background has finished with it.
-async fn settled(pid: u32, before: &Cpu) -> anyhow::Result<Spent> {
-    let mut spent = Cpu::of(pid)?.since(before);
-    for _ in 0..15 {
-        tokio::time::sleep(Duration::from_millis(150)).await;
-        let later = Cpu::of(pid)?.since(before);
-        let grown_us = later.total_us - spent.total_us;
-        spent = later;
-        if grown_us <= 10_000.0 {
-            break;
-        }
-    }
-    Ok(spent)
-}
-
-async fn load(
-    up: &Started,
-    mode: Mode,
-    connections: usize,
-    seconds: f64,
-    rate: Option<u32>,
-) -> anyhow::Result<Report> {
-    let mut command = load_command(up, mode, connections, seconds, rate)?;
-    let output = command.stderr(Stdio::piped()).output().await?;
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "the load driver failed: {stderr}");
-    serde_json::from_slice(&output.stdout).context("the load driver's report")
-}
-
-fn load_command(
-    up: &Started,
-    mode: Mode,
-    connections: usize,
-    seconds: f64,
-    rate: Option<u32>,
-) -> anyhow::Result<Command> {
-    let mut command = process::command(Core::Driver, &std::env::current_exe()?);
-    command
-        .args(["load", "--mode", mode.name(), "--key", &up.key])
-        .args(["--url", &format!("http://{}/v1/chat/completions", up.address)])
-        .args(["--connections", &connections.to_string()])
-        .args(["--seconds", &seconds.to_string()]);
-    if let Some(rate) = rate {
-        command.args(["--rate", &rate.to_string()]);
-    }
-    Ok(command)
 }

@@ -133,7 +133,8 @@ pub(super) fn write_row(text: &mut String, cells: &[String]) -> std::fmt::Result
 fn show(spread: Spread) -> String {
     let digits = match spread.median.abs() {
         size if size >= 100.0 => 0,
-        _ => 1,
+        size if size >= 10.0 => 1,
+        _ => 2,
     };
     format!("{:.digits$} ({:.digits$}–{:.digits$})", spread.median, spread.least, spread.most)
 }
@@ -148,7 +149,7 @@ fn write_threads(text: &mut String, targets: &[Target], figures: &Figures) -> st
     if by_thread.is_empty() {
         return Ok(());
     }
-    writeln!(text, "\n## CPU by thread name, µs per request or stream\n")?;
+    writeln!(text, "\n## CPU by thread name, µs per request, stream or record\n")?;
     let mut head = vec!["target".to_owned(), "threads".to_owned()];
     head.extend(workloads.iter().map(|name| (*name).to_owned()));
     write_row(text, &head)?;

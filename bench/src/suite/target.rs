@@ -13,7 +13,15 @@ use crate::client;
 const NGINX: &str = "/usr/sbin/nginx";
 /// For the time of the run, on loopback only.
 const OPERATOR_TOKEN: &str = "bench-operator-token-0123456789abcdef";
-const PEPPER: &str = "bench-pepper-0123456789-0123456789-abcdef";
+pub(super) const PEPPER: &str = "bench-pepper-0123456789-0123456789-abcdef";
+/// From a target's folder.
+pub(super) const DATABASE: &str = "data/aione.db";
+pub(super) const PLAN: &str = "bench";
+/// So large that nothing is refused, but there to be checked.
+pub(super) const KEY_RPM: u64 = 100_000_000;
+pub(super) const KEY_TPM: u64 = 100_000_000_000;
+/// The longest that the gateway can be told to believe a key without asking the store.
+pub(super) const KEYS_AGE_MAX: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
@@ -25,6 +33,8 @@ pub(super) enum Kind {
     Ours {
         binary: PathBuf,
         sync: &'static str,
+        /// `keys.cache_max_age`; `None`: the default.
+        keys_age_max: Option<Duration>,
     },
 }
 
@@ -69,10 +79,12 @@ pub(super) fn all(options: &Options) -> anyhow::Result<Vec<Target>> {
         name: DRIVER,
         does: "carries exchanges as the gateway does, and nothing more: no key, limit, meter or journal",
     });
-    if let Some(binary) = &options.aione {
-        let binary = binary.canonicalize().with_context(|| format!("no binary at {}", binary.display()))?;
-        let ours =
-            |sync, name, does| Target { kind: Kind::Ours { binary: binary.clone(), sync }, name, does };
+    if let Some(binary) = our_binary(options)? {
+        let ours = |sync, name, does| Target {
+            kind: Kind::Ours { binary: binary.clone(), sync, keys_age_max: None },
+            name,
+            does,
+        };
         targets.push(ours(
             "group",
             GROUP,
@@ -85,6 +97,23 @@ pub(super) fn all(options: &Options) -> anyhow::Result<Vec<Target>> {
         ));
     }
     Ok(targets)
+}
+
+/// The gateway twice, for few keys and for many; `None` without its binary.
+pub(super) fn with_few_and_many_keys(options: &Options) -> anyhow::Result<Option<(Target, Target)>> {
+    let target = |binary: &Path, name| Target {
+        kind: Kind::Ours { binary: binary.to_owned(), sync: "group", keys_age_max: Some(KEYS_AGE_MAX) },
+        name,
+        does: "the gateway, its last bytes waiting for fsync",
+    };
+    let binary = our_binary(options)?;
+    Ok(binary.map(|binary| (target(&binary, "ours, 10 keys"), target(&binary, "ours, 1 000 000 keys"))))
+}
+
+fn our_binary(options: &Options) -> anyhow::Result<Option<PathBuf>> {
+    let found =
+        |path: &PathBuf| path.canonicalize().with_context(|| format!("no binary at {}", path.display()));
+    options.aione.as_ref().map(found).transpose()
 }
 
 pub(super) const DIRECT: &str = "direct";
@@ -120,7 +149,11 @@ impl Target {
             Kind::Nginx => start_nginx(folder, address, upstream).await,
             Kind::Pingora => start_floor("floor", folder, address, upstream).await,
             Kind::Driver => start_floor("driver", folder, address, upstream).await,
-            Kind::Ours { binary, sync } => start_ours(folder, binary, sync, address, upstream).await,
+            Kind::Ours { binary, sync, keys_age_max } => {
+                let bind = Bind { address, admin: process::free_port()?, metrics: process::free_port()? };
+                let config = our_config(sync, *keys_age_max, &bind, upstream);
+                start_ours(folder, binary, &config, &bind).await
+            }
         };
         started.with_context(|| format!("target {}", self.name))
     }
@@ -203,33 +236,29 @@ async fn passing(mut running: Running, address: SocketAddr) -> anyhow::Result<St
     Ok(Started { running, address, key: "none".to_owned(), ready })
 }
 
-async fn start_ours(
-    folder: &Path,
-    binary: &Path,
-    sync: &str,
-    address: SocketAddr,
-    upstream: SocketAddr,
-) -> anyhow::Result<Started> {
-    let admin = process::free_port()?;
-    let metrics = process::free_port()?;
-    let config = folder.join("aione.yaml");
-    std::fs::write(&config, our_config(sync, address, admin, metrics, upstream))?;
-    let mut command = process::command(Core::Target, binary);
-    command.args(["serve", "-c"]).arg(&config).current_dir(folder);
-    let mut running = process::start(command, folder, "aione")?;
-    let ready = running.ready(address).await?;
-    let key = make_key(admin).await.context("cannot make a key")?;
-    Ok(Started { running, address, key, ready })
-}
-
-/// Limits so large that nothing is refused, but every one of them is there to be checked.
-fn our_config(
-    sync: &str,
+/// Where the gateway listens.
+struct Bind {
     address: SocketAddr,
     admin: SocketAddr,
     metrics: SocketAddr,
-    upstream: SocketAddr,
-) -> String {
+}
+
+async fn start_ours(folder: &Path, binary: &Path, config: &str, bind: &Bind) -> anyhow::Result<Started> {
+    let file = folder.join("aione.yaml");
+    std::fs::write(&file, config)?;
+    let mut command = process::command(Core::Target, binary);
+    command.args(["serve", "-c"]).arg(&file).current_dir(folder);
+    let mut running = process::start(command, folder, "aione")?;
+    let ready = running.ready(bind.address).await?;
+    let key = make_key(bind.admin).await.context("cannot make a key")?;
+    Ok(Started { running, address: bind.address, key, ready })
+}
+
+/// Limits so large that nothing is refused, but every one of them is there to be checked.
+fn our_config(sync: &str, keys_age_max: Option<Duration>, bind: &Bind, upstream: SocketAddr) -> String {
+    let Bind { address, admin, metrics } = bind;
+    let keys =
+        keys_age_max.map_or(String::new(), |age| format!("keys: {{ cache_max_age: {}s }}\n", age.as_secs()));
     let model = |name: &str| {
         format!(
             "  {name}:
@@ -245,17 +274,17 @@ server: {{ listen: \"{address}\", threads: 1 }}
 admin: {{ listen: \"{admin}\", operator_tokens: [\"{OPERATOR_TOKEN}\"] }}
 metrics: {{ listen: \"{metrics}\" }}
 storage:
-  database: sqlite://data/aione.db
+  database: sqlite://{DATABASE}
   journal: data/journal
   journal_sync: {sync}
 secrets: {{ key_pepper: \"{PEPPER}\" }}
-log: {{ level: warn }}
+{keys}log: {{ level: warn }}
 providers:
   up: {{ kind: openai_compatible, base_url: \"http://{upstream}/v1\", credentials: [bench] }}
 models:
-{models}default_plan: bench
+{models}default_plan: {PLAN}
 plans:
-  bench:
+  {PLAN}:
     name: Bench
     models: [\"*\"]
     rpm_limits: {{ \"*\": 100000000 }}
@@ -268,8 +297,8 @@ plans:
 
 async fn make_key(admin: SocketAddr) -> anyhow::Result<String> {
     let fields = format!("Authorization: Bearer {OPERATOR_TOKEN}\r\nx-aione-org: default\r\n");
-    let body = r#"{"name":"bench","rpm_limit":100000000,"tpm_limit":100000000000}"#;
-    let answer = client::post(admin, "/api/v1/gateway/keys", &fields, body).await?;
+    let body = serde_json::json!({ "name": "bench", "rpm_limit": KEY_RPM, "tpm_limit": KEY_TPM });
+    let answer = client::post(admin, "/api/v1/gateway/keys", &fields, &body.to_string()).await?;
     let text = String::from_utf8_lossy(answer.body());
     let status = answer.status();
     ensure!(matches!(status, 200 | 201), "status {status}: {text}");

@@ -14,6 +14,9 @@ use std::sync::Arc;
 
 /// Former secrets of one key that are kept within their grace; an older one dies at once.
 const FORMER_SECRETS_MAX: i64 = 8;
+/// Rows of one statement: each statement is a trip to the connection's thread, which costs more
+/// than a row does.
+const INSERT_CHUNK: usize = 128;
 
 /// A key by a secret's hash, with what stands above it.
 pub(super) async fn find_by_hash(
@@ -86,35 +89,57 @@ pub(super) async fn get_one(
     row.as_ref().map(key_of).transpose()
 }
 
-pub(super) async fn insert(db: &mut SqliteConnection, key: &Key, hash: &KeyHash) -> Result<(), StoreError> {
-    sqlx::query(
+/// Inserts keys, each with the hash of its secret.
+pub(super) async fn insert(db: &mut SqliteConnection, keys: &[(&Key, &KeyHash)]) -> Result<(), StoreError> {
+    for chunk in keys.chunks(INSERT_CHUNK) {
+        insert_keys(&mut *db, chunk).await?;
+        insert_secrets(&mut *db, chunk.iter().map(|(key, hash)| (key.id, *hash))).await?;
+    }
+    Ok(())
+}
+
+async fn insert_keys(db: &mut SqliteConnection, keys: &[(&Key, &KeyHash)]) -> Result<(), StoreError> {
+    let mut json = Vec::with_capacity(keys.len());
+    for (key, _) in keys {
+        json.push((to_json(&key.models_allowed)?, to_json(&key.allowed_ips)?, to_json(&key.metadata)?));
+    }
+    let mut sql = QueryBuilder::<Sqlite>::new(
         "INSERT INTO keys (id, org_id, team_id, name, prefix, models_allowed, allowed_ips, rpm, tpm, rpd,
                            concurrency, is_sandbox, expires_at, disabled, rotate_grace_until, created_at,
-                           last_used_at, metadata)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(key.id.0.as_bytes().to_vec())
-    .bind(key.org.0.as_bytes().to_vec())
-    .bind(key.team.0.as_bytes().to_vec())
-    .bind(&key.name)
-    .bind(&key.prefix)
-    .bind(to_json(&key.models_allowed)?)
-    .bind(to_json(&key.allowed_ips)?)
-    .bind(limit(key.limits.rpm))
-    .bind(limit(key.limits.tpm))
-    .bind(limit(key.limits.rpd))
-    .bind(limit(key.limits.concurrency))
-    .bind(key.is_sandbox)
-    .bind(key.expires_at.map(|end| end.0))
-    .bind(key.disabled)
-    .bind(key.rotate_grace_until.map(|end| end.0))
-    .bind(key.created_at.0)
-    .bind(key.last_used_at.map(|at| at.0))
-    .bind(to_json(&key.metadata)?)
-    .execute(&mut *db)
-    .await
-    .map_err(failed)?;
-    insert_secret(db, key.id, hash).await
+                           last_used_at, metadata) ",
+    );
+    sql.push_values(keys.iter().zip(json), |mut row, ((key, _), (models, ips, metadata))| {
+        row.push_bind(key.id.0.as_bytes().to_vec())
+            .push_bind(key.org.0.as_bytes().to_vec())
+            .push_bind(key.team.0.as_bytes().to_vec())
+            .push_bind(key.name.clone())
+            .push_bind(key.prefix.clone())
+            .push_bind(models)
+            .push_bind(ips)
+            .push_bind(limit(key.limits.rpm))
+            .push_bind(limit(key.limits.tpm))
+            .push_bind(limit(key.limits.rpd))
+            .push_bind(limit(key.limits.concurrency))
+            .push_bind(key.is_sandbox)
+            .push_bind(key.expires_at.map(|end| end.0))
+            .push_bind(key.disabled)
+            .push_bind(key.rotate_grace_until.map(|end| end.0))
+            .push_bind(key.created_at.0)
+            .push_bind(key.last_used_at.map(|at| at.0))
+            .push_bind(metadata);
+    });
+    sql.build().execute(db).await.map(drop).map_err(failed)
+}
+
+async fn insert_secrets(
+    db: &mut SqliteConnection,
+    secrets: impl Iterator<Item = (KeyId, &KeyHash)>,
+) -> Result<(), StoreError> {
+    let mut sql = QueryBuilder::<Sqlite>::new("INSERT INTO key_secrets (hash, key_id) ");
+    sql.push_values(secrets, |mut row, (id, hash)| {
+        row.push_bind(hash.0.to_vec()).push_bind(id.0.as_bytes().to_vec());
+    });
+    sql.build().execute(db).await.map(drop).map_err(failed)
 }
 
 /// Changes the columns that are named, in one statement, so that two changes at once both hold.
@@ -214,7 +239,7 @@ pub(super) async fn rotate(
     .execute(&mut *db)
     .await
     .map_err(failed)?;
-    insert_secret(db, id, hash).await?;
+    insert_secrets(db, std::iter::once((id, hash))).await?;
     key_of(&row).map(Some)
 }
 
@@ -257,16 +282,6 @@ pub(super) async fn touch(
          FROM (SELECT id, MAX(at) AS at FROM used GROUP BY id) AS latest WHERE keys.id = latest.id",
     );
     sql.build().execute(db).await.map(drop).map_err(failed)
-}
-
-async fn insert_secret(db: &mut SqliteConnection, id: KeyId, hash: &KeyHash) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO key_secrets (hash, key_id) VALUES (?, ?)")
-        .bind(hash.0.to_vec())
-        .bind(id.0.as_bytes().to_vec())
-        .execute(db)
-        .await
-        .map(drop)
-        .map_err(failed)
 }
 
 fn context_of(row: &SqliteRow) -> Result<KeyInContext, StoreError> {

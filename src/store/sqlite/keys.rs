@@ -12,6 +12,20 @@ use aione_core::{
 };
 use async_trait::async_trait;
 
+impl SqliteStore {
+    /// Inserts many keys, each with the hash of its secret, in one transaction: all or none. For
+    /// whoever brings keys from elsewhere, or makes a million to see what they cost.
+    ///
+    /// # Errors
+    /// `Conflict`: an id or a hash is taken, or a team is not the organization's.
+    pub async fn insert_keys(&self, keys: &[(Key, KeyHash)]) -> Result<(), StoreError> {
+        let keys: Vec<_> = keys.iter().map(|(key, hash)| (key, hash)).collect();
+        let mut tx = self.write().await?;
+        key_rows::insert(&mut tx, &keys).await?;
+        tx.commit().await.map_err(failed)
+    }
+}
+
 #[async_trait]
 impl KeyStore for SqliteStore {
     async fn find_by_hash(&self, hash: &KeyHash) -> Result<Option<KeyInContext>, StoreError> {
@@ -34,7 +48,7 @@ impl KeyStore for SqliteStore {
 
     async fn insert_key(&self, key: &Key, hash: &KeyHash) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        key_rows::insert(&mut tx, key, hash).await?;
+        key_rows::insert(&mut tx, &[(key, hash)]).await?;
         tx.commit().await.map_err(failed)
     }
 

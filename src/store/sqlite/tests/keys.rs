@@ -38,6 +38,24 @@ async fn an_id_or_a_hash_is_taken_once() {
 }
 
 #[tokio::test]
+async fn many_keys_are_inserted_whole_or_not_at_all() {
+    let store = store().await;
+    let many = |numbers: std::ops::Range<u16>| -> Vec<_> {
+        let hash = |number: u16| KeyHash([number.to_be_bytes(); 16].as_flattened().try_into().unwrap());
+        numbers.map(|number| (key(number.into()), hash(number))).collect()
+    };
+    store.insert_keys(&[]).await.unwrap();
+    let keys = many(0..300);
+    store.insert_keys(&keys).await.unwrap();
+    for (key, hash) in &keys {
+        assert_eq!(store.find_by_hash(hash).await.unwrap().unwrap().key, *key);
+    }
+    let taken = many(299..600);
+    assert!(matches!(store.insert_keys(&taken).await, Err(StoreError::Conflict(_))));
+    assert_eq!(store.get_key(org_id(1), key_id(599)).await.unwrap(), None, "nothing is left of them");
+}
+
+#[tokio::test]
 async fn a_change_changes_what_it_names_alone() {
     let store = store().await;
     store.insert_key(&key(1), &hash(1)).await.unwrap();

@@ -9,7 +9,7 @@ use anyhow::Context;
 const TICK_US: f64 = 10_000.0;
 
 /// CPU time that a process tree has used so far.
-pub(super) struct Cpu {
+pub(crate) struct Cpu {
     /// User and system time, also of threads that have ended.
     total_us: f64,
     /// By thread id, since a name is not unique: name and µs.
@@ -18,14 +18,14 @@ pub(super) struct Cpu {
 
 /// CPU time used between two looks, in µs.
 #[derive(Default)]
-pub(super) struct Spent {
-    pub(super) total_us: f64,
+pub(crate) struct Spent {
+    pub(crate) total_us: f64,
     /// By thread name; what threads used that have ended since has no name.
-    pub(super) threads_us: BTreeMap<String, f64>,
+    pub(crate) threads_us: BTreeMap<String, f64>,
 }
 
 impl Cpu {
-    pub(super) fn of(pid: u32) -> anyhow::Result<Self> {
+    pub(crate) fn of(pid: u32) -> anyhow::Result<Self> {
         let mut cpu = Self { total_us: 0.0, threads: BTreeMap::new() };
         for process in tree(pid)? {
             let stat = fs::read_to_string(format!("/proc/{process}/stat"))
@@ -57,7 +57,7 @@ impl Cpu {
         Ok(())
     }
 
-    pub(super) fn since(&self, before: &Cpu) -> Spent {
+    pub(crate) fn since(&self, before: &Cpu) -> Spent {
         let mut threads_us: BTreeMap<String, f64> = BTreeMap::new();
         for (id, (name, us)) in &self.threads {
             let earlier_us = before.threads.get(id).map_or(0.0, |(_, us)| *us);
@@ -74,14 +74,14 @@ impl Cpu {
 }
 
 /// Resident memory of a process tree.
-pub(super) struct Resident {
-    pub(super) all_kib: f64,
+pub(crate) struct Resident {
+    pub(crate) all_kib: f64,
     /// Without the pages of files, which the kernel maps as it likes and may take back.
-    pub(super) anonymous_kib: f64,
+    pub(crate) anonymous_kib: f64,
 }
 
 impl Resident {
-    pub(super) fn of(pid: u32) -> anyhow::Result<Self> {
+    pub(crate) fn of(pid: u32) -> anyhow::Result<Self> {
         let mut resident = Self { all_kib: 0.0, anonymous_kib: 0.0 };
         for process in tree(pid)? {
             let status = fs::read_to_string(format!("/proc/{process}/status"))
