@@ -144,7 +144,9 @@ impl Hasher for IdHasher {
 
     fn write(&mut self, bytes: &[u8]) {
         if let Some(tail) = bytes.last_chunk::<8>() {
-            self.0 = u64::from_le_bytes(*tail);
+            // The two bits of a UUID that are the same in all of them come to stand where they choose
+            // no bucket.
+            self.0 = u64::from_be_bytes(*tail);
         }
     }
 }

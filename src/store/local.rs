@@ -18,7 +18,7 @@ use parking_lot::{Mutex, MutexGuard};
 use std::{collections::VecDeque, sync::Arc};
 
 /// Most meters that one [`Limiter::sweep`] looks at.
-pub const SWEEP_METERS_MAX: usize = 1024;
+pub const SWEEP_METERS_MAX: usize = 16 * 1024;
 
 /// Whose meter it is.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

@@ -44,6 +44,7 @@ pub(crate) struct KeyResponse {
     status: KeyStatus,
     #[schema(format = DateTime)]
     created_at: String,
+    /// To within a minute.
     #[schema(required = true, format = DateTime)]
     last_used_at: Option<String>,
     #[schema(required = true)]

@@ -15,6 +15,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod uses;
 mod value;
 mod zone;
 
@@ -27,6 +28,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{fs, io, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
+use uses::Uses;
 
 /// Connections that read at the same time; more would only wait for the same disk and cores.
 const READERS_MAX: u32 = 4;
@@ -49,6 +51,7 @@ pub struct SqliteStore {
     /// For what a request waits for: look-ups of a row or a page.
     readers: SqlitePool,
     reports: Reports,
+    uses: Uses,
 }
 
 impl SqliteStore {
@@ -64,7 +67,7 @@ impl SqliteStore {
         schema::migrate(&writer).await?;
         let readers = connect(pool(READERS_MAX), options_read_only(path)).await.map_err(value::failed)?;
         let reports = Reports::open(options_read_only(path)).await?;
-        Ok(Self { writer, readers, reports })
+        Ok(Self { writer, readers, reports, uses: Uses::default() })
     }
 
     /// Opens an existing file for reading, also beside a running gateway. Every method that
@@ -78,7 +81,7 @@ impl SqliteStore {
             .map_err(|error| unavailable(path, &error))?;
         schema::check(&readers).await?;
         let reports = Reports::open(options_read_only(path)).await?;
-        Ok(Self { writer: readers.clone(), readers, reports })
+        Ok(Self { writer: readers.clone(), readers, reports, uses: Uses::default() })
     }
 
     /// Waits for what is under way and closes the file.

@@ -8,7 +8,7 @@ use super::{
 use aione_core::{
     domain::{
         clock::Timestamp,
-        id::{KeyId, RecordId},
+        id::RecordId,
         money::Pico,
         price::PriceBook,
         usage::{Usage, UsageRecord},
@@ -17,7 +17,6 @@ use aione_core::{
 };
 use async_trait::async_trait;
 use sqlx::{QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow};
-use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Token classes in the order in which they are summed.
@@ -45,10 +44,13 @@ impl UsageStore for SqliteStore {
         }
         let mut tx = self.write().await?;
         record_rows::insert(&mut tx, records).await?;
-        for uses in latest_uses(records).chunks(USES_CHUNK) {
+        let uses = self.uses.news(records);
+        for uses in uses.chunks(USES_CHUNK) {
             key_rows::touch(&mut *tx, uses).await?;
         }
-        tx.commit().await.map_err(failed)
+        tx.commit().await.map_err(failed)?;
+        self.uses.note(&uses);
+        Ok(())
     }
 
     async fn sum_usage(&self, query: &UsageQuery) -> Result<Vec<UsageSum>, StoreError> {
@@ -79,16 +81,6 @@ impl UsageStore for SqliteStore {
 
 /// Rows of one statement that notes when keys were last used.
 const USES_CHUNK: usize = 512;
-
-/// When each key of these records was last used.
-fn latest_uses(records: &[UsageRecord]) -> Vec<(KeyId, Timestamp)> {
-    let mut latest = BTreeMap::new();
-    for opened in records.iter().map(|record| &record.opened) {
-        let at = latest.entry(opened.key).or_insert(opened.started_at);
-        *at = opened.started_at.max(*at);
-    }
-    latest.into_iter().collect()
-}
 
 /// The grouping columns, the number of records, then the sums, in the order of [`sum_of`].
 fn sum_sql(query: &UsageQuery, stretches: &[Stretch]) -> QueryBuilder<Sqlite> {

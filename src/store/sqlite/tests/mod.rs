@@ -65,7 +65,7 @@ fn team_id(number: u128) -> TeamId {
     TeamId(Uuid::from_u128(number))
 }
 
-fn key_id(number: u128) -> KeyId {
+pub(super) fn key_id(number: u128) -> KeyId {
     KeyId(Uuid::from_u128(number))
 }
 
@@ -117,7 +117,7 @@ fn key(number: u128) -> Key {
 }
 
 /// Record `number` of organization 1, started at `started_at`, with one of each class.
-fn record(number: u128, started_at: Timestamp) -> UsageRecord {
+pub(super) fn record(number: u128, started_at: Timestamp) -> UsageRecord {
     let id = RecordId(Uuid::from_u128(number));
     UsageRecord {
         opened: Opened {
