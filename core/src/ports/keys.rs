@@ -1,0 +1,116 @@
+//! Keys, and the organizations, teams and tokens above them.
+
+use super::{Page, StoreError};
+use crate::domain::{
+    clock::Timestamp,
+    credential::ManagementToken,
+    id::{KeyId, OrgId, TeamId, TokenId},
+    key::{Key, KeyHash, KeyStatus},
+    plan::RateLimits,
+};
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// An organization, as stored.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Organization {
+    pub id: OrgId,
+    pub slug: String,
+    pub name: String,
+    /// A plan's code; the plan itself is in the configuration.
+    pub plan: Arc<str>,
+    /// Over all models.
+    pub limits: RateLimits,
+    pub time_zone: chrono_tz::Tz,
+    pub created_at: Timestamp,
+}
+
+/// A team of an organization, as stored.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Team {
+    pub id: TeamId,
+    pub org: OrgId,
+    pub name: String,
+    /// Over all models.
+    pub limits: RateLimits,
+    pub created_at: Timestamp,
+}
+
+/// A key with what stands above it: all that admission needs to know.
+#[derive(Clone, PartialEq, Debug)]
+pub struct KeyInContext {
+    pub key: Key,
+    /// Set when the secret that was looked up is the one before the last rotation: it is
+    /// refused from this time on.
+    pub secret_dies_at: Option<Timestamp>,
+    pub org_plan: Arc<str>,
+    pub org_limits: RateLimits,
+    pub team_limits: RateLimits,
+}
+
+/// What `PUT` on a key changes; `None`: unchanged.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct KeyChange {
+    pub name: Option<String>,
+    pub models_allowed: Option<Vec<String>>,
+    pub allowed_ips: Option<Vec<ipnet::IpNet>>,
+    /// The inner `None` goes back to the plan's default.
+    pub rpm: Option<Option<u64>>,
+    pub tpm: Option<Option<u64>>,
+    pub rpd: Option<Option<u64>>,
+    pub concurrency: Option<Option<u64>>,
+    pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// Which keys to list.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct KeyFilter {
+    pub team: Option<TeamId>,
+    pub status: Option<KeyStatus>,
+    /// A part of the name or the prefix.
+    pub q: Option<String>,
+}
+
+/// Keys and the organizations and teams that own them.
+///
+/// Every method that takes an organization sees only that organization's rows.
+#[async_trait]
+pub trait KeyStore: Send + Sync {
+    /// The key whose present secret, or whose former one within its grace, hashes to `hash`.
+    /// Deleted keys are not found; disabled and expired ones are.
+    async fn find_by_hash(&self, hash: &KeyHash) -> Result<Option<KeyInContext>, StoreError>;
+    async fn list_keys(
+        &self,
+        org: OrgId,
+        filter: &KeyFilter,
+        page: Page,
+        now: Timestamp,
+    ) -> Result<Vec<Key>, StoreError>;
+    async fn get_key(&self, org: OrgId, id: KeyId) -> Result<Option<Key>, StoreError>;
+    async fn insert_key(&self, key: &Key, hash: &KeyHash) -> Result<(), StoreError>;
+    /// The changed key; `None` where there is none.
+    async fn update_key(&self, org: OrgId, id: KeyId, change: &KeyChange) -> Result<Option<Key>, StoreError>;
+    async fn set_disabled(&self, org: OrgId, id: KeyId, disabled: bool) -> Result<Option<Key>, StoreError>;
+    /// Puts `hash` in the place of the present secret, which is taken until `grace_until`.
+    async fn rotate_key(
+        &self,
+        org: OrgId,
+        id: KeyId,
+        hash: &KeyHash,
+        prefix: &str,
+        grace_until: Timestamp,
+    ) -> Result<Option<Key>, StoreError>;
+    /// Whether there was one. Its usage stays.
+    async fn delete_key(&self, org: OrgId, id: KeyId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// By id or slug.
+    async fn find_org(&self, id_or_slug: &str) -> Result<Option<Organization>, StoreError>;
+    async fn insert_org(&self, org: &Organization) -> Result<(), StoreError>;
+    async fn get_team(&self, org: OrgId, id: TeamId) -> Result<Option<Team>, StoreError>;
+    async fn find_team(&self, org: OrgId, name: &str) -> Result<Option<Team>, StoreError>;
+    async fn insert_team(&self, team: &Team) -> Result<(), StoreError>;
+
+    async fn insert_token(&self, token: &ManagementToken, hash: &KeyHash) -> Result<(), StoreError>;
+    async fn find_token(&self, hash: &KeyHash) -> Result<Option<ManagementToken>, StoreError>;
+    async fn delete_token(&self, org: OrgId, id: TokenId) -> Result<bool, StoreError>;
+}
