@@ -73,6 +73,7 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
     let limiter = Arc::new(Limiter::new());
     let admin = aione_admin::router(Admin {
         keys: store.clone(),
+        changes: store.clone(),
         usage: store.clone(),
         fleet: keyring.clone(),
         live: limiter.clone(),

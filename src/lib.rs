@@ -17,3 +17,4 @@ mod minting;
 mod proxy;
 mod telemetry;
 mod tls;
+mod trail;

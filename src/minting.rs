@@ -44,6 +44,10 @@ impl Mint for Minting {
         self.peppers.hashes(secret).collect()
     }
 
+    fn seal_keys(&self, label: &[u8]) -> Vec<[u8; 32]> {
+        self.peppers.seal_keys(label).collect()
+    }
+
     fn looks_like_inference_key(&self, text: &str) -> bool {
         parse(text, &self.key_prefix).is_ok()
     }

@@ -7,10 +7,12 @@ use crate::{
     Admin, Listener, Peer,
     error::Refusal,
     validate::{Fault, Problem},
+    write::Acting,
 };
 use aione_core::{
     config::snapshot::OperatorToken,
     domain::{
+        audit::Actor,
         clock::Timestamp,
         credential::{ManagementToken, OPERATOR_TOKEN_BYTES_MAX, Role},
         key::{KeyHash, KeyStatus},
@@ -57,10 +59,14 @@ impl FromRequestParts<Admin> for Writer {
     async fn from_request_parts(parts: &mut Parts, admin: &Admin) -> Result<Self, Refusal> {
         let caller = caller(parts, admin).await?;
         let organization = organization(&caller, parts, admin).await?;
-        match caller {
-            Caller::Member(token) if !may_write(token.role) => Err(Refusal::ReadOnly(token.role)),
-            _ => Ok(Self(organization)),
+        match &caller {
+            Caller::Member(token) if !may_write(token.role) => return Err(Refusal::ReadOnly(token.role)),
+            _ => {}
         }
+        if let Some(actor) = actor(caller) {
+            parts.extensions.insert(Acting { org: Some(organization.id), actor });
+        }
+        Ok(Self(organization))
     }
 }
 
@@ -69,7 +75,12 @@ impl FromRequestParts<Admin> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, admin: &Admin) -> Result<Self, Refusal> {
         match caller(parts, admin).await? {
-            Caller::Operator => Ok(Self),
+            caller @ Caller::Operator(_) => {
+                if let Some(actor) = actor(caller) {
+                    parts.extensions.insert(Acting { org: None, actor });
+                }
+                Ok(Self)
+            }
             Caller::Member(_) => Err(Refusal::NotOperator),
             Caller::Key(_) => Err(Refusal::InferenceKey),
         }
@@ -93,7 +104,8 @@ impl FromRequestParts<Admin> for OwnKey {
 
 /// Whose credential it is.
 enum Caller {
-    Operator,
+    /// With the hash of the token.
+    Operator([u8; 32]),
     Member(ManagementToken),
     Key(Box<KeyInContext>),
 }
@@ -101,8 +113,10 @@ enum Caller {
 async fn caller(parts: &Parts, admin: &Admin) -> Result<Caller, Refusal> {
     let credential = bearer(parts).ok_or(Refusal::Unauthorized)?;
     let on_admin_listener = parts.extensions.get() == Some(&Listener::Admin);
-    if on_admin_listener && is_operator(credential, &admin.config.snapshot().admin.operator_tokens) {
-        return Ok(Caller::Operator);
+    if on_admin_listener
+        && let Some(digest) = operator(credential, &admin.config.snapshot().admin.operator_tokens)
+    {
+        return Ok(Caller::Operator(digest));
     }
     let now = admin.surroundings.now();
     if admin.mint.looks_like_management_token(credential) {
@@ -126,11 +140,23 @@ fn bearer(parts: &Parts) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && usable).then_some(credential)
 }
 
-/// Compares with every token, each in constant time, so that the time tells nothing.
-fn is_operator(credential: &str, tokens: &[OperatorToken]) -> bool {
+/// The hash of an operator's token. Compares with every one, each in constant time, so that the time
+/// tells nothing.
+fn operator(credential: &str, tokens: &[OperatorToken]) -> Option<[u8; 32]> {
     let digest: [u8; 32] = Sha256::digest(credential.as_bytes()).into();
     let matches = tokens.iter().fold(Choice::from(0), |found, token| found | token.0.ct_eq(&digest));
-    matches.into()
+    bool::from(matches).then_some(digest)
+}
+
+/// Who a write is by; a key makes none.
+fn actor(caller: Caller) -> Option<Actor> {
+    match caller {
+        Caller::Operator([a, b, c, d, ..]) => {
+            Some(Actor::Operator { fingerprint: format!("{:08x}", u32::from_be_bytes([a, b, c, d])) })
+        }
+        Caller::Member(token) => Some(Actor::Token { id: token.id, name: token.name }),
+        Caller::Key(_) => None,
+    }
 }
 
 async fn member(admin: &Admin, hashes: &[KeyHash], now: Timestamp) -> Result<Caller, Refusal> {
@@ -161,7 +187,7 @@ async fn organization(caller: &Caller, parts: &Parts, admin: &Admin) -> Result<O
     let named = parts.headers.get(ORG_HEADER).map(|value| value.to_str().unwrap_or_default());
     match caller {
         Caller::Key(_) => Err(Refusal::InferenceKey),
-        Caller::Operator => {
+        Caller::Operator(_) => {
             let name = named.ok_or_else(no_organization)?;
             find_organization(admin, name).await
         }

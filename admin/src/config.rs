@@ -1,12 +1,13 @@
 //! The running configuration, shown without its secrets, and its reload. For operators.
 
-use crate::{Admin, auth::Operator, detach, error::Refusal};
+use crate::{Admin, auth::Operator, detach, error::Refusal, write::Write};
 use aione_core::{
     config::snapshot::{Database, Model, Provider, Snapshot, UnpricedPolicy},
-    domain::plan::Plan,
+    domain::{audit::Object, plan::Plan},
 };
 use axum::{Json, extract::State};
 use serde::Serialize;
+use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc};
 use utoipa::ToSchema;
 
@@ -92,10 +93,19 @@ pub(crate) async fn show(State(admin): State<Admin>, _: Operator) -> Json<Config
     post, path = "/config/reload", tag = "Configuration", operation_id = "reloadConfig",
     responses((status = 200, body = ReloadResponse), Refusal),
 )]
-pub(crate) async fn reload(State(admin): State<Admin>, _: Operator) -> Result<Json<ReloadResponse>, Refusal> {
+pub(crate) async fn reload(
+    State(admin): State<Admin>,
+    _: Operator,
+    write: Write,
+) -> Result<Json<ReloadResponse>, Refusal> {
+    let before = admin.config.snapshot().version;
     let config = admin.config.clone();
     let outcome = detach::to_the_end(async move { config.reload().await }).await?;
     let done = outcome.map_err(Refusal::ConfigRefused)?;
+    let version = |version| Some(json!({ "version": hex(version) }));
+    let after = Some(json!({ "version": hex(done.version), "changes": &done.changes }));
+    let object = (Object::Config, String::new());
+    write.note(&admin, "config.reload", object, version(before), after).await?;
     Ok(Json(ReloadResponse {
         version: hex(done.version),
         changes: done.changes,

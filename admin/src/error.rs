@@ -42,6 +42,8 @@ pub(crate) enum Refusal {
     /// Parameters that are wrong, each with its place.
     Invalid(Vec<Problem>),
     Store(StoreError),
+    /// An `Idempotency-Key` that was used for another request.
+    KeyReused,
     /// A reload found problems, a line each; the running configuration stays.
     ConfigRefused(Vec<String>),
     /// A fault of ours. It was logged where it was found.
@@ -120,6 +122,11 @@ impl Refusal {
             Self::Store(StoreError::Conflict(_)) => {
                 (S::CONFLICT, "conflict", "This conflicts with what is stored; read it again".into())
             }
+            Self::KeyReused => (
+                S::CONFLICT,
+                "idempotency_key_reused",
+                "This `Idempotency-Key` belongs to a request with another body".into(),
+            ),
             Self::ConfigRefused(_) => (
                 S::CONFLICT,
                 "config_refused",

@@ -17,27 +17,26 @@ use std::{error::Error, fmt, io};
 pub(crate) const BODY_MAX: usize = 64 * 1024;
 
 /// The fields of a body that must be an object.
-pub(crate) async fn fields(body: Body) -> Result<Fields, Refusal> {
-    let bytes = read(body).await?;
+pub(crate) fn fields(bytes: &[u8]) -> Result<Fields, Refusal> {
     if bytes.is_empty() {
         return Err(refused("missing", "Field required", Value::Null));
     }
-    object(parse(&bytes)?)
+    object(parse(bytes)?)
 }
 
 /// As [`fields`], for a body that may be left out, or be `null`: then there are none.
-pub(crate) async fn optional_fields(body: Body) -> Result<Fields, Refusal> {
-    let bytes = read(body).await?;
+pub(crate) fn optional_fields(bytes: &[u8]) -> Result<Fields, Refusal> {
     if bytes.is_empty() {
         return Ok(Fields::of_body(Map::new()));
     }
-    match parse(&bytes)? {
+    match parse(bytes)? {
         Value::Null => Ok(Fields::of_body(Map::new())),
         value => object(value),
     }
 }
 
-async fn read(body: Body) -> Result<Bytes, Refusal> {
+/// The whole of a body.
+pub(crate) async fn read(body: Body) -> Result<Bytes, Refusal> {
     match Limited::new(body, BODY_MAX).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),

@@ -3,6 +3,7 @@
 //! A handler is thin: it extracts, authorizes ([`auth`]), checks ([`validate`]), calls a port and
 //! renders. Every refusal is one of [`error::Refusal`], whose table decides status and body.
 
+mod audit;
 mod auth;
 mod config;
 mod detach;
@@ -13,14 +14,17 @@ pub mod offline;
 mod openapi;
 mod own_key;
 mod page;
+mod repetition;
+mod shape;
 mod tokens;
 mod usage;
 mod validate;
+mod write;
 
 use aione_core::{
     config::snapshot::Secret,
     domain::key::KeyHash,
-    ports::{ConfigControl, Fleet, KeyStore, LiveUse, Surroundings, UsageStore},
+    ports::{ChangeStore, ConfigControl, Fleet, KeyStore, LiveUse, Surroundings, UsageStore},
 };
 use axum::{
     Router,
@@ -39,6 +43,7 @@ pub const BASE: &str = "/api/v1";
 #[derive(Clone)]
 pub struct Admin {
     pub keys: Arc<dyn KeyStore>,
+    pub changes: Arc<dyn ChangeStore>,
     pub usage: Arc<dyn UsageStore>,
     pub fleet: Arc<dyn Fleet>,
     pub live: Arc<dyn LiveUse>,
@@ -55,6 +60,9 @@ pub trait Mint: Send + Sync {
     fn mint_token(&self) -> Minted;
     /// What `secret` hashes to under each pepper, the one that mints first. Never empty.
     fn hashes(&self, secret: &str) -> Vec<KeyHash>;
+    /// Keys for sealing what only a caller who knows `label` may read again, one for each pepper: the
+    /// first seals, all open. Never empty.
+    fn seal_keys(&self, label: &[u8]) -> Vec<[u8; 32]>;
     /// Whether form and checksum are those of an inference key, so that a look-up is worth it.
     fn looks_like_inference_key(&self, text: &str) -> bool;
     /// The same of a management token.
@@ -100,7 +108,8 @@ pub fn router(admin: Admin) -> Router {
 /// Never: the document is made of strings.
 #[must_use]
 pub fn openapi_json() -> String {
-    let (_, document) = calls().split_for_parts();
+    let (_, mut document) = calls().split_for_parts();
+    openapi::describe_writes(&mut document);
     document.to_pretty_json().expect("a document of strings is JSON") + "\n"
 }
 
@@ -113,10 +122,11 @@ fn calls() -> OpenApiRouter<Admin> {
         .routes(routes!(keys::enable))
         .routes(routes!(own_key::show))
         .routes(routes!(usage::list))
-        .routes(routes!(tokens::create))
+        .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::delete))
         .routes(routes!(config::show))
-        .routes(routes!(config::reload));
+        .routes(routes!(config::reload))
+        .routes(routes!(audit::list));
     OpenApiRouter::with_openapi(openapi::frame()).nest(BASE, api)
 }
 

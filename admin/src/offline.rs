@@ -4,21 +4,43 @@
 use crate::{
     error::Refusal,
     keys::{Models, NewKey, Rotation},
+    shape,
     tokens::NewToken,
     validate::Fields,
 };
 use aione_core::{
     config::snapshot::Snapshot,
     domain::{
+        audit::{Actor, AuditEntry},
         clock::Timestamp,
         credential::ManagementToken,
-        id::{KeyId, OrgId, TeamId, TokenId},
+        id::{AuditId, KeyId, OrgId, TeamId, TokenId},
         key::Key,
     },
-    ports::Organization,
+    ports::{Organization, Sign, Trail},
 };
 use serde_json::{Map, Value};
 use std::time::Duration;
+
+/// The row in the trail that whoever has the store itself at hand leaves of a change. `entropy` is ten
+/// random bytes.
+pub fn sign(org: OrgId, action: &'static str, now: Timestamp, entropy: [u8; 10]) -> Sign {
+    Box::new(move |changed| {
+        let audit = AuditEntry {
+            id: AuditId::new(now, entropy),
+            at: now,
+            org: Some(org),
+            actor: Actor::Local,
+            address: None,
+            action: action.to_owned(),
+            object: changed.row().object(),
+            object_id: changed.row().id(),
+            before: changed.before().map(|row| shape::of(row, now)),
+            after: changed.after().map(|row| shape::of(row, now)),
+        };
+        Trail { audit, answer: None }
+    })
+}
 
 /// The key that `POST /gateway/keys` would make of `fields`, in `team`.
 ///

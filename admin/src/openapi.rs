@@ -4,7 +4,11 @@ use crate::error::{Refused, Unprocessable};
 use axum::{http::header, response::IntoResponse};
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::{
+        ObjectBuilder, Required, Type,
+        path::{ParameterBuilder, ParameterIn},
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
 };
 
 /// What `cargo run -p aione-admin --example openapi` prints; a test compares the two.
@@ -13,6 +17,25 @@ const COMMITTED: &str = include_str!("../openapi.json");
 /// The document without its calls, which the handlers add.
 pub(crate) fn frame() -> utoipa::openapi::OpenApi {
     Frame::openapi()
+}
+
+/// What all writes have in common: they can be repeated, and then give the first answer again.
+pub(crate) fn describe_writes(document: &mut utoipa::openapi::OpenApi) {
+    let header = ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "1 to 255 visible characters of the caller's choice. For 24 hours the same request under the same \
+             key gets the first answer again, with `idempotent-replayed: true`; another body gets 409",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build();
+    for path in document.paths.paths.values_mut() {
+        for write in [&mut path.post, &mut path.put, &mut path.delete].into_iter().flatten() {
+            write.parameters.get_or_insert_default().push(header.clone().into());
+        }
+    }
 }
 
 /// `GET /openapi.json`. It says nothing that the source does not, so it asks for no credential.

@@ -4,8 +4,8 @@ use crate::{
     Admin,
     auth::{self, Operator},
     error::Refusal,
-    json,
     validate::{Fields, checks},
+    write::Write,
 };
 use aione_core::{
     config::snapshot::Secret,
@@ -14,16 +14,19 @@ use aione_core::{
         credential::{ManagementToken, Role},
         id::{OrgId, TokenId},
     },
+    ports::{Change, Changed, Row},
 };
 use axum::{
     Json,
-    body::Body,
     extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
+    response::Response,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// What a 404 says it did not find.
+const TOKEN: &str = "Token";
 /// Characters of a token's name.
 const NAME_MAX: usize = 128;
 const ROLES: [(&str, Role); 4] =
@@ -43,7 +46,7 @@ pub(crate) struct NewToken {
     expires_at: Option<Timestamp>,
 }
 
-/// A token that was just made. Not `Debug`: it holds the secret.
+/// A token. Not `Debug`: when it was just made it holds the secret.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TokenResponse {
     #[schema(value_type = uuid::Uuid)]
@@ -51,13 +54,37 @@ pub(crate) struct TokenResponse {
     #[schema(value_type = uuid::Uuid)]
     org_id: OrgId,
     name: String,
-    /// In clear, in this answer only.
-    token: String,
+    /// In clear, in the answer to its creation only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    token: Option<String>,
     role: &'static str,
     #[schema(required = true, format = DateTime)]
     expires_at: Option<String>,
     #[schema(format = DateTime)]
     created_at: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TokenList {
+    items: Vec<TokenResponse>,
+}
+
+/// List an organization's management tokens, the oldest first, without their secrets.
+#[utoipa::path(
+    get, path = "/orgs/{org}/tokens", tag = "Organizations", operation_id = "listTokens",
+    params(("org" = String, Path, description = "Id or slug")),
+    responses((status = 200, body = TokenList), Refusal),
+)]
+pub(crate) async fn list(
+    State(admin): State<Admin>,
+    _: Operator,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Json<TokenList>, Refusal> {
+    let Path(org) = path.map_err(|_| Refusal::NoSuchPath)?;
+    let org = auth::find_organization(&admin, &org).await?;
+    let tokens = admin.keys.list_tokens(org.id).await?;
+    Ok(Json(TokenList { items: tokens.iter().map(TokenResponse::of).collect() }))
 }
 
 /// Make a management token. Its secret is in this answer and in no other.
@@ -70,19 +97,25 @@ pub(crate) async fn create(
     State(admin): State<Admin>,
     _: Operator,
     path: Result<Path<String>, PathRejection>,
-    body: Body,
-) -> Result<(StatusCode, Json<TokenResponse>), Refusal> {
+    write: Write,
+) -> Result<Response, Refusal> {
     let Path(org) = path.map_err(|_| Refusal::NoSuchPath)?;
     let org = auth::find_organization(&admin, &org).await?;
     let now = admin.surroundings.now();
-    let asked = NewToken::take(json::fields(body).await?, now)?;
+    let asked = NewToken::take(write.fields()?, now)?;
 
     let mut entropy = [0; 10];
     admin.surroundings.entropy(&mut entropy);
     let minted = admin.mint.mint_token();
     let token = asked.into_token(TokenId::new(now, entropy), org.id, now);
-    admin.keys.insert_token(&token, &minted.hash).await?;
-    Ok((StatusCode::CREATED, Json(TokenResponse::of(token, &minted.secret))))
+    let change = Change::InsertToken { token, hash: minted.hash };
+    let secret = minted.secret;
+    let answer = move |changed: &Changed| match changed.row() {
+        Row::Token(token) => Some(TokenResponse::with_secret(token, &secret)),
+        Row::Key(_) => None,
+    };
+    let made = write.make(&admin, org.id, "token.create", change, StatusCode::CREATED, answer).await?;
+    made.ok_or(Refusal::NotFound(TOKEN))
 }
 
 /// Take a management token back.
@@ -95,14 +128,15 @@ pub(crate) async fn delete(
     State(admin): State<Admin>,
     _: Operator,
     path: Result<Path<(String, String)>, PathRejection>,
-) -> Result<StatusCode, Refusal> {
+    write: Write,
+) -> Result<Response, Refusal> {
     let Path((org, id)) = path.map_err(|_| Refusal::NoSuchPath)?;
     let id = checks::in_path("token_id", id)?;
     let org = auth::find_organization(&admin, &org).await?;
-    if admin.keys.delete_token(org.id, id).await? {
-        return Ok(StatusCode::NO_CONTENT);
-    }
-    Err(Refusal::NotFound("Token"))
+    let answer = |_: &Changed| None::<TokenResponse>;
+    let change = Change::DeleteToken { org: org.id, id };
+    let deleted = write.make(&admin, org.id, "token.delete", change, StatusCode::NO_CONTENT, answer).await?;
+    deleted.ok_or(Refusal::NotFound(TOKEN))
 }
 
 impl NewToken {
@@ -131,15 +165,19 @@ impl NewToken {
 }
 
 impl TokenResponse {
-    fn of(token: ManagementToken, secret: &Secret) -> Self {
+    pub(crate) fn of(token: &ManagementToken) -> Self {
         Self {
             id: token.id,
             org_id: token.org,
-            name: token.name,
-            token: secret.expose().to_owned(),
+            name: token.name.clone(),
+            token: None,
             role: token.role.as_str(),
             expires_at: token.expires_at.map(Timestamp::rfc3339),
             created_at: token.created_at.rfc3339(),
         }
+    }
+
+    fn with_secret(token: &ManagementToken, secret: &Secret) -> Self {
+        Self { token: Some(secret.expose().to_owned()), ..Self::of(token) }
     }
 }

@@ -2,7 +2,7 @@
 //! that runs beside notices within `keys.cache_max_age`.
 
 use super::{ConfigFile, stores};
-use crate::{clock, minting::Minting, store::sqlite::SqliteStore};
+use crate::{clock, minting::Minting, store::sqlite::SqliteStore, trail::signed};
 use aione_admin::{Mint, offline};
 use aione_core::{
     config::snapshot::Snapshot,
@@ -10,7 +10,7 @@ use aione_core::{
         id::{KeyId, TokenId},
         key::Peppers,
     },
-    ports::{KeyFilter, KeyStore, Organization, Page},
+    ports::{Change, ChangeStore, Changed, KeyFilter, KeyStore, Organization, Page},
 };
 use anyhow::{Context, anyhow};
 use serde_json::{Map, Value, json};
@@ -100,6 +100,11 @@ impl Bench {
         let minting = Minting::new(peppers, &snapshot.keys.prefix);
         Ok(Self { snapshot, store, org, minting })
     }
+
+    /// Makes a change that leaves its row in the trail.
+    async fn make(&self, action: &'static str, change: Change) -> anyhow::Result<Option<Changed>> {
+        Ok(self.store.make(change, signed(self.org.id, action)).await?)
+    }
 }
 
 pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -117,7 +122,8 @@ pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
             }
             Command::Disable { config, org, id } => {
                 let bench = Bench::open(&config, &org).await?;
-                bench.store.set_disabled(bench.org.id, id, true).await?.context("no such key")?;
+                let change = Change::DisableKey { org: bench.org.id, id, disabled: true };
+                bench.make("key.disable", change).await?.context("no such key")?;
                 Ok(())
             }
         }
@@ -131,7 +137,7 @@ async fn create(bench: &Bench, asked: Map<String, Value>) -> anyhow::Result<()> 
     let key = offline::new_key(asked, &bench.snapshot, org, team.id, clock::now()).map_err(refused)?;
     let minted = bench.minting.mint_key(&bench.snapshot.keys.prefix);
     let key = key(stores::new_id(KeyId::new), minted.prefix);
-    bench.store.insert_key(&key, &minted.hash).await?;
+    bench.make("key.create", Change::InsertKey { key: Box::new(key), hash: minted.hash }).await?;
     println!("{}", minted.secret.expose());
     Ok(())
 }
@@ -149,8 +155,9 @@ async fn rotate(bench: &Bench, id: KeyId, grace_seconds: Option<u32>) -> anyhow:
     let default = bench.snapshot.keys.rotate_grace;
     let grace_until = offline::grace_until(asked, default, clock::now()).map_err(refused)?;
     let minted = bench.minting.mint_key(&bench.snapshot.keys.prefix);
-    let rotated = bench.store.rotate_key(bench.org.id, id, &minted.hash, &minted.prefix, grace_until).await?;
-    rotated.context("no such key")?;
+    let (hash, prefix) = (minted.hash, minted.prefix);
+    let change = Change::RotateKey { org: bench.org.id, id, hash, prefix, grace_until };
+    bench.make("key.rotate", change).await?.context("no such key")?;
     println!("{}", minted.secret.expose());
     Ok(())
 }
@@ -163,7 +170,7 @@ pub(super) fn run_tokens(command: TokenCommand) -> anyhow::Result<ExitCode> {
         let id = stores::new_id(TokenId::new);
         let token = offline::new_token(asked, id, bench.org.id, clock::now()).map_err(refused)?;
         let minted = bench.minting.mint_token();
-        bench.store.insert_token(&token, &minted.hash).await?;
+        bench.make("token.create", Change::InsertToken { token, hash: minted.hash }).await?;
         println!("{}", minted.secret.expose());
         anyhow::Ok(())
     })?;

@@ -4,12 +4,13 @@ use crate::{
     assemble::Assembly,
     clock::{self, System},
     proxy::Gateway,
+    trail::signed,
 };
 use aione_admin::Mint;
 use aione_core::{
     config::snapshot::Secret,
     domain::{id::KeyId, key::Key, plan::RateLimits},
-    ports::{KeyFilter, KeyStore, Page, Surroundings},
+    ports::{Change, ChangeStore, KeyFilter, KeyStore, Page, Surroundings},
 };
 use anyhow::Context;
 use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
@@ -48,8 +49,11 @@ async fn quick_start_key(assembly: &Assembly) -> anyhow::Result<String> {
     let filter = KeyFilter { q: Some(QUICK_START.to_owned()), ..KeyFilter::default() };
     let known = store.list_keys(org.id, &filter, Page { offset: 0, limit: 100 }, clock::now()).await?;
     if let Some(key) = known.iter().find(|key| key.name == QUICK_START) {
-        store.rotate_key(org.id, key.id, &minted.hash, &minted.prefix, clock::now()).await?;
-        store.set_disabled(org.id, key.id, false).await?;
+        let (org, id) = (org.id, key.id);
+        let (hash, prefix, grace_until) = (minted.hash, minted.prefix, clock::now());
+        let rotate = Change::RotateKey { org, id, hash, prefix, grace_until };
+        store.make(rotate, signed(org, "key.rotate")).await?;
+        store.make(Change::DisableKey { org, id, disabled: false }, signed(org, "key.enable")).await?;
         return Ok(minted.secret.expose().to_owned());
     }
     let team = store.find_team(org.id, "default").await?.context("the store has no default team")?;
@@ -72,7 +76,8 @@ async fn quick_start_key(assembly: &Assembly) -> anyhow::Result<String> {
         last_used_at: None,
         metadata: serde_json::Map::new(),
     };
-    store.insert_key(&key, &minted.hash).await?;
+    let change = Change::InsertKey { key: Box::new(key), hash: minted.hash };
+    store.make(change, signed(org.id, "key.create")).await?;
     Ok(minted.secret.expose().to_owned())
 }
 

@@ -18,7 +18,7 @@ const WRONG: &str = "sk-aione-PLANTEDPLANTEDPLANTEDPLANTEDPLANTED01";
 const PROMPT: &str = "planted-prompt-7f3a";
 const COOKIE: &str = "planted-cookie-91bc";
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {

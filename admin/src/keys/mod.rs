@@ -1,4 +1,4 @@
-//! The eight calls on keys. Each write is announced to the fleet before it is answered.
+//! The eight calls on keys.
 
 mod answer;
 mod body;
@@ -10,26 +10,25 @@ use crate::{
     Admin,
     auth::{Reader, Writer},
     error::Refusal,
-    json,
     page::PageNumber,
     validate::{Fault, Fields, checks},
+    write::Write,
 };
 use aione_core::{
     domain::{
         id::{KeyId, OrgId, TeamId},
-        key::KeyStatus,
+        key::{Key, KeyStatus},
     },
-    ports::{KeyFilter, Organization, StoreError},
+    ports::{Change, Changed, KeyFilter, Organization, Row, StoreError},
 };
 use answer::{KeyList, KeyRotateResponse};
 use axum::{
     Json,
-    body::Body,
     extract::{FromRequestParts, Path, State},
     http::{HeaderMap, StatusCode, Uri, request::Parts},
+    response::Response,
 };
 use body::KeyUpdate;
-use std::future::Future;
 
 /// Keys on one page at most, and by default.
 const KEYS_PAGE_MAX: u64 = 1000;
@@ -84,10 +83,10 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     State(admin): State<Admin>,
     Writer(org): Writer,
-    body: Body,
-) -> Result<(StatusCode, Json<KeyResponse>), Refusal> {
+    write: Write,
+) -> Result<Response, Refusal> {
     let (now, snapshot) = (admin.surroundings.now(), admin.config.snapshot());
-    let mut fields = json::fields(body).await?;
+    let mut fields = write.fields()?;
     let team = team_of(&admin, &org, &mut fields).await?;
     let asked = NewKey::take(fields, &Models::of(&snapshot, &org), team, now)?;
 
@@ -95,10 +94,11 @@ pub(crate) async fn create(
     admin.surroundings.entropy(&mut entropy);
     let minted = admin.mint.mint_key(&snapshot.keys.prefix);
     let key = asked.into_key(KeyId::new(now, entropy), &org, minted.prefix, now);
-    let answer = KeyResponse::with_secret(&key, now, &minted.secret);
-    let (store, id, hash) = (admin.keys.clone(), key.id, minted.hash);
-    write(&admin, org.id, id, async move { store.insert_key(&key, &hash).await }).await?;
-    Ok((StatusCode::CREATED, Json(answer)))
+    let change = Change::InsertKey { key: Box::new(key), hash: minted.hash };
+    let secret = minted.secret;
+    let answer = move |changed: &Changed| Some(KeyResponse::with_secret(key_of(changed)?, now, &secret));
+    let made = write.make(&admin, org.id, "key.create", change, StatusCode::CREATED, answer).await?;
+    made.ok_or(Refusal::NotFound(KEY))
 }
 
 /// Show a key.
@@ -124,15 +124,12 @@ pub(crate) async fn update(
     State(admin): State<Admin>,
     Writer(org): Writer,
     InPath(id): InPath,
-    body: Body,
-) -> Answer<KeyResponse> {
+    write: Write,
+) -> Result<Response, Refusal> {
     let snapshot = admin.config.snapshot();
-    let asked = KeyUpdate::take(json::fields(body).await?, &Models::of(&snapshot, &org))?;
-    let (store, change) = (admin.keys.clone(), asked.into_change());
-    let changed =
-        write(&admin, org.id, id, async move { store.update_key(org.id, id, &change).await }).await?;
-    let key = changed.ok_or(Refusal::NotFound(KEY))?;
-    Ok(Json(KeyResponse::of(&key, admin.surroundings.now())))
+    let asked = KeyUpdate::take(write.fields()?, &Models::of(&snapshot, &org))?;
+    let change = Change::UpdateKey { org: org.id, id, change: asked.into_change() };
+    change_key(&admin, org.id, "key.update", change, write).await
 }
 
 /// Delete a key. Its usage and invoices stay.
@@ -144,10 +141,12 @@ pub(crate) async fn delete(
     State(admin): State<Admin>,
     Writer(org): Writer,
     InPath(id): InPath,
-) -> Result<StatusCode, Refusal> {
-    let (store, now) = (admin.keys.clone(), admin.surroundings.now());
-    let was_there = write(&admin, org.id, id, async move { store.delete_key(org.id, id, now).await }).await?;
-    if was_there { Ok(StatusCode::NO_CONTENT) } else { Err(Refusal::NotFound(KEY)) }
+    write: Write,
+) -> Result<Response, Refusal> {
+    let change = Change::DeleteKey { org: org.id, id, at: admin.surroundings.now() };
+    let answer = |_: &Changed| None::<KeyResponse>;
+    let deleted = write.make(&admin, org.id, "key.delete", change, StatusCode::NO_CONTENT, answer).await?;
+    deleted.ok_or(Refusal::NotFound(KEY))
 }
 
 /// Give a key a new secret. The former one is taken for the grace that is asked for.
@@ -160,24 +159,18 @@ pub(crate) async fn rotate(
     State(admin): State<Admin>,
     Writer(org): Writer,
     InPath(id): InPath,
-    body: Body,
-) -> Answer<KeyRotateResponse> {
+    write: Write,
+) -> Result<Response, Refusal> {
     let (now, snapshot) = (admin.surroundings.now(), admin.config.snapshot());
-    let asked = Rotation::take(json::optional_fields(body).await?)?;
+    let asked = Rotation::take(write.optional_fields()?)?;
     let grace_until = asked.grace_until(now, snapshot.keys.rotate_grace);
 
     let minted = admin.mint.mint_key(&snapshot.keys.prefix);
-    let (store, hash, prefix) = (admin.keys.clone(), minted.hash, minted.prefix);
-    let rotated =
-        write(
-            &admin,
-            org.id,
-            id,
-            async move { store.rotate_key(org.id, id, &hash, &prefix, grace_until).await },
-        )
-        .await?;
-    let key = rotated.ok_or(Refusal::NotFound(KEY))?;
-    Ok(Json(KeyRotateResponse::of(&key, &minted.secret)))
+    let change = Change::RotateKey { org: org.id, id, hash: minted.hash, prefix: minted.prefix, grace_until };
+    let secret = minted.secret;
+    let answer = move |changed: &Changed| Some(KeyRotateResponse::of(key_of(changed)?, &secret));
+    let rotated = write.make(&admin, org.id, "key.rotate", change, StatusCode::OK, answer).await?;
+    rotated.ok_or(Refusal::NotFound(KEY))
 }
 
 /// Refuse a key until it is enabled again.
@@ -189,8 +182,10 @@ pub(crate) async fn disable(
     State(admin): State<Admin>,
     Writer(org): Writer,
     InPath(id): InPath,
-) -> Answer<KeyResponse> {
-    set_disabled(&admin, org.id, id, true).await
+    write: Write,
+) -> Result<Response, Refusal> {
+    let change = Change::DisableKey { org: org.id, id, disabled: true };
+    change_key(&admin, org.id, "key.disable", change, write).await
 }
 
 /// Take a disabled key again.
@@ -202,8 +197,10 @@ pub(crate) async fn enable(
     State(admin): State<Admin>,
     Writer(org): Writer,
     InPath(id): InPath,
-) -> Answer<KeyResponse> {
-    set_disabled(&admin, org.id, id, false).await
+    write: Write,
+) -> Result<Response, Refusal> {
+    let change = Change::DisableKey { org: org.id, id, disabled: false };
+    change_key(&admin, org.id, "key.enable", change, write).await
 }
 
 /// The `{key_id}` of a path.
@@ -219,11 +216,25 @@ impl FromRequestParts<Admin> for InPath {
     }
 }
 
-async fn set_disabled(admin: &Admin, org: OrgId, id: KeyId, disabled: bool) -> Answer<KeyResponse> {
-    let store = admin.keys.clone();
-    let changed = write(admin, org, id, async move { store.set_disabled(org, id, disabled).await }).await?;
-    let key = changed.ok_or(Refusal::NotFound(KEY))?;
-    Ok(Json(KeyResponse::of(&key, admin.surroundings.now())))
+/// Makes a change whose answer is the changed key.
+async fn change_key(
+    admin: &Admin,
+    org: OrgId,
+    action: &'static str,
+    change: Change,
+    write: Write,
+) -> Result<Response, Refusal> {
+    let now = admin.surroundings.now();
+    let answer = move |changed: &Changed| Some(KeyResponse::of(key_of(changed)?, now));
+    let changed = write.make(admin, org, action, change, StatusCode::OK, answer).await?;
+    changed.ok_or(Refusal::NotFound(KEY))
+}
+
+fn key_of(changed: &Changed) -> Option<&Key> {
+    match changed.row() {
+        Row::Key(key) => Some(key),
+        Row::Token(_) => None,
+    }
 }
 
 /// Takes `team_id`. `None` only where a problem was noted.
@@ -246,24 +257,4 @@ async fn team_of(
         fields.blame("team_id", fault, sent.unwrap_or_default());
     }
     Ok(found.map(|team| team.id))
-}
-
-/// Does a write and announces it, to the end also when the caller has hung up: between the two
-/// a revoked key would stay in the caches.
-///
-/// A write that failed is announced too, because a store that does not answer may have done it.
-async fn write<T: Send + 'static>(
-    admin: &Admin,
-    org: OrgId,
-    id: KeyId,
-    change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-) -> Result<T, Refusal> {
-    let fleet = admin.fleet.clone();
-    crate::detach::to_the_end(async move {
-        let outcome = change.await;
-        fleet.key_changed(org, id).await;
-        outcome
-    })
-    .await?
-    .map_err(Refusal::Store)
 }

@@ -91,24 +91,26 @@ pub(crate) fn in_path<T: FromStr<Err = uuid::Error>>(name: &str, text: String) -
         .map_err(|fault| Refusal::Invalid(vec![Problem::new(vec!["path".into(), name.into()], fault, value)]))
 }
 
+/// An RFC 3339 time with its zone.
+pub(crate) fn time(value: &Value) -> Result<Timestamp, Fault> {
+    let Value::String(text) = value else {
+        return Err(Fault::new("datetime_type", "Input should be a valid datetime"));
+    };
+    let time = DateTime::parse_from_rfc3339(text).map_err(|error| {
+        if text.parse::<NaiveDateTime>().is_ok() {
+            return Fault::new("timezone_aware", "Input should have timezone info");
+        }
+        Fault::new("datetime_parsing", format!("Input should be a valid datetime, {error}"))
+            .with("error", error.to_string())
+    })?;
+    Ok(Timestamp(time.timestamp_millis()))
+}
+
 /// An RFC 3339 time with its zone, after `now`.
 pub(crate) fn time_after(now: Timestamp) -> impl Check<Timestamp> {
-    move |value| {
-        let Value::String(text) = value else {
-            return Err(Fault::new("datetime_type", "Input should be a valid datetime"));
-        };
-        let time = DateTime::parse_from_rfc3339(text).map_err(|error| {
-            if text.parse::<NaiveDateTime>().is_ok() {
-                return Fault::new("timezone_aware", "Input should have timezone info");
-            }
-            Fault::new("datetime_parsing", format!("Input should be a valid datetime, {error}"))
-                .with("error", error.to_string())
-        })?;
-        let time = Timestamp(time.timestamp_millis());
-        if time <= now {
-            return Err(Fault::new("datetime_future", "Input should be in the future"));
-        }
-        Ok(time)
+    move |value| match time(value)? {
+        time if time <= now => Err(Fault::new("datetime_future", "Input should be in the future")),
+        time => Ok(time),
     }
 }
 

@@ -4,6 +4,7 @@ use aione_admin::{Mint, Minted};
 use aione_core::{
     config::snapshot::{Secret, Snapshot},
     domain::{
+        audit::AuditEntry,
         clock::Timestamp,
         credential::ManagementToken,
         id::{KeyId, OrgId, RecordId, TeamId, TokenId},
@@ -13,8 +14,9 @@ use aione_core::{
         usage::UsageRecord,
     },
     ports::{
-        ConfigControl, Fleet, KeyChange, KeyFilter, KeyInContext, KeyStore, KeyUse, LiveUse, Organization,
-        Page, Reloaded, StoreError, Surroundings, Team, UsageQuery, UsageStore, UsageSum,
+        AuditFilter, Change, ChangeStore, Changed, ConfigControl, Fleet, KeptAnswer, KeyChange, KeyFilter,
+        KeyInContext, KeyStore, KeyUse, LiveUse, Organization, Page, Reloaded, Row, Sign, StoreError,
+        Surroundings, Team, UsageQuery, UsageStore, UsageSum,
     },
 };
 use async_trait::async_trait;
@@ -36,6 +38,8 @@ pub(crate) struct State {
     pub(crate) orgs: Vec<Organization>,
     pub(crate) teams: Vec<Team>,
     pub(crate) tokens: Vec<(ManagementToken, KeyHash)>,
+    pub(crate) audit: Vec<AuditEntry>,
+    pub(crate) answers: Vec<KeptAnswer>,
     /// What `sum_usage` answers, and what it was asked.
     pub(crate) sums: Vec<UsageSum>,
     pub(crate) asked: Vec<UsageQuery>,
@@ -62,6 +66,8 @@ impl World {
             orgs: Vec::new(),
             teams: Vec::new(),
             tokens: Vec::new(),
+            audit: Vec::new(),
+            answers: Vec::new(),
             sums: Vec::new(),
             asked: Vec::new(),
             announced: Vec::new(),
@@ -132,6 +138,10 @@ impl Mint for World {
         vec![hash("another pepper"), hash(secret)]
     }
 
+    fn seal_keys(&self, label: &[u8]) -> Vec<[u8; 32]> {
+        vec![hash(&String::from_utf8_lossy(label)).0]
+    }
+
     fn looks_like_inference_key(&self, text: &str) -> bool {
         text.starts_with("sk-")
     }
@@ -191,12 +201,32 @@ impl KeyStore for World {
         self.change(org, id, |_| {})
     }
 
-    async fn insert_key(&self, key: &Key, hash: &KeyHash) -> Result<(), StoreError> {
-        self.store()?.keys.push(StoredKey { key: key.clone(), hash: *hash, former: None });
-        Ok(())
+    async fn find_org(&self, id_or_slug: &str) -> Result<Option<Organization>, StoreError> {
+        let state = self.store()?;
+        let found = state.orgs.iter().find(|org| org.slug == id_or_slug || org.id.to_string() == id_or_slug);
+        Ok(found.cloned())
     }
 
-    async fn update_key(&self, org: OrgId, id: KeyId, change: &KeyChange) -> Result<Option<Key>, StoreError> {
+    async fn get_team(&self, org: OrgId, id: TeamId) -> Result<Option<Team>, StoreError> {
+        Ok(self.store()?.teams.iter().find(|team| team.org == org && team.id == id).cloned())
+    }
+
+    async fn find_team(&self, org: OrgId, name: &str) -> Result<Option<Team>, StoreError> {
+        Ok(self.store()?.teams.iter().find(|team| team.org == org && team.name == name).cloned())
+    }
+
+    async fn list_tokens(&self, org: OrgId) -> Result<Vec<ManagementToken>, StoreError> {
+        let state = self.store()?;
+        Ok(state.tokens.iter().map(|(token, _)| token).filter(|token| token.org == org).cloned().collect())
+    }
+
+    async fn find_token(&self, hash: &KeyHash) -> Result<Option<ManagementToken>, StoreError> {
+        Ok(self.store()?.tokens.iter().find(|(_, stored)| stored == hash).map(|(token, _)| token.clone()))
+    }
+}
+
+impl World {
+    fn update_key(&self, org: OrgId, id: KeyId, change: &KeyChange) -> Result<Option<Key>, StoreError> {
         let change = change.clone();
         self.change(org, id, |stored| {
             let key = &mut stored.key;
@@ -218,7 +248,7 @@ impl KeyStore for World {
         self.change(org, id, |stored| stored.key.disabled = disabled)
     }
 
-    async fn rotate_key(
+    fn rotate_key(
         &self,
         org: OrgId,
         id: KeyId,
@@ -234,51 +264,86 @@ impl KeyStore for World {
         })
     }
 
-    async fn delete_key(&self, org: OrgId, id: KeyId, _now: Timestamp) -> Result<bool, StoreError> {
-        let mut state = self.store()?;
-        let before = state.keys.len();
-        state.keys.retain(|stored| stored.key.org != org || stored.key.id != id);
-        Ok(state.keys.len() < before)
+    fn delete_key(&self, org: OrgId, id: KeyId) -> Result<(), StoreError> {
+        self.store()?.keys.retain(|stored| stored.key.org != org || stored.key.id != id);
+        Ok(())
     }
 
-    async fn find_org(&self, id_or_slug: &str) -> Result<Option<Organization>, StoreError> {
+    fn delete_token(&self, org: OrgId, id: TokenId) -> Result<Option<ManagementToken>, StoreError> {
+        let mut state = self.store()?;
+        let at = state.tokens.iter().position(|(token, _)| token.org == org && token.id == id);
+        Ok(at.map(|at| state.tokens.remove(at).0))
+    }
+
+    async fn apply(&self, change: Change) -> Result<Option<Changed>, StoreError> {
+        let key = |key: Option<Key>| key.map(|key| Row::Key(Box::new(key)));
+        let before = |org, id| Ok::<_, StoreError>(key(self.change(org, id, |_| {})?));
+        let replaced = |before: Option<Row>, after: Option<Key>| {
+            Some(Changed::Replaced { before: before?, after: key(after)? })
+        };
+        Ok(match change {
+            Change::InsertKey { key, hash } => {
+                self.store()?.keys.push(StoredKey { key: (*key).clone(), hash, former: None });
+                Some(Changed::Made(Row::Key(key)))
+            }
+            Change::UpdateKey { org, id, change } => {
+                replaced(before(org, id)?, self.update_key(org, id, &change)?)
+            }
+            Change::DisableKey { org, id, disabled } => {
+                replaced(before(org, id)?, self.set_disabled(org, id, disabled).await?)
+            }
+            Change::RotateKey { org, id, hash, prefix, grace_until } => {
+                replaced(before(org, id)?, self.rotate_key(org, id, &hash, &prefix, grace_until)?)
+            }
+            Change::DeleteKey { org, id, .. } => {
+                let was = before(org, id)?;
+                self.delete_key(org, id)?;
+                was.map(Changed::Deleted)
+            }
+            Change::InsertToken { token, hash } => {
+                self.store()?.tokens.push((token.clone(), hash));
+                Some(Changed::Made(Row::Token(token)))
+            }
+            Change::DeleteToken { org, id } => {
+                self.delete_token(org, id)?.map(|token| Changed::Deleted(Row::Token(token)))
+            }
+        })
+    }
+}
+
+#[async_trait]
+impl ChangeStore for World {
+    async fn make(&self, change: Change, sign: Sign) -> Result<Option<Changed>, StoreError> {
+        let Some(changed) = self.apply(change).await? else { return Ok(None) };
+        let trail = sign(&changed);
+        let mut state = self.store()?;
+        state.audit.push(trail.audit);
+        state.answers.extend(trail.answer);
+        Ok(Some(changed))
+    }
+
+    async fn find_answer(&self, scope: &[u8; 32], now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
         let state = self.store()?;
-        let found = state.orgs.iter().find(|org| org.slug == id_or_slug || org.id.to_string() == id_or_slug);
-        Ok(found.cloned())
+        let kept = state.answers.iter().find(|kept| kept.scope == *scope && kept.kept_until > now);
+        Ok(kept.cloned())
     }
 
-    async fn insert_org(&self, org: &Organization) -> Result<(), StoreError> {
-        self.store()?.orgs.push(org.clone());
+    async fn note(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        self.store()?.audit.push(entry.clone());
         Ok(())
     }
 
-    async fn get_team(&self, org: OrgId, id: TeamId) -> Result<Option<Team>, StoreError> {
-        Ok(self.store()?.teams.iter().find(|team| team.org == org && team.id == id).cloned())
-    }
-
-    async fn find_team(&self, org: OrgId, name: &str) -> Result<Option<Team>, StoreError> {
-        Ok(self.store()?.teams.iter().find(|team| team.org == org && team.name == name).cloned())
-    }
-
-    async fn insert_team(&self, team: &Team) -> Result<(), StoreError> {
-        self.store()?.teams.push(team.clone());
-        Ok(())
-    }
-
-    async fn insert_token(&self, token: &ManagementToken, hash: &KeyHash) -> Result<(), StoreError> {
-        self.store()?.tokens.push((token.clone(), *hash));
-        Ok(())
-    }
-
-    async fn find_token(&self, hash: &KeyHash) -> Result<Option<ManagementToken>, StoreError> {
-        Ok(self.store()?.tokens.iter().find(|(_, stored)| stored == hash).map(|(token, _)| token.clone()))
-    }
-
-    async fn delete_token(&self, org: OrgId, id: TokenId) -> Result<bool, StoreError> {
-        let mut state = self.store()?;
-        let before = state.tokens.len();
-        state.tokens.retain(|(token, _)| token.org != org || token.id != id);
-        Ok(state.tokens.len() < before)
+    async fn list_audit(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        let state = self.store()?;
+        let rows = state.audit.iter().rev().filter(|entry| {
+            filter.org.is_none_or(|org| entry.org == Some(org))
+                && filter.before.is_none_or(|before| entry.id < before)
+                && filter
+                    .object
+                    .as_ref()
+                    .is_none_or(|object| entry.object_id == *object || entry.object.as_str() == object)
+        });
+        Ok(rows.take(limit as usize).cloned().collect())
     }
 }
 

@@ -11,3 +11,4 @@ mod keys;
 mod support;
 mod tokens;
 mod usage;
+mod writes;

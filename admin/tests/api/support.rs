@@ -97,7 +97,7 @@ impl Api {
                 (OTHER_OWNER, GLOBEX, Role::Owner),
             ] {
                 let token = ManagementToken {
-                    id: TokenId(uuid::Uuid::from_u128(0xf)),
+                    id: TokenId(uuid::Uuid::from_u128(0xf0 + state.tokens.len() as u128)),
                     org,
                     name: "a token".to_owned(),
                     role,
@@ -109,6 +109,7 @@ impl Api {
         }
         let router = aione_admin::router(Admin {
             keys: world.clone(),
+            changes: world.clone(),
             usage: world.clone(),
             fleet: world.clone(),
             live: world.clone(),

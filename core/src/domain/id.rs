@@ -60,6 +60,8 @@ ids! {
     KeyId,
     /// A management token of the admin API.
     TokenId,
+    /// One row of the trail of writes.
+    AuditId,
     /// One exchange; also the caller's `x-request-id` and the usage record's primary key.
     RecordId,
 }

@@ -1,5 +1,6 @@
 //! What the product talks about, in reading order.
 
+pub mod audit;
 pub mod clock;
 pub mod credential;
 pub mod estimate;

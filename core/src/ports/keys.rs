@@ -4,7 +4,7 @@ use super::{Page, StoreError};
 use crate::domain::{
     clock::Timestamp,
     credential::ManagementToken,
-    id::{KeyId, OrgId, TeamId, TokenId},
+    id::{KeyId, OrgId, TeamId},
     key::{Key, KeyHash, KeyStatus},
     plan::RateLimits,
 };
@@ -71,7 +71,7 @@ pub struct KeyFilter {
     pub q: Option<String>,
 }
 
-/// Keys and the organizations and teams that own them.
+/// Keys and the organizations and teams that own them, to be read; see [`super::ChangeStore`].
 ///
 /// Every method that takes an organization sees only that organization's rows.
 #[async_trait]
@@ -87,30 +87,12 @@ pub trait KeyStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Vec<Key>, StoreError>;
     async fn get_key(&self, org: OrgId, id: KeyId) -> Result<Option<Key>, StoreError>;
-    async fn insert_key(&self, key: &Key, hash: &KeyHash) -> Result<(), StoreError>;
-    /// The changed key; `None` where there is none.
-    async fn update_key(&self, org: OrgId, id: KeyId, change: &KeyChange) -> Result<Option<Key>, StoreError>;
-    async fn set_disabled(&self, org: OrgId, id: KeyId, disabled: bool) -> Result<Option<Key>, StoreError>;
-    /// Puts `hash` in the place of the present secret, which is taken until `grace_until`.
-    async fn rotate_key(
-        &self,
-        org: OrgId,
-        id: KeyId,
-        hash: &KeyHash,
-        prefix: &str,
-        grace_until: Timestamp,
-    ) -> Result<Option<Key>, StoreError>;
-    /// Whether there was one. Its usage stays.
-    async fn delete_key(&self, org: OrgId, id: KeyId, now: Timestamp) -> Result<bool, StoreError>;
-
     /// By id or slug.
     async fn find_org(&self, id_or_slug: &str) -> Result<Option<Organization>, StoreError>;
-    async fn insert_org(&self, org: &Organization) -> Result<(), StoreError>;
     async fn get_team(&self, org: OrgId, id: TeamId) -> Result<Option<Team>, StoreError>;
     async fn find_team(&self, org: OrgId, name: &str) -> Result<Option<Team>, StoreError>;
-    async fn insert_team(&self, team: &Team) -> Result<(), StoreError>;
 
-    async fn insert_token(&self, token: &ManagementToken, hash: &KeyHash) -> Result<(), StoreError>;
+    /// Oldest first.
+    async fn list_tokens(&self, org: OrgId) -> Result<Vec<ManagementToken>, StoreError>;
     async fn find_token(&self, hash: &KeyHash) -> Result<Option<ManagementToken>, StoreError>;
-    async fn delete_token(&self, org: OrgId, id: TokenId) -> Result<bool, StoreError>;
 }

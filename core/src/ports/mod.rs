@@ -2,9 +2,11 @@
 //!
 //! Ports take and return domain types. Each method is one round trip unless it says otherwise.
 
+mod change;
 mod keys;
 mod usage;
 
+pub use change::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, Row, Sign, Trail};
 pub use keys::{KeyChange, KeyFilter, KeyInContext, KeyStore, Organization, Team};
 pub use usage::{GroupBy, UsageQuery, UsageStore, UsageSum};
 

@@ -4,10 +4,10 @@ use aione_core::{
     domain::{
         clock::Timestamp,
         credential::ManagementToken,
-        id::{KeyId, OrgId, TeamId, TokenId},
+        id::{KeyId, OrgId, TeamId},
         key::{Key, KeyHash},
     },
-    ports::{KeyChange, KeyFilter, KeyInContext, KeyStore, Organization, Page, StoreError, Team},
+    ports::{KeyFilter, KeyInContext, KeyStore, Organization, Page, StoreError, Team},
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -108,32 +108,7 @@ impl KeyStore for FakeStore {
     async fn get_key(&self, _: OrgId, _: KeyId) -> Result<Option<Key>, StoreError> {
         Err(NOT_ASKED)
     }
-    async fn insert_key(&self, _: &Key, _: &KeyHash) -> Result<(), StoreError> {
-        Err(NOT_ASKED)
-    }
-    async fn update_key(&self, _: OrgId, _: KeyId, _: &KeyChange) -> Result<Option<Key>, StoreError> {
-        Err(NOT_ASKED)
-    }
-    async fn set_disabled(&self, _: OrgId, _: KeyId, _: bool) -> Result<Option<Key>, StoreError> {
-        Err(NOT_ASKED)
-    }
-    async fn rotate_key(
-        &self,
-        _: OrgId,
-        _: KeyId,
-        _: &KeyHash,
-        _: &str,
-        _: Timestamp,
-    ) -> Result<Option<Key>, StoreError> {
-        Err(NOT_ASKED)
-    }
-    async fn delete_key(&self, _: OrgId, _: KeyId, _: Timestamp) -> Result<bool, StoreError> {
-        Err(NOT_ASKED)
-    }
     async fn find_org(&self, _: &str) -> Result<Option<Organization>, StoreError> {
-        Err(NOT_ASKED)
-    }
-    async fn insert_org(&self, _: &Organization) -> Result<(), StoreError> {
         Err(NOT_ASKED)
     }
     async fn get_team(&self, _: OrgId, _: TeamId) -> Result<Option<Team>, StoreError> {
@@ -142,16 +117,10 @@ impl KeyStore for FakeStore {
     async fn find_team(&self, _: OrgId, _: &str) -> Result<Option<Team>, StoreError> {
         Err(NOT_ASKED)
     }
-    async fn insert_team(&self, _: &Team) -> Result<(), StoreError> {
-        Err(NOT_ASKED)
-    }
-    async fn insert_token(&self, _: &ManagementToken, _: &KeyHash) -> Result<(), StoreError> {
+    async fn list_tokens(&self, _: OrgId) -> Result<Vec<ManagementToken>, StoreError> {
         Err(NOT_ASKED)
     }
     async fn find_token(&self, _: &KeyHash) -> Result<Option<ManagementToken>, StoreError> {
-        Err(NOT_ASKED)
-    }
-    async fn delete_token(&self, _: OrgId, _: TokenId) -> Result<bool, StoreError> {
         Err(NOT_ASKED)
     }
 }

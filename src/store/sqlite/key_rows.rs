@@ -248,24 +248,21 @@ pub(super) async fn delete(
     org: OrgId,
     id: KeyId,
     now: Timestamp,
-) -> Result<bool, StoreError> {
-    let done =
-        sqlx::query("UPDATE keys SET deleted_at = ? WHERE org_id = ? AND id = ? AND deleted_at IS NULL")
-            .bind(now.0)
-            .bind(org.0.as_bytes().to_vec())
-            .bind(id.0.as_bytes().to_vec())
-            .execute(&mut *db)
-            .await
-            .map_err(failed)?;
-    if done.rows_affected() == 0 {
-        return Ok(false);
-    }
-    sqlx::query("DELETE FROM key_secrets WHERE key_id = ?")
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE keys SET deleted_at = ? WHERE org_id = ? AND id = ? AND deleted_at IS NULL")
+        .bind(now.0)
+        .bind(org.0.as_bytes().to_vec())
         .bind(id.0.as_bytes().to_vec())
         .execute(&mut *db)
         .await
         .map_err(failed)?;
-    Ok(true)
+    sqlx::query("DELETE FROM key_secrets WHERE key_id IN (SELECT id FROM keys WHERE org_id = ? AND id = ?)")
+        .bind(org.0.as_bytes().to_vec())
+        .bind(id.0.as_bytes().to_vec())
+        .execute(&mut *db)
+        .await
+        .map(drop)
+        .map_err(failed)
 }
 
 /// Notes uses; a later one that is known already stays.

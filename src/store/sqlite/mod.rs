@@ -5,6 +5,7 @@
 //! reports have connections and bounds of their own.
 
 mod bootstrap;
+mod changes;
 mod key_rows;
 mod keys;
 mod meta;
@@ -14,6 +15,7 @@ mod schema;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod usage;
 mod uses;
 mod value;

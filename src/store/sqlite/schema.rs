@@ -5,7 +5,10 @@ use aione_core::ports::StoreError;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 /// Each ends with `PRAGMA user_version = n`, its own place here counted from 1.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/sqlite/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/sqlite/0001_first.sql"),
+    include_str!("../migrations/sqlite/0003_trail.sql"),
+];
 
 /// Applies what is missing, in one transaction: another process that opens the same file waits.
 pub(super) async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {

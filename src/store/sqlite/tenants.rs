@@ -127,6 +127,18 @@ pub(super) async fn insert_token(
     .map_err(failed)
 }
 
+pub(super) async fn list_tokens(
+    db: impl SqliteExecutor<'_>,
+    org: OrgId,
+) -> Result<Vec<ManagementToken>, StoreError> {
+    let rows = sqlx::query("SELECT * FROM management_tokens WHERE org_id = ? ORDER BY created_at, id")
+        .bind(org.0.as_bytes().to_vec())
+        .fetch_all(db)
+        .await
+        .map_err(failed)?;
+    rows.iter().map(token_of).collect()
+}
+
 pub(super) async fn find_token(
     db: impl SqliteExecutor<'_>,
     hash: &KeyHash,
@@ -139,14 +151,11 @@ pub(super) async fn delete_token(
     db: impl SqliteExecutor<'_>,
     org: OrgId,
     id: TokenId,
-) -> Result<bool, StoreError> {
-    let done = sqlx::query("DELETE FROM management_tokens WHERE org_id = ? AND id = ?")
+) -> Result<Option<ManagementToken>, StoreError> {
+    let statement = sqlx::query("DELETE FROM management_tokens WHERE org_id = ? AND id = ? RETURNING *")
         .bind(org.0.as_bytes().to_vec())
-        .bind(id.0.as_bytes().to_vec())
-        .execute(db)
-        .await
-        .map_err(failed)?;
-    Ok(done.rows_affected() > 0)
+        .bind(id.0.as_bytes().to_vec());
+    optional(db, statement, token_of).await
 }
 
 async fn optional<T>(

@@ -43,6 +43,10 @@ pub(super) fn uuid(row: &SqliteRow, column: &str) -> Result<Uuid, StoreError> {
     Uuid::from_slice(get::<&[u8]>(row, column)?).map_err(corrupt)
 }
 
+pub(super) fn uuid_or_none(row: &SqliteRow, column: &str) -> Result<Option<Uuid>, StoreError> {
+    get::<Option<&[u8]>>(row, column)?.map(Uuid::from_slice).transpose().map_err(corrupt)
+}
+
 /// An unsigned number, which is kept in the bits of a signed one.
 pub(super) fn unsigned(row: &SqliteRow, column: &str) -> Result<u64, StoreError> {
     Ok(get::<i64>(row, column)?.cast_unsigned())
@@ -64,6 +68,14 @@ pub(super) fn time_or_none(row: &SqliteRow, column: &str) -> Result<Option<Times
 /// A value that is kept as JSON.
 pub(super) fn json<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<T, StoreError> {
     serde_json::from_str(get(row, column)?).map_err(|error| corrupt(format!("{column}: {error}")))
+}
+
+pub(super) fn json_or_none<T: DeserializeOwned>(
+    row: &SqliteRow,
+    column: &str,
+) -> Result<Option<T>, StoreError> {
+    let text: Option<&str> = get(row, column)?;
+    text.map(serde_json::from_str).transpose().map_err(|error| corrupt(format!("{column}: {error}")))
 }
 
 pub(super) fn to_json(value: &impl Serialize) -> Result<String, StoreError> {

@@ -1,5 +1,6 @@
 //! What the store promises, on a file.
 
+mod changes;
 mod file;
 mod keys;
 mod records;
@@ -7,17 +8,22 @@ mod reports;
 mod tenancy;
 mod usage;
 
-use super::SqliteStore;
+use super::{SqliteStore, tenants};
 use aione_core::{
     domain::{
+        audit::{Actor, AuditEntry, Object},
         clock::Timestamp,
-        id::{KeyId, OrgId, RecordId, TeamId},
+        credential::ManagementToken,
+        id::{AuditId, KeyId, OrgId, RecordId, TeamId, TokenId},
         key::{Key, KeyHash},
         money::Pico,
         plan::RateLimits,
         usage::{Closed, End, Opened, Provenance, Usage, UsageRecord},
     },
-    ports::{KeyStore as _, Organization, Team},
+    ports::{
+        Change, ChangeStore as _, Changed, KeyChange, KeyStore as _, Organization, Row, Sign, StoreError,
+        Team, Trail,
+    },
 };
 use std::{path::PathBuf, sync::Arc};
 use uuid::Uuid;
@@ -47,6 +53,84 @@ impl TestStore {
         self.store.insert_org(&org(number)).await.unwrap();
         self.store.insert_team(&team(number)).await.unwrap();
         self
+    }
+}
+
+/// Changes as other tests need them: with a trail that nobody looks at.
+impl SqliteStore {
+    async fn done(&self, change: Change) -> Result<Option<Changed>, StoreError> {
+        self.make(change, unsigned()).await
+    }
+
+    async fn key_done(&self, change: Change) -> Result<Option<Key>, StoreError> {
+        let changed = self.done(change).await?;
+        Ok(changed.and_then(|changed| match changed.row() {
+            Row::Key(key) => Some((**key).clone()),
+            Row::Token(_) => None,
+        }))
+    }
+
+    async fn insert_key(&self, key: &Key, hash: &KeyHash) -> Result<(), StoreError> {
+        self.done(Change::InsertKey { key: Box::new(key.clone()), hash: *hash }).await.map(drop)
+    }
+
+    async fn update_key(&self, org: OrgId, id: KeyId, change: &KeyChange) -> Result<Option<Key>, StoreError> {
+        self.key_done(Change::UpdateKey { org, id, change: change.clone() }).await
+    }
+
+    async fn set_disabled(&self, org: OrgId, id: KeyId, disabled: bool) -> Result<Option<Key>, StoreError> {
+        self.key_done(Change::DisableKey { org, id, disabled }).await
+    }
+
+    async fn rotate_key(
+        &self,
+        org: OrgId,
+        id: KeyId,
+        hash: &KeyHash,
+        prefix: &str,
+        grace_until: Timestamp,
+    ) -> Result<Option<Key>, StoreError> {
+        let prefix = prefix.to_owned();
+        self.key_done(Change::RotateKey { org, id, hash: *hash, prefix, grace_until }).await
+    }
+
+    async fn delete_key(&self, org: OrgId, id: KeyId, at: Timestamp) -> Result<bool, StoreError> {
+        self.done(Change::DeleteKey { org, id, at }).await.map(|changed| changed.is_some())
+    }
+
+    async fn insert_token(&self, token: &ManagementToken, hash: &KeyHash) -> Result<(), StoreError> {
+        self.done(Change::InsertToken { token: token.clone(), hash: *hash }).await.map(drop)
+    }
+
+    async fn delete_token(&self, org: OrgId, id: TokenId) -> Result<bool, StoreError> {
+        self.done(Change::DeleteToken { org, id }).await.map(|changed| changed.is_some())
+    }
+
+    async fn insert_org(&self, org: &Organization) -> Result<(), StoreError> {
+        tenants::insert_org(&self.writer, org).await
+    }
+
+    async fn insert_team(&self, team: &Team) -> Result<(), StoreError> {
+        tenants::insert_team(&self.writer, team).await
+    }
+}
+
+fn unsigned() -> Sign {
+    Box::new(|changed| Trail { audit: entry(rand::random(), changed.row().object()), answer: None })
+}
+
+fn entry(number: u128, object: Object) -> AuditEntry {
+    AuditEntry {
+        id: AuditId(Uuid::from_u128(number)),
+        at: NOW,
+        org: Some(org_id(1)),
+        actor: Actor::Local,
+        address: None,
+        action: "test".to_owned(),
+        object,
+        object_id: "it".to_owned(),
+        before: None,
+        after: None,
     }
 }
 

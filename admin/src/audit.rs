@@ -1,0 +1,130 @@
+//! The trail of writes, newest first. For operators.
+
+use crate::{
+    Admin,
+    auth::{self, Operator},
+    error::Refusal,
+    validate::{Fields, checks},
+};
+use aione_core::{
+    domain::{audit::AuditEntry, clock::Timestamp, id::AuditId},
+    ports::AuditFilter,
+};
+use axum::{Json, extract::State, http::Uri};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// Rows on one page, at most and by default.
+const PAGE_MAX: u64 = 200;
+const PAGE_DEFAULT: u64 = 50;
+/// Characters of a filter.
+const FILTER_MAX: usize = 128;
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AuditList {
+    items: Vec<AuditRow>,
+    /// For `cursor`, to go on; `null`: there is no more.
+    #[schema(required = true, value_type = Option<uuid::Uuid>)]
+    next_cursor: Option<String>,
+}
+
+/// One write.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AuditRow {
+    #[schema(value_type = uuid::Uuid)]
+    id: String,
+    #[schema(format = DateTime)]
+    at: String,
+    /// `null`: of the gateway as a whole.
+    #[schema(required = true, value_type = Option<uuid::Uuid>)]
+    org_id: Option<String>,
+    actor: ActorShape,
+    /// `null`: on the gateway's own machine.
+    #[schema(required = true)]
+    address: Option<String>,
+    /// Such as `key.create`.
+    action: String,
+    /// `key`, `token` or `config`.
+    object: &'static str,
+    object_id: String,
+    /// As the API showed it; `null`: it was not there.
+    #[schema(required = true, value_type = Option<Object>)]
+    before: Option<Value>,
+    /// `null`: it is gone.
+    #[schema(required = true, value_type = Option<Object>)]
+    after: Option<Value>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ActorShape {
+    /// `operator`, `token` or `local`.
+    kind: &'static str,
+    /// A token's id, or the beginning of the hash of an operator's token.
+    id: String,
+    name: String,
+}
+
+/// List what was written, newest first.
+#[utoipa::path(
+    get, path = "/audit", tag = "Configuration", operation_id = "listAudit",
+    params(
+        ("org" = Option<String>, Query, description = "Only this organization's, by id or slug"),
+        ("actor" = Option<String>, Query, description = "An actor's id, or `operator`, `token`, `local`"),
+        ("object" = Option<String>, Query, description = "An object's id, or `key`, `token`, `config`"),
+        ("from" = Option<String>, Query, description = "A time, inclusive"),
+        ("until" = Option<String>, Query, description = "A time, exclusive"),
+        ("cursor" = Option<uuid::Uuid>, Query, description = "`next_cursor` of the page before"),
+        ("page_size" = Option<u64>, Query, description = "1 to 200, 50 by default"),
+    ),
+    responses((status = 200, body = AuditList), Refusal),
+)]
+pub(crate) async fn list(
+    State(admin): State<Admin>,
+    _: Operator,
+    uri: Uri,
+) -> Result<Json<AuditList>, Refusal> {
+    let mut query = Fields::of_query(&uri, &[]);
+    let org = query.given("org", checks::text(1, FILTER_MAX));
+    let mut filter = AuditFilter {
+        org: None,
+        actor: query.given("actor", checks::text(1, FILTER_MAX)),
+        object: query.given("object", checks::text(1, FILTER_MAX)),
+        from: query.given("from", checks::time),
+        until: query.given("until", checks::time),
+        before: query.given("cursor", checks::id::<AuditId>),
+    };
+    let size = query.given("page_size", checks::digits(1, PAGE_MAX)).unwrap_or(PAGE_DEFAULT);
+    query.finish_ignoring_others()?;
+    if let Some(org) = org {
+        filter.org = Some(auth::find_organization(&admin, &org).await?.id);
+    }
+    let size = u32::try_from(size).unwrap_or(u32::MAX);
+    // One more than is shown, to know whether there are more.
+    let mut entries = admin.changes.list_audit(&filter, size + 1).await?;
+    let has_more = entries.len() > size as usize;
+    entries.truncate(size as usize);
+    let next_cursor = entries.last().filter(|_| has_more).map(|entry| entry.id.to_string());
+    Ok(Json(AuditList { items: entries.into_iter().map(AuditRow::of).collect(), next_cursor }))
+}
+
+impl AuditRow {
+    fn of(entry: AuditEntry) -> Self {
+        Self {
+            id: entry.id.to_string(),
+            at: Timestamp::rfc3339(entry.at),
+            org_id: entry.org.map(|org| org.to_string()),
+            actor: ActorShape {
+                kind: entry.actor.kind(),
+                id: entry.actor.id(),
+                name: entry.actor.name().to_owned(),
+            },
+            address: entry.address.map(|address| address.to_string()),
+            action: entry.action,
+            object: entry.object.as_str(),
+            object_id: entry.object_id,
+            before: entry.before,
+            after: entry.after,
+        }
+    }
+}

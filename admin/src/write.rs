@@ -1,0 +1,211 @@
+//! What every write has in common: its body, who acts, the answer that a repetition of it gets, its
+//! row in the trail; and that it is done to its end also when the caller has hung up.
+
+use crate::{
+    Admin, Peer, detach,
+    error::Refusal,
+    json,
+    repetition::{Repetition, replayed},
+    shape,
+    validate::Fields,
+};
+use aione_core::{
+    domain::{
+        audit::{Actor, AuditEntry, Object},
+        clock::Timestamp,
+        id::{AuditId, KeyId, OrgId},
+    },
+    ports::{Change, Changed, StoreError, Trail},
+};
+use axum::{
+    body::{Body, Bytes},
+    extract::{FromRequest, Request},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::Value;
+use std::{net::IpAddr, sync::Arc};
+
+/// Who acts and for which organization, left in the request by the extractor that allowed it.
+#[derive(Clone)]
+pub(crate) struct Acting {
+    /// `None`: an operator, before the path has named one.
+    pub(crate) org: Option<OrgId>,
+    pub(crate) actor: Actor,
+}
+
+/// The rest of a write's request, once somebody was allowed to make it. The last extractor.
+pub(crate) struct Write {
+    acting: Acting,
+    address: Option<IpAddr>,
+    body: Bytes,
+    repetition: Option<Repetition>,
+}
+
+/// Why there is nothing left to do.
+pub(crate) enum Done {
+    Refused(Refusal),
+    /// It was done before: the answer of then.
+    Replayed(Response),
+}
+
+impl FromRequest<Admin> for Write {
+    type Rejection = Done;
+
+    async fn from_request(request: Request, admin: &Admin) -> Result<Self, Done> {
+        let (parts, body) = request.into_parts();
+        let acting = parts.extensions.get::<Acting>().cloned().ok_or(Refusal::Internal)?;
+        let address = parts.extensions.get::<Peer>().map(|peer| peer.0);
+        let body = json::read(body).await?;
+        let repetition = Repetition::of(&parts, &acting, &body)?;
+        if let Some(repetition) = &repetition
+            && let Some(kept) = admin.changes.find_answer(&repetition.scope, admin.surroundings.now()).await?
+        {
+            return Err(Done::Replayed(replayed(admin, repetition, kept)?));
+        }
+        Ok(Self { acting, address, body, repetition })
+    }
+}
+
+impl Write {
+    /// The fields of a body that must be an object.
+    pub(crate) fn fields(&self) -> Result<Fields, Refusal> {
+        json::fields(&self.body)
+    }
+
+    /// As [`Self::fields`], for a body that may be left out, or be `null`: then there are none.
+    pub(crate) fn optional_fields(&self) -> Result<Fields, Refusal> {
+        json::optional_fields(&self.body)
+    }
+
+    /// Makes `change`, with its row in the trail and the answer for its repetitions; `None`: what was
+    /// to be changed is not there. `answer` is what `status` comes with; it is asked more than once
+    /// and must say the same each time.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) async fn make<T: Serialize>(
+        self,
+        admin: &Admin,
+        org: OrgId,
+        action: &'static str,
+        change: Change,
+        status: StatusCode,
+        answer: impl Fn(&Changed) -> Option<T> + Send + Sync + 'static,
+    ) -> Result<Option<Response>, Refusal> {
+        let now = admin.surroundings.now();
+        let rendered = Arc::new(move |changed: &Changed| body_of(answer(changed)));
+        let to_keep = match &self.repetition {
+            Some(repetition) => Some(repetition.keeper(admin, now)?),
+            None => None,
+        };
+        let mut entry = self.entry(admin, Some(org), action, now);
+        let render = rendered.clone();
+        let sign = Box::new(move |changed: &Changed| {
+            entry.object = changed.row().object();
+            entry.object_id = changed.row().id();
+            entry.before = changed.before().map(|row| shape::of(row, now));
+            entry.after = changed.after().map(|row| shape::of(row, now));
+            let answer = to_keep.map(|keep| keep(status, &render(changed)));
+            Trail { audit: entry, answer }
+        });
+        let announced = key_of(&change).map(|id| (org, id));
+        let (changes, fleet) = (admin.changes.clone(), admin.fleet.clone());
+        let made = detach::to_the_end(async move {
+            let outcome = changes.make(change, sign).await;
+            // Also what failed is announced: a store that does not answer may have done it.
+            if let Some((org, id)) = announced {
+                fleet.key_changed(org, id).await;
+            }
+            outcome
+        })
+        .await?;
+        match (made, &self.repetition) {
+            // Two of the same at once: the other one was first.
+            (Err(StoreError::Conflict(why)), Some(repetition)) => {
+                match admin.changes.find_answer(&repetition.scope, now).await? {
+                    Some(kept) => replayed(admin, repetition, kept).map(Some),
+                    None => Err(Refusal::Store(StoreError::Conflict(why))),
+                }
+            }
+            (made, _) => Ok(made?.map(|changed| respond(status, rendered(&changed)))),
+        }
+    }
+
+    /// Leaves a row in the trail for what changed something other than the store's own rows.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) async fn note(
+        &self,
+        admin: &Admin,
+        action: &'static str,
+        object: (Object, String),
+        before: Option<Value>,
+        after: Option<Value>,
+    ) -> Result<(), Refusal> {
+        let entry = self.entry(admin, self.acting.org, action, admin.surroundings.now());
+        let (object, object_id) = object;
+        admin.changes.note(&AuditEntry { object, object_id, before, after, ..entry }).await?;
+        Ok(())
+    }
+
+    fn entry(&self, admin: &Admin, org: Option<OrgId>, action: &str, now: Timestamp) -> AuditEntry {
+        let mut entropy = [0; 10];
+        admin.surroundings.entropy(&mut entropy);
+        AuditEntry {
+            id: AuditId::new(now, entropy),
+            at: now,
+            org,
+            actor: self.acting.actor.clone(),
+            address: self.address,
+            action: action.to_owned(),
+            object: Object::Config,
+            object_id: String::new(),
+            before: None,
+            after: None,
+        }
+    }
+}
+
+/// The key that a change concerns, which caches must let go of.
+fn key_of(change: &Change) -> Option<KeyId> {
+    match change {
+        Change::InsertKey { key, .. } => Some(key.id),
+        Change::UpdateKey { id, .. }
+        | Change::DisableKey { id, .. }
+        | Change::RotateKey { id, .. }
+        | Change::DeleteKey { id, .. } => Some(*id),
+        Change::InsertToken { .. } | Change::DeleteToken { .. } => None,
+    }
+}
+
+fn body_of(answer: Option<impl Serialize>) -> Vec<u8> {
+    let body =
+        answer.map(|answer| serde_json::to_vec(&answer).expect("an answer is made of strings and numbers"));
+    body.unwrap_or_default()
+}
+
+/// An answer of JSON, or of nothing.
+pub(crate) fn respond(status: StatusCode, body: Vec<u8>) -> Response {
+    if body.is_empty() {
+        return status.into_response();
+    }
+    (status, [(header::CONTENT_TYPE, "application/json")], Body::from(body)).into_response()
+}
+
+impl IntoResponse for Done {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Refused(refusal) => refusal.into_response(),
+            Self::Replayed(answer) => answer,
+        }
+    }
+}
+
+impl<E: Into<Refusal>> From<E> for Done {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}

@@ -1,0 +1,79 @@
+//! The port `ChangeStore`: each change one transaction of the writer, with its trail.
+
+use super::{SqliteStore, key_rows, tenants, trail, value::failed};
+use aione_core::{
+    domain::{audit::AuditEntry, clock::Timestamp},
+    ports::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, Row, Sign, StoreError},
+};
+use async_trait::async_trait;
+use sqlx::SqliteConnection;
+
+#[async_trait]
+impl ChangeStore for SqliteStore {
+    async fn make(&self, change: Change, sign: Sign) -> Result<Option<Changed>, StoreError> {
+        let mut tx = self.write().await?;
+        let Some(changed) = apply(&mut tx, change).await? else { return Ok(None) };
+        let kept = sign(&changed);
+        trail::insert(&mut tx, &kept.audit).await?;
+        if let Some(answer) = &kept.answer {
+            trail::keep_answer(&mut tx, answer, kept.audit.at).await?;
+        }
+        tx.commit().await.map_err(failed)?;
+        Ok(Some(changed))
+    }
+
+    async fn find_answer(&self, scope: &[u8; 32], now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
+        trail::find_answer(&self.readers, scope, now).await
+    }
+
+    async fn note(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        trail::insert(&mut tx, entry).await?;
+        tx.commit().await.map_err(failed)
+    }
+
+    async fn list_audit(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        trail::list(&self.readers, filter, limit).await
+    }
+}
+
+async fn apply(db: &mut SqliteConnection, change: Change) -> Result<Option<Changed>, StoreError> {
+    Ok(match change {
+        Change::InsertKey { key, hash } => {
+            key_rows::insert(db, &[(&key, &hash)]).await?;
+            Some(Changed::Made(Row::Key(key)))
+        }
+        Change::UpdateKey { org, id, change } => {
+            let before = key_rows::get_one(&mut *db, org, id).await?;
+            replaced(before, key_rows::update(db, org, id, &change).await?)
+        }
+        Change::DisableKey { org, id, disabled } => {
+            let before = key_rows::get_one(&mut *db, org, id).await?;
+            replaced(before, key_rows::set_disabled(db, org, id, disabled).await?)
+        }
+        Change::RotateKey { org, id, hash, prefix, grace_until } => {
+            let before = key_rows::get_one(&mut *db, org, id).await?;
+            replaced(before, key_rows::rotate(db, org, id, &hash, &prefix, grace_until).await?)
+        }
+        Change::DeleteKey { org, id, at } => {
+            let before = key_rows::get_one(&mut *db, org, id).await?;
+            key_rows::delete(db, org, id, at).await?;
+            before.map(|key| Changed::Deleted(Row::Key(Box::new(key))))
+        }
+        Change::InsertToken { token, hash } => {
+            tenants::insert_token(db, &token, &hash).await?;
+            Some(Changed::Made(Row::Token(token)))
+        }
+        Change::DeleteToken { org, id } => {
+            tenants::delete_token(db, org, id).await?.map(|token| Changed::Deleted(Row::Token(token)))
+        }
+    })
+}
+
+fn replaced(
+    before: Option<aione_core::domain::key::Key>,
+    after: Option<aione_core::domain::key::Key>,
+) -> Option<Changed> {
+    let (before, after) = (Row::Key(Box::new(before?)), Row::Key(Box::new(after?)));
+    Some(Changed::Replaced { before, after })
+}
