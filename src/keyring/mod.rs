@@ -25,9 +25,16 @@ use aione_core::{
 };
 use async_trait::async_trait;
 use changes::Changes;
-use moka::sync::Cache;
 use pause::Pause;
-use std::{sync::Arc, time::Duration};
+use quick_cache::{
+    OptionsBuilder, UnitWeighter,
+    sync::{self, DefaultLifecycle},
+};
+use std::{
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::Mutex;
 
 /// Keys in memory.
@@ -35,6 +42,8 @@ const KNOWN_MAX: u64 = 1_000_000;
 /// Hashes in memory that the store did not know. They have a cache of their own, so that
 /// guessing cannot push out a key.
 const UNKNOWN_MAX: u64 = 100_000;
+/// Entries that a cache has room for at first.
+const CACHE_ROOM: usize = 1024;
 /// How long a hash is taken as unknown without asking again.
 const UNKNOWN_AGE_MAX: Duration = Duration::from_secs(1);
 /// How old a known key may be while the store cannot be read.
@@ -71,13 +80,35 @@ pub enum Denied {
 pub struct KeyRing {
     store: Arc<dyn KeyStore>,
     peppers: Peppers,
-    known: Cache<KeyHash, Known>,
-    unknown: Cache<KeyHash, Unknown>,
+    known: Cache<Known>,
+    unknown: Cache<Unknown>,
     changes: Changes,
     pause: Pause,
     refresh_turns: Box<[Mutex<()>]>,
     lookup_turns: Box<[Mutex<()>]>,
     ask_max: Duration,
+}
+
+/// By hash. A hit sets one bit: nothing is queued, and nothing is put in order while a request waits.
+type Cache<T> = sync::Cache<KeyHash, T, UnitWeighter, BuildHasherDefault<OwnHash>>;
+
+/// A keyed hash is its own hash: nobody without the pepper can choose it.
+#[derive(Default)]
+struct OwnHash(u64);
+
+impl Hasher for OwnHash {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(head) = bytes.first_chunk::<8>() {
+            self.0 = u64::from_ne_bytes(*head);
+        }
+    }
+
+    /// The length, which is always the same.
+    fn write_usize(&mut self, _: usize) {}
 }
 
 /// A key as it was read.
@@ -104,8 +135,8 @@ impl KeyRing {
         Self {
             store,
             peppers,
-            known: Cache::new(KNOWN_MAX),
-            unknown: Cache::new(UNKNOWN_MAX),
+            known: cache(KNOWN_MAX),
+            unknown: cache(UNKNOWN_MAX),
             changes: Changes::default(),
             pause: Pause::default(),
             refresh_turns: turns(REFRESHES_MAX),
@@ -219,7 +250,7 @@ impl KeyRing {
         for _ in 0..READS_MAX {
             let as_of = self.changes.last();
             let Some(context) = self.store.find_by_hash(hash).await? else {
-                self.known.invalidate(hash);
+                self.known.remove(hash);
                 self.unknown.insert(*hash, Unknown { read_at: steady, as_of });
                 return Ok(None);
             };
@@ -257,6 +288,16 @@ impl Fleet for KeyRing {
     async fn key_changed(&self, _org: OrgId, id: KeyId) {
         self.forget(id);
     }
+}
+
+/// Takes room as it fills.
+fn cache<T: Clone>(most: u64) -> Cache<T> {
+    let options = OptionsBuilder::new()
+        .estimated_items_capacity(CACHE_ROOM)
+        .weight_capacity(most)
+        .build()
+        .expect("both capacities are given");
+    Cache::with_options(options, UnitWeighter, BuildHasherDefault::default(), DefaultLifecycle::default())
 }
 
 fn usable(context: &KeyInContext, now: Timestamp) -> Result<(), Denied> {
