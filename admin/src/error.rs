@@ -42,6 +42,8 @@ pub(crate) enum Refusal {
     /// Parameters that are wrong, each with its place.
     Invalid(Vec<Problem>),
     Store(StoreError),
+    /// What is asked does not go with what is there.
+    Conflict(&'static str),
     /// An `Idempotency-Key` that was used for another request.
     KeyReused,
     /// A reload found problems, a line each; the running configuration stays.
@@ -122,6 +124,7 @@ impl Refusal {
             Self::Store(StoreError::Conflict(_)) => {
                 (S::CONFLICT, "conflict", "This conflicts with what is stored; read it again".into())
             }
+            Self::Conflict(why) => (S::CONFLICT, "conflict", (*why).into()),
             Self::KeyReused => (
                 S::CONFLICT,
                 "idempotency_key_reused",

@@ -12,10 +12,12 @@ mod json;
 mod keys;
 pub mod offline;
 mod openapi;
+mod orgs;
 mod own_key;
 mod page;
 mod repetition;
 mod shape;
+mod teams;
 mod tokens;
 mod usage;
 mod validate;
@@ -122,6 +124,11 @@ fn calls() -> OpenApiRouter<Admin> {
         .routes(routes!(keys::enable))
         .routes(routes!(own_key::show))
         .routes(routes!(usage::list))
+        .routes(routes!(orgs::list, orgs::create))
+        .routes(routes!(orgs::get, orgs::update))
+        .routes(routes!(orgs::set_plan))
+        .routes(routes!(teams::list, teams::create))
+        .routes(routes!(teams::get, teams::update, teams::delete))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::delete))
         .routes(routes!(config::show))

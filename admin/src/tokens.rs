@@ -112,7 +112,7 @@ pub(crate) async fn create(
     let secret = minted.secret;
     let answer = move |changed: &Changed| match changed.row() {
         Row::Token(token) => Some(TokenResponse::with_secret(token, &secret)),
-        Row::Key(_) => None,
+        _ => None,
     };
     let made = write.make(&admin, org.id, "token.create", change, StatusCode::CREATED, answer).await?;
     made.ok_or(Refusal::NotFound(TOKEN))

@@ -110,13 +110,15 @@ impl Write {
             let answer = to_keep.map(|keep| keep(status, &render(changed)));
             Trail { audit: entry, answer }
         });
-        let announced = key_of(&change).map(|id| (org, id));
+        let announced = Announced::of(&change, org);
         let (changes, fleet) = (admin.changes.clone(), admin.fleet.clone());
         let made = detach::to_the_end(async move {
             let outcome = changes.make(change, sign).await;
             // Also what failed is announced: a store that does not answer may have done it.
-            if let Some((org, id)) = announced {
-                fleet.key_changed(org, id).await;
+            match announced {
+                Announced::Key(org, id) => fleet.key_changed(org, id).await,
+                Announced::Tenant(org) => fleet.tenant_changed(org).await,
+                Announced::Nothing => {}
             }
             outcome
         })
@@ -169,15 +171,29 @@ impl Write {
     }
 }
 
-/// The key that a change concerns, which caches must let go of.
-fn key_of(change: &Change) -> Option<KeyId> {
-    match change {
-        Change::InsertKey { key, .. } => Some(key.id),
-        Change::UpdateKey { id, .. }
-        | Change::DisableKey { id, .. }
-        | Change::RotateKey { id, .. }
-        | Change::DeleteKey { id, .. } => Some(*id),
-        Change::InsertToken { .. } | Change::DeleteToken { .. } => None,
+/// What caches must let go of.
+enum Announced {
+    Key(OrgId, KeyId),
+    /// Whatever stands below it.
+    Tenant(OrgId),
+    Nothing,
+}
+
+impl Announced {
+    fn of(change: &Change, org: OrgId) -> Self {
+        match change {
+            Change::InsertKey { key, .. } => Self::Key(org, key.id),
+            Change::UpdateKey { id, .. }
+            | Change::DisableKey { id, .. }
+            | Change::RotateKey { id, .. }
+            | Change::DeleteKey { id, .. } => Self::Key(org, *id),
+            Change::UpdateOrg { .. } | Change::UpdateTeam { .. } => Self::Tenant(org),
+            Change::InsertOrg { .. }
+            | Change::InsertTeam(_)
+            | Change::DeleteTeam { .. }
+            | Change::InsertToken { .. }
+            | Change::DeleteToken { .. } => Self::Nothing,
+        }
     }
 }
 

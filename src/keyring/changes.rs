@@ -33,6 +33,14 @@ impl Changes {
         self.at(id).fetch_max(number, Ordering::SeqCst);
     }
 
+    /// Notes a change that may concern any key.
+    pub(super) fn note_all(&self) {
+        let number = self.last.fetch_add(1, Ordering::SeqCst) + 1;
+        for place in &self.places {
+            place.fetch_max(number, Ordering::SeqCst);
+        }
+    }
+
     /// Whether the key has not changed since `last` was `as_of`.
     pub(super) fn none_since(&self, id: KeyId, as_of: u64) -> bool {
         self.at(id).load(Ordering::SeqCst) <= as_of

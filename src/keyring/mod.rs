@@ -288,6 +288,11 @@ impl Fleet for KeyRing {
     async fn key_changed(&self, _org: OrgId, id: KeyId) {
         self.forget(id);
     }
+
+    /// Which keys stand below it is not known here: all are read again.
+    async fn tenant_changed(&self, _org: OrgId) {
+        self.changes.note_all();
+    }
 }
 
 /// Takes room as it fills.

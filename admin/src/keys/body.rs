@@ -12,7 +12,7 @@ use aione_core::{
         key::Key,
         plan::{Plan, RateLimits},
     },
-    ports::{KeyChange, Organization},
+    ports::{KeyChange, LimitChange, Organization},
 };
 use ipnet::IpNet;
 use serde_json::{Map, Value};
@@ -206,10 +206,12 @@ impl KeyUpdate {
             name: self.name,
             models_allowed: self.models_allowed,
             allowed_ips: self.allowed_ips,
-            rpm: self.rpm_limit,
-            tpm: self.tpm_limit,
-            rpd: self.rpd_limit,
-            concurrency: self.max_concurrency,
+            limits: LimitChange {
+                rpm: self.rpm_limit,
+                tpm: self.tpm_limit,
+                rpd: self.rpd_limit,
+                concurrency: self.max_concurrency,
+            },
             metadata: self.metadata,
         }
     }
@@ -240,6 +242,7 @@ fn take_models(fields: &mut Fields, models: &Models<'_>) -> Option<Vec<String>> 
     Some(unique)
 }
 
-fn take_limit(fields: &mut Fields, name: &str) -> Option<Option<u64>> {
+/// `null`: none of its own.
+pub(crate) fn take_limit(fields: &mut Fields, name: &str) -> Option<Option<u64>> {
     fields.nullable(name, checks::integer(1, LIMIT_MAX))
 }

@@ -4,7 +4,7 @@ mod answer;
 mod body;
 
 pub(crate) use answer::KeyResponse;
-pub(crate) use body::{Models, NewKey, Rotation};
+pub(crate) use body::{Models, NewKey, Rotation, take_limit};
 
 use crate::{
     Admin,
@@ -35,7 +35,7 @@ const KEYS_PAGE_MAX: u64 = 1000;
 /// Characters of `q` at most.
 const Q_MAX: usize = 128;
 /// The team of keys that name none.
-const DEFAULT_TEAM: &str = "default";
+pub(crate) const DEFAULT_TEAM: &str = "default";
 /// What a 404 says it did not find.
 const KEY: &str = "Key";
 
@@ -233,7 +233,7 @@ async fn change_key(
 fn key_of(changed: &Changed) -> Option<&Key> {
     match changed.row() {
         Row::Key(key) => Some(key),
-        Row::Token(_) => None,
+        _ => None,
     }
 }
 

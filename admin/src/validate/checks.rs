@@ -114,6 +114,11 @@ pub(crate) fn time_after(now: Timestamp) -> impl Check<Timestamp> {
     }
 }
 
+/// A name of the IANA time zone database.
+pub(crate) fn time_zone(value: &Value) -> Result<chrono_tz::Tz, Fault> {
+    string(value)?.parse().map_err(|_| Fault::value("not a time zone of the IANA database"))
+}
+
 /// `YYYY-MM-DD`.
 pub(crate) fn date(value: &Value) -> Result<NaiveDate, Fault> {
     /// The length of `2026-11-23`: the parser alone would also take signs and spaces.

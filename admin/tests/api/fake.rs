@@ -15,8 +15,8 @@ use aione_core::{
     },
     ports::{
         AuditFilter, Change, ChangeStore, Changed, ConfigControl, Fleet, KeptAnswer, KeyChange, KeyFilter,
-        KeyInContext, KeyStore, KeyUse, LiveUse, Organization, Page, Reloaded, Row, Sign, StoreError,
-        Surroundings, Team, UsageQuery, UsageStore, UsageSum,
+        KeyInContext, KeyStore, KeyUse, LimitChange, LiveUse, Organization, Page, Reloaded, Row, Sign,
+        StoreError, Surroundings, Team, UsageQuery, UsageStore, UsageSum,
     },
 };
 use async_trait::async_trait;
@@ -44,6 +44,7 @@ pub(crate) struct State {
     pub(crate) sums: Vec<UsageSum>,
     pub(crate) asked: Vec<UsageQuery>,
     pub(crate) announced: Vec<KeyId>,
+    pub(crate) tenants_announced: Vec<OrgId>,
     pub(crate) reload: Result<Reloaded, Vec<String>>,
     /// What every call to a store fails with.
     pub(crate) fault: Option<StoreError>,
@@ -71,6 +72,7 @@ impl World {
             sums: Vec::new(),
             asked: Vec::new(),
             announced: Vec::new(),
+            tenants_announced: Vec::new(),
             reload: Ok(Reloaded::default()),
             fault: None,
             loses_answers: false,
@@ -113,6 +115,15 @@ impl World {
             return Err(StoreError::Unavailable("no answer".to_owned()));
         }
         Ok(changed)
+    }
+}
+
+fn changed_limits(limits: RateLimits, change: LimitChange) -> RateLimits {
+    RateLimits {
+        rpm: change.rpm.unwrap_or(limits.rpm),
+        tpm: change.tpm.unwrap_or(limits.tpm),
+        rpd: change.rpd.unwrap_or(limits.rpd),
+        concurrency: change.concurrency.unwrap_or(limits.concurrency),
     }
 }
 
@@ -207,12 +218,24 @@ impl KeyStore for World {
         Ok(found.cloned())
     }
 
+    async fn list_orgs(&self, page: Page) -> Result<Vec<Organization>, StoreError> {
+        let state = self.store()?;
+        let (skip, take) = (page.offset.try_into().unwrap(), page.limit.try_into().unwrap());
+        Ok(state.orgs.iter().skip(skip).take(take).cloned().collect())
+    }
+
     async fn get_team(&self, org: OrgId, id: TeamId) -> Result<Option<Team>, StoreError> {
         Ok(self.store()?.teams.iter().find(|team| team.org == org && team.id == id).cloned())
     }
 
     async fn find_team(&self, org: OrgId, name: &str) -> Result<Option<Team>, StoreError> {
         Ok(self.store()?.teams.iter().find(|team| team.org == org && team.name == name).cloned())
+    }
+
+    async fn list_teams(&self, org: OrgId, page: Page) -> Result<Vec<Team>, StoreError> {
+        let state = self.store()?;
+        let (skip, take) = (page.offset.try_into().unwrap(), page.limit.try_into().unwrap());
+        Ok(state.teams.iter().filter(|team| team.org == org).skip(skip).take(take).cloned().collect())
     }
 
     async fn list_tokens(&self, org: OrgId) -> Result<Vec<ManagementToken>, StoreError> {
@@ -234,12 +257,7 @@ impl World {
             key.models_allowed = change.models_allowed.unwrap_or(key.models_allowed.clone());
             key.allowed_ips = change.allowed_ips.unwrap_or(key.allowed_ips.clone());
             key.metadata = change.metadata.unwrap_or(key.metadata.clone());
-            key.limits = RateLimits {
-                rpm: change.rpm.unwrap_or(key.limits.rpm),
-                tpm: change.tpm.unwrap_or(key.limits.tpm),
-                rpd: change.rpd.unwrap_or(key.limits.rpd),
-                concurrency: change.concurrency.unwrap_or(key.limits.concurrency),
-            };
+            key.limits = changed_limits(key.limits, change.limits);
         })
     }
 
@@ -299,6 +317,46 @@ impl World {
                 let was = before(org, id)?;
                 self.delete_key(org, id)?;
                 was.map(Changed::Deleted)
+            }
+            Change::InsertOrg { org, team } => {
+                let mut state = self.store()?;
+                if state.orgs.iter().any(|other| other.slug == org.slug) {
+                    return Err(StoreError::Conflict("the slug is taken".to_owned()));
+                }
+                state.orgs.push((*org).clone());
+                state.teams.push(team);
+                Some(Changed::Made(Row::Organization(org)))
+            }
+            Change::UpdateOrg { id, change } => {
+                let mut state = self.store()?;
+                let Some(org) = state.orgs.iter_mut().find(|org| org.id == id) else { return Ok(None) };
+                let before = Row::Organization(Box::new(org.clone()));
+                org.name = change.name.unwrap_or(org.name.clone());
+                org.plan = change.plan.unwrap_or(org.plan.clone());
+                org.time_zone = change.time_zone.unwrap_or(org.time_zone);
+                org.limits = changed_limits(org.limits, change.limits);
+                Some(Changed::Replaced { before, after: Row::Organization(Box::new(org.clone())) })
+            }
+            Change::InsertTeam(team) => {
+                self.store()?.teams.push(team.clone());
+                Some(Changed::Made(Row::Team(team)))
+            }
+            Change::UpdateTeam { org, id, change } => {
+                let mut state = self.store()?;
+                let found = state.teams.iter_mut().find(|team| team.org == org && team.id == id);
+                let Some(team) = found else { return Ok(None) };
+                let before = Row::Team(team.clone());
+                team.name = change.name.unwrap_or(team.name.clone());
+                team.limits = changed_limits(team.limits, change.limits);
+                Some(Changed::Replaced { before, after: Row::Team(team.clone()) })
+            }
+            Change::DeleteTeam { org, id, .. } => {
+                let mut state = self.store()?;
+                if state.keys.iter().any(|stored| stored.key.team == id) {
+                    return Err(StoreError::Conflict("it has keys".to_owned()));
+                }
+                let at = state.teams.iter().position(|team| team.org == org && team.id == id);
+                at.map(|at| Changed::Deleted(Row::Team(state.teams.remove(at))))
             }
             Change::InsertToken { token, hash } => {
                 self.store()?.tokens.push((token.clone(), hash));
@@ -377,6 +435,10 @@ impl Fleet for World {
     async fn key_changed(&self, _org: OrgId, id: KeyId) {
         self.state().announced.push(id);
         self.announcement.notify_one();
+    }
+
+    async fn tenant_changed(&self, org: OrgId) {
+        self.state().tenants_announced.push(org);
     }
 }
 

@@ -54,6 +54,8 @@ impl Actor {
 pub enum Object {
     Key,
     Token,
+    Organization,
+    Team,
     /// The configuration of this gateway.
     Config,
 }
@@ -64,13 +66,17 @@ impl Object {
         match self {
             Self::Key => "key",
             Self::Token => "token",
+            Self::Organization => "organization",
+            Self::Team => "team",
             Self::Config => "config",
         }
     }
 
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Key, Self::Token, Self::Config].into_iter().find(|object| object.as_str() == name)
+        [Self::Key, Self::Token, Self::Organization, Self::Team, Self::Config]
+            .into_iter()
+            .find(|object| object.as_str() == name)
     }
 }
 

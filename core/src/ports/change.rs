@@ -1,12 +1,15 @@
 //! Changes to what a store keeps of tenants: each is made whole, with its trail and the answer that
 //! a repetition of it will get, or not at all.
 
-use super::{StoreError, keys::KeyChange};
+use super::{
+    Organization, StoreError, Team,
+    keys::{KeyChange, TenantChange},
+};
 use crate::domain::{
     audit::{AuditEntry, Object},
     clock::Timestamp,
     credential::ManagementToken,
-    id::{AuditId, KeyId, OrgId, TokenId},
+    id::{AuditId, KeyId, OrgId, TeamId, TokenId},
     key::{Key, KeyHash},
 };
 use async_trait::async_trait;
@@ -42,6 +45,27 @@ pub enum Change {
         id: KeyId,
         at: Timestamp,
     },
+    /// With the team of keys that name none.
+    InsertOrg {
+        org: Box<Organization>,
+        team: Team,
+    },
+    UpdateOrg {
+        id: OrgId,
+        change: TenantChange,
+    },
+    InsertTeam(Team),
+    UpdateTeam {
+        org: OrgId,
+        id: TeamId,
+        change: TenantChange,
+    },
+    /// A conflict where it has keys.
+    DeleteTeam {
+        org: OrgId,
+        id: TeamId,
+        at: Timestamp,
+    },
     InsertToken {
         token: ManagementToken,
         hash: KeyHash,
@@ -57,6 +81,8 @@ pub enum Change {
 pub enum Row {
     Key(Box<Key>),
     Token(ManagementToken),
+    Organization(Box<Organization>),
+    Team(Team),
 }
 
 impl Row {
@@ -65,6 +91,8 @@ impl Row {
         match self {
             Self::Key(_) => Object::Key,
             Self::Token(_) => Object::Token,
+            Self::Organization(_) => Object::Organization,
+            Self::Team(_) => Object::Team,
         }
     }
 
@@ -73,6 +101,8 @@ impl Row {
         match self {
             Self::Key(key) => key.id.to_string(),
             Self::Token(token) => token.id.to_string(),
+            Self::Organization(org) => org.id.to_string(),
+            Self::Team(team) => team.id.to_string(),
         }
     }
 }

@@ -36,6 +36,26 @@ pub struct Team {
     pub created_at: Timestamp,
 }
 
+/// What `PUT` on an organization or a team changes; `None`: unchanged.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TenantChange {
+    pub name: Option<String>,
+    /// A plan's code; of an organization alone.
+    pub plan: Option<Arc<str>>,
+    /// Of an organization alone.
+    pub time_zone: Option<chrono_tz::Tz>,
+    pub limits: LimitChange,
+}
+
+/// Limits that change; the inner `None`: none of its own, the plan's alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LimitChange {
+    pub rpm: Option<Option<u64>>,
+    pub tpm: Option<Option<u64>>,
+    pub rpd: Option<Option<u64>>,
+    pub concurrency: Option<Option<u64>>,
+}
+
 /// A key with what stands above it: all that admission needs to know.
 #[derive(Clone, PartialEq, Debug)]
 pub struct KeyInContext {
@@ -54,11 +74,7 @@ pub struct KeyChange {
     pub name: Option<String>,
     pub models_allowed: Option<Vec<String>>,
     pub allowed_ips: Option<Vec<ipnet::IpNet>>,
-    /// The inner `None` goes back to the plan's default.
-    pub rpm: Option<Option<u64>>,
-    pub tpm: Option<Option<u64>>,
-    pub rpd: Option<Option<u64>>,
-    pub concurrency: Option<Option<u64>>,
+    pub limits: LimitChange,
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
@@ -89,8 +105,12 @@ pub trait KeyStore: Send + Sync {
     async fn get_key(&self, org: OrgId, id: KeyId) -> Result<Option<Key>, StoreError>;
     /// By id or slug.
     async fn find_org(&self, id_or_slug: &str) -> Result<Option<Organization>, StoreError>;
+    /// Oldest first.
+    async fn list_orgs(&self, page: Page) -> Result<Vec<Organization>, StoreError>;
     async fn get_team(&self, org: OrgId, id: TeamId) -> Result<Option<Team>, StoreError>;
     async fn find_team(&self, org: OrgId, name: &str) -> Result<Option<Team>, StoreError>;
+    /// Oldest first.
+    async fn list_teams(&self, org: OrgId, page: Page) -> Result<Vec<Team>, StoreError>;
 
     /// Oldest first.
     async fn list_tokens(&self, org: OrgId) -> Result<Vec<ManagementToken>, StoreError>;

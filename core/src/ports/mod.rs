@@ -7,7 +7,7 @@ mod keys;
 mod usage;
 
 pub use change::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, Row, Sign, Trail};
-pub use keys::{KeyChange, KeyFilter, KeyInContext, KeyStore, Organization, Team};
+pub use keys::{KeyChange, KeyFilter, KeyInContext, KeyStore, LimitChange, Organization, Team, TenantChange};
 pub use usage::{GroupBy, UsageQuery, UsageStore, UsageSum};
 
 use crate::domain::{
@@ -43,6 +43,8 @@ pub struct Page {
 pub trait Fleet: Send + Sync {
     /// On return this node refuses what the change forbids; the others follow within a second.
     async fn key_changed(&self, org: OrgId, id: KeyId);
+    /// The same of what stands above keys: an organization or a team.
+    async fn tenant_changed(&self, org: OrgId);
 }
 
 /// What one key has in use now, for `GET /gateway/key`.

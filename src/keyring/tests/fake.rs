@@ -111,10 +111,16 @@ impl KeyStore for FakeStore {
     async fn find_org(&self, _: &str) -> Result<Option<Organization>, StoreError> {
         Err(NOT_ASKED)
     }
+    async fn list_orgs(&self, _: Page) -> Result<Vec<Organization>, StoreError> {
+        Err(NOT_ASKED)
+    }
     async fn get_team(&self, _: OrgId, _: TeamId) -> Result<Option<Team>, StoreError> {
         Err(NOT_ASKED)
     }
     async fn find_team(&self, _: OrgId, _: &str) -> Result<Option<Team>, StoreError> {
+        Err(NOT_ASKED)
+    }
+    async fn list_teams(&self, _: OrgId, _: Page) -> Result<Vec<Team>, StoreError> {
         Err(NOT_ASKED)
     }
     async fn list_tokens(&self, _: OrgId) -> Result<Vec<ManagementToken>, StoreError> {

@@ -2,7 +2,7 @@
 
 use super::{SqliteStore, key_rows, tenants, trail, value::failed};
 use aione_core::{
-    domain::{audit::AuditEntry, clock::Timestamp},
+    domain::{audit::AuditEntry, clock::Timestamp, key::Key},
     ports::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, Row, Sign, StoreError},
 };
 use async_trait::async_trait;
@@ -40,25 +40,54 @@ impl ChangeStore for SqliteStore {
 async fn apply(db: &mut SqliteConnection, change: Change) -> Result<Option<Changed>, StoreError> {
     Ok(match change {
         Change::InsertKey { key, hash } => {
+            if tenants::get_team(&mut *db, key.org, key.team).await?.is_none() {
+                return Err(StoreError::Conflict("the key's team is gone".to_owned()));
+            }
             key_rows::insert(db, &[(&key, &hash)]).await?;
             Some(Changed::Made(Row::Key(key)))
         }
         Change::UpdateKey { org, id, change } => {
             let before = key_rows::get_one(&mut *db, org, id).await?;
-            replaced(before, key_rows::update(db, org, id, &change).await?)
+            replaced(before.map(row), key_rows::update(db, org, id, &change).await?.map(row))
         }
         Change::DisableKey { org, id, disabled } => {
             let before = key_rows::get_one(&mut *db, org, id).await?;
-            replaced(before, key_rows::set_disabled(db, org, id, disabled).await?)
+            replaced(before.map(row), key_rows::set_disabled(db, org, id, disabled).await?.map(row))
         }
         Change::RotateKey { org, id, hash, prefix, grace_until } => {
             let before = key_rows::get_one(&mut *db, org, id).await?;
-            replaced(before, key_rows::rotate(db, org, id, &hash, &prefix, grace_until).await?)
+            let after = key_rows::rotate(db, org, id, &hash, &prefix, grace_until).await?;
+            replaced(before.map(row), after.map(row))
         }
         Change::DeleteKey { org, id, at } => {
             let before = key_rows::get_one(&mut *db, org, id).await?;
             key_rows::delete(db, org, id, at).await?;
-            before.map(|key| Changed::Deleted(Row::Key(Box::new(key))))
+            before.map(|key| Changed::Deleted(row(key)))
+        }
+        Change::InsertOrg { org, team } => {
+            tenants::insert_org(&mut *db, &org).await?;
+            tenants::insert_team(db, &team).await?;
+            Some(Changed::Made(Row::Organization(org)))
+        }
+        Change::UpdateOrg { id, change } => {
+            let before = tenants::find_org(&mut *db, &id.to_string()).await?;
+            let after = tenants::update_org(db, id, &change).await?;
+            let row = |org| Row::Organization(Box::new(org));
+            replaced(before.map(row), after.map(row))
+        }
+        Change::InsertTeam(team) => {
+            tenants::insert_team(db, &team).await?;
+            Some(Changed::Made(Row::Team(team)))
+        }
+        Change::UpdateTeam { org, id, change } => {
+            let before = tenants::get_team(&mut *db, org, id).await?;
+            let after = tenants::update_team(db, org, id, &change).await?;
+            replaced(before.map(Row::Team), after.map(Row::Team))
+        }
+        Change::DeleteTeam { org, id, at } => {
+            let before = tenants::get_team(&mut *db, org, id).await?;
+            tenants::delete_team(db, org, id, at).await?;
+            before.map(|team| Changed::Deleted(Row::Team(team)))
         }
         Change::InsertToken { token, hash } => {
             tenants::insert_token(db, &token, &hash).await?;
@@ -70,10 +99,10 @@ async fn apply(db: &mut SqliteConnection, change: Change) -> Result<Option<Chang
     })
 }
 
-fn replaced(
-    before: Option<aione_core::domain::key::Key>,
-    after: Option<aione_core::domain::key::Key>,
-) -> Option<Changed> {
-    let (before, after) = (Row::Key(Box::new(before?)), Row::Key(Box::new(after?)));
-    Some(Changed::Replaced { before, after })
+fn replaced(before: Option<Row>, after: Option<Row>) -> Option<Changed> {
+    Some(Changed::Replaced { before: before?, after: after? })
+}
+
+fn row(key: Key) -> Row {
+    Row::Key(Box::new(key))
 }

@@ -1,6 +1,8 @@
 //! Rows of keys and of their secrets' hashes.
 
-use super::value::{failed, get, json, limit, limits, time, time_or_none, to_json, uuid};
+use super::value::{
+    failed, get, json, limit, limits, push_limits, saturated, time, time_or_none, to_json, uuid,
+};
 use aione_core::{
     domain::{
         clock::Timestamp,
@@ -160,17 +162,7 @@ pub(super) async fn update(
     if let Some(ips) = &change.allowed_ips {
         sql.push(", allowed_ips = ").push_bind(to_json(ips)?);
     }
-    let meters = [
-        (", rpm = ", change.rpm),
-        (", tpm = ", change.tpm),
-        (", rpd = ", change.rpd),
-        (", concurrency = ", change.concurrency),
-    ];
-    for (assignment, value) in meters {
-        if let Some(value) = value {
-            sql.push(assignment).push_bind(limit(value));
-        }
-    }
+    push_limits(&mut sql, change.limits);
     if let Some(metadata) = &change.metadata {
         sql.push(", metadata = ").push_bind(to_json(metadata)?);
     }
@@ -309,8 +301,4 @@ fn key_of(row: &SqliteRow) -> Result<Key, StoreError> {
         last_used_at: time_or_none(row, "last_used_at")?,
         metadata: json(row, "metadata")?,
     })
-}
-
-fn saturated(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -50,12 +50,20 @@ impl KeyStore for SqliteStore {
         tenants::find_org(&self.readers, id_or_slug).await
     }
 
+    async fn list_orgs(&self, page: Page) -> Result<Vec<Organization>, StoreError> {
+        tenants::list_orgs(&self.readers, page).await
+    }
+
     async fn get_team(&self, org: OrgId, id: TeamId) -> Result<Option<Team>, StoreError> {
         tenants::get_team(&self.readers, org, id).await
     }
 
     async fn find_team(&self, org: OrgId, name: &str) -> Result<Option<Team>, StoreError> {
         tenants::find_team(&self.readers, org, name).await
+    }
+
+    async fn list_teams(&self, org: OrgId, page: Page) -> Result<Vec<Team>, StoreError> {
+        tenants::list_teams(&self.readers, org, page).await
     }
 
     async fn list_tokens(&self, org: OrgId) -> Result<Vec<ManagementToken>, StoreError> {

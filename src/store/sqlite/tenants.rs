@@ -2,17 +2,21 @@
 
 use super::{
     SqliteStore,
-    value::{corrupt, failed, get, limit, limits, time, time_or_none, uuid},
+    value::{corrupt, failed, get, limit, limits, push_limits, saturated, time, time_or_none, uuid},
 };
 use aione_core::{
     domain::{
+        clock::Timestamp,
         credential::{ManagementToken, Role},
         id::{OrgId, TeamId, TokenId},
         key::KeyHash,
     },
-    ports::{Organization, StoreError, Team},
+    ports::{Organization, Page, StoreError, Team, TenantChange},
 };
-use sqlx::{Sqlite, SqliteExecutor, query::Query, sqlite::SqliteArguments, sqlite::SqliteRow};
+use sqlx::{
+    QueryBuilder, Sqlite, SqliteConnection, SqliteExecutor, query::Query, sqlite::SqliteArguments,
+    sqlite::SqliteRow,
+};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -69,7 +73,7 @@ pub(super) async fn get_team(
     org: OrgId,
     id: TeamId,
 ) -> Result<Option<Team>, StoreError> {
-    let statement = sqlx::query("SELECT * FROM teams WHERE org_id = ? AND id = ?")
+    let statement = sqlx::query("SELECT * FROM teams WHERE org_id = ? AND id = ? AND deleted_at IS NULL")
         .bind(org.0.as_bytes().to_vec())
         .bind(id.0.as_bytes().to_vec());
     optional(db, statement, team_of).await
@@ -80,7 +84,7 @@ pub(super) async fn find_team(
     org: OrgId,
     name: &str,
 ) -> Result<Option<Team>, StoreError> {
-    let statement = sqlx::query("SELECT * FROM teams WHERE org_id = ? AND name = ?")
+    let statement = sqlx::query("SELECT * FROM teams WHERE org_id = ? AND name = ? AND deleted_at IS NULL")
         .bind(org.0.as_bytes().to_vec())
         .bind(name.to_owned());
     optional(db, statement, team_of).await
@@ -99,6 +103,103 @@ pub(super) async fn insert_team(db: impl SqliteExecutor<'_>, team: &Team) -> Res
     .bind(limit(team.limits.rpd))
     .bind(limit(team.limits.concurrency))
     .bind(team.created_at.0)
+    .execute(db)
+    .await
+    .map(drop)
+    .map_err(failed)
+}
+
+/// Oldest first.
+pub(super) async fn list_orgs(
+    db: impl SqliteExecutor<'_>,
+    page: Page,
+) -> Result<Vec<Organization>, StoreError> {
+    let statement = sqlx::query("SELECT * FROM organizations ORDER BY created_at, id LIMIT ? OFFSET ?")
+        .bind(saturated(page.limit))
+        .bind(saturated(page.offset));
+    all(db, statement, org_of).await
+}
+
+/// Oldest first.
+pub(super) async fn list_teams(
+    db: impl SqliteExecutor<'_>,
+    org: OrgId,
+    page: Page,
+) -> Result<Vec<Team>, StoreError> {
+    let statement = sqlx::query(
+        "SELECT * FROM teams WHERE org_id = ? AND deleted_at IS NULL ORDER BY created_at, id LIMIT ? OFFSET ?",
+    )
+    .bind(org.0.as_bytes().to_vec())
+    .bind(saturated(page.limit))
+    .bind(saturated(page.offset));
+    all(db, statement, team_of).await
+}
+
+pub(super) async fn update_org(
+    db: impl SqliteExecutor<'_>,
+    id: OrgId,
+    change: &TenantChange,
+) -> Result<Option<Organization>, StoreError> {
+    let mut sql = update("organizations", change);
+    if let Some(plan) = &change.plan {
+        sql.push(", plan = ").push_bind(plan.clone());
+    }
+    if let Some(zone) = change.time_zone {
+        sql.push(", time_zone = ").push_bind(zone.name());
+    }
+    sql.push(" WHERE id = ").push_bind(id.0.as_bytes().to_vec()).push(" RETURNING *");
+    sql.build().fetch_optional(db).await.map_err(failed)?.as_ref().map(org_of).transpose()
+}
+
+pub(super) async fn update_team(
+    db: impl SqliteExecutor<'_>,
+    org: OrgId,
+    id: TeamId,
+    change: &TenantChange,
+) -> Result<Option<Team>, StoreError> {
+    let mut sql = update("teams", change);
+    sql.push(" WHERE org_id = ").push_bind(org.0.as_bytes().to_vec());
+    sql.push(" AND id = ").push_bind(id.0.as_bytes().to_vec()).push(" AND deleted_at IS NULL RETURNING *");
+    sql.build().fetch_optional(db).await.map_err(failed)?.as_ref().map(team_of).transpose()
+}
+
+/// The beginning of an update, up to the columns that both tables have.
+fn update(table: &str, change: &TenantChange) -> QueryBuilder<Sqlite> {
+    // The first assignment changes nothing: a list of none would be no SQL.
+    let mut sql = QueryBuilder::new(format!("UPDATE {table} SET id = id"));
+    if let Some(name) = &change.name {
+        sql.push(", name = ").push_bind(name.clone());
+    }
+    push_limits(&mut sql, change.limits);
+    sql
+}
+
+/// Takes a team out of sight, unless it has keys.
+pub(super) async fn delete_team(
+    db: &mut SqliteConnection,
+    org: OrgId,
+    id: TeamId,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let keys: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM keys WHERE org_id = ? AND team_id = ? AND deleted_at IS NULL",
+    )
+    .bind(org.0.as_bytes().to_vec())
+    .bind(id.0.as_bytes().to_vec())
+    .fetch_one(&mut *db)
+    .await
+    .map_err(failed)?;
+    if keys > 0 {
+        return Err(StoreError::Conflict(format!("the team has {keys} keys")));
+    }
+    sqlx::query(
+        "UPDATE teams SET deleted_at = ?, former_name = name, name = ? || name
+         WHERE org_id = ? AND id = ? AND deleted_at IS NULL",
+    )
+    .bind(at.0)
+    .bind(format!("deleted {id} "))
+    .bind(org.0.as_bytes().to_vec())
+    .bind(id.0.as_bytes().to_vec())
     .execute(db)
     .await
     .map(drop)
@@ -131,12 +232,9 @@ pub(super) async fn list_tokens(
     db: impl SqliteExecutor<'_>,
     org: OrgId,
 ) -> Result<Vec<ManagementToken>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM management_tokens WHERE org_id = ? ORDER BY created_at, id")
-        .bind(org.0.as_bytes().to_vec())
-        .fetch_all(db)
-        .await
-        .map_err(failed)?;
-    rows.iter().map(token_of).collect()
+    let statement = sqlx::query("SELECT * FROM management_tokens WHERE org_id = ? ORDER BY created_at, id")
+        .bind(org.0.as_bytes().to_vec());
+    all(db, statement, token_of).await
 }
 
 pub(super) async fn find_token(
@@ -156,6 +254,14 @@ pub(super) async fn delete_token(
         .bind(org.0.as_bytes().to_vec())
         .bind(id.0.as_bytes().to_vec());
     optional(db, statement, token_of).await
+}
+
+async fn all<T>(
+    db: impl SqliteExecutor<'_>,
+    statement: Statement,
+    read: fn(&SqliteRow) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    statement.fetch_all(db).await.map_err(failed)?.iter().map(read).collect()
 }
 
 async fn optional<T>(

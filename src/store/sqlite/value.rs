@@ -2,10 +2,10 @@
 
 use aione_core::{
     domain::{clock::Timestamp, money::Pico, plan::RateLimits},
-    ports::StoreError,
+    ports::{LimitChange, StoreError},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::{Row, Sqlite, sqlite::SqliteRow};
+use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 use uuid::Uuid;
 
 const PICO_PER_UNIT: i128 = 1_000_000_000_000;
@@ -88,6 +88,23 @@ pub(super) fn limits(row: &SqliteRow, prefix: &str) -> Result<RateLimits, StoreE
         Ok(get::<Option<i64>>(row, &format!("{prefix}{meter}"))?.map(i64::cast_unsigned))
     };
     Ok(RateLimits { rpm: of("rpm")?, tpm: of("tpm")?, rpd: of("rpd")?, concurrency: of("concurrency")? })
+}
+
+/// The assignments of an update that limits change with.
+pub(super) fn push_limits(sql: &mut QueryBuilder<Sqlite>, change: LimitChange) {
+    let LimitChange { rpm, tpm, rpd, concurrency } = change;
+    for (assignment, value) in
+        [(", rpm = ", rpm), (", tpm = ", tpm), (", rpd = ", rpd), (", concurrency = ", concurrency)]
+    {
+        if let Some(value) = value {
+            sql.push(assignment).push_bind(limit(value));
+        }
+    }
+}
+
+/// A number of rows, as SQLite counts them.
+pub(super) fn saturated(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 pub(super) fn limit(value: Option<u64>) -> Option<i64> {

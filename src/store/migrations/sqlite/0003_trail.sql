@@ -1,4 +1,9 @@
--- The trail of writes, and the answers that their repetitions get.
+-- The trail of writes, and the answers that their repetitions get; and teams that are gone.
+
+-- A deleted team keeps its row for the sake of its usage, under the name that it had; another team may
+-- take that name.
+ALTER TABLE teams ADD COLUMN deleted_at INTEGER;
+ALTER TABLE teams ADD COLUMN former_name TEXT;
 
 CREATE TABLE audit (
     id         BLOB PRIMARY KEY,

@@ -3,7 +3,7 @@
 use super::*;
 use aione_core::{
     domain::key::KeyStatus,
-    ports::{KeyChange, KeyFilter, Page, StoreError, UsageStore as _},
+    ports::{KeyChange, KeyFilter, LimitChange, Page, StoreError, UsageStore as _},
 };
 
 const ALL: Page = Page { offset: 0, limit: 100 };
@@ -66,10 +66,12 @@ async fn a_change_changes_what_it_names_alone() {
         name: Some("'; DROP TABLE keys; --".to_owned()),
         models_allowed: Some(Vec::new()),
         allowed_ips: Some(vec!["192.0.2.0/24".parse().unwrap()]),
-        rpm: Some(None),
-        tpm: Some(Some(5)),
-        rpd: None,
-        concurrency: Some(Some(u64::MAX)),
+        limits: LimitChange {
+            rpm: Some(None),
+            tpm: Some(Some(5)),
+            rpd: None,
+            concurrency: Some(Some(u64::MAX)),
+        },
         metadata: Some(serde_json::Map::new()),
     };
     let mut expect = key(1);

@@ -66,7 +66,7 @@ impl SqliteStore {
         let changed = self.done(change).await?;
         Ok(changed.and_then(|changed| match changed.row() {
             Row::Key(key) => Some((**key).clone()),
-            Row::Token(_) => None,
+            _ => None,
         }))
     }
 

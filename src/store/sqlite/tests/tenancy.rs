@@ -2,11 +2,8 @@
 
 use super::*;
 use aione_core::{
-    domain::{
-        credential::{ManagementToken, Role},
-        id::TokenId,
-    },
-    ports::{KeyChange, KeyFilter, Page, StoreError},
+    domain::credential::Role,
+    ports::{KeyFilter, LimitChange, Page, TenantChange},
 };
 
 async fn store() -> TestStore {
@@ -79,4 +76,57 @@ async fn a_token_is_found_by_its_hash_and_deleted_by_its_organization() {
     assert!(!store.delete_token(org_id(2), token.id).await.unwrap());
     assert!(store.delete_token(org_id(1), token.id).await.unwrap());
     assert_eq!(store.find_token(&hash(5)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_organization_and_its_team_are_made_together_and_change() {
+    let store = TestStore::open().await;
+    let make = |team_number| {
+        let team = Team { org: org_id(1), ..team(team_number) };
+        Change::InsertOrg { org: Box::new(org(1)), team }
+    };
+    store.done(make(1)).await.unwrap().unwrap();
+    let twice = store.done(make(2)).await;
+    assert!(matches!(twice, Err(StoreError::Conflict(_))), "{twice:?}");
+    assert!(store.get_team(org_id(1), team_id(2)).await.unwrap().is_none(), "neither of the two is made");
+
+    let change = TenantChange {
+        name: Some("New".to_owned()),
+        plan: Some("gold".into()),
+        time_zone: Some(chrono_tz::Asia::Shanghai),
+        limits: LimitChange { rpm: Some(Some(7)), tpm: Some(None), ..LimitChange::default() },
+    };
+    let changed = store.done(Change::UpdateOrg { id: org_id(1), change }).await.unwrap().unwrap();
+    let Some(Row::Organization(after)) = changed.after() else { panic!("{changed:?}") };
+    assert_eq!((&*after.plan, after.limits.rpm, after.limits.tpm), ("gold", Some(7), None));
+    assert_eq!(store.find_org("org-1").await.unwrap().as_ref(), Some(&**after));
+    assert_eq!(changed.before(), Some(&Row::Organization(Box::new(org(1)))));
+    let nobody = Change::UpdateOrg { id: org_id(9), change: TenantChange::default() };
+    assert_eq!(store.done(nobody).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_deleted_team_leaves_its_name_and_takes_no_key() {
+    let store = TestStore::open().await.with_org(1).await;
+    let team = |number| Team { org: org_id(1), name: "search".to_owned(), ..team(number) };
+    let delete = |number| Change::DeleteTeam { org: org_id(1), id: team_id(number), at: NOW };
+    let key_in =
+        |number| Change::InsertKey { key: Box::new(Key { team: team_id(number), ..key(1) }), hash: hash(1) };
+    store.done(Change::InsertTeam(team(2))).await.unwrap().unwrap();
+    assert!(matches!(store.done(Change::InsertTeam(team(3))).await, Err(StoreError::Conflict(_))));
+    store.done(key_in(2)).await.unwrap().unwrap();
+    assert!(matches!(store.done(delete(2)).await, Err(StoreError::Conflict(_))), "it has a key");
+    store.done(Change::DeleteKey { org: org_id(1), id: key_id(1), at: NOW }).await.unwrap().unwrap();
+    store.done(delete(2)).await.unwrap().unwrap();
+    assert_eq!(store.done(delete(2)).await.unwrap(), None);
+    assert!(store.find_team(org_id(1), "search").await.unwrap().is_none());
+    let mut second = key(2);
+    second.team = team_id(2);
+    let late = store.done(Change::InsertKey { key: Box::new(second), hash: hash(2) }).await;
+    assert!(matches!(late, Err(StoreError::Conflict(_))), "{late:?}");
+    store.done(Change::InsertTeam(team(3))).await.unwrap().unwrap();
+    let page = Page { offset: 0, limit: 10 };
+    let names: Vec<_> =
+        store.list_teams(org_id(1), page).await.unwrap().into_iter().map(|team| team.id).collect();
+    assert_eq!(names, [team_id(1), team_id(3)]);
 }
