@@ -3,9 +3,11 @@
 //! Ports take and return domain types. Each method is one round trip unless it says otherwise.
 
 mod keys;
+mod upstreams;
 mod usage;
 
 pub use keys::{KeyChange, KeyFilter, KeyInContext, KeyStore, Organization, Team};
+pub use upstreams::{Upstream, Upstreams};
 pub use usage::{GroupBy, UsageQuery, UsageStore, UsageSum};
 
 use crate::domain::{
