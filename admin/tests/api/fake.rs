@@ -13,8 +13,8 @@ use aione_core::{
         usage::UsageRecord,
     },
     ports::{
-        ConfigControl, Fleet, KeyChange, KeyFilter, KeyInContext, KeyStore, KeyUse, LiveUse, Organization,
-        Page, Reloaded, StoreError, Surroundings, Team, UsageQuery, UsageStore, UsageSum,
+        ConfigControl, DryRun, Fleet, KeyChange, KeyFilter, KeyInContext, KeyStore, KeyUse, LiveUse,
+        Organization, Page, Reloaded, StoreError, Surroundings, Team, UsageQuery, UsageStore, UsageSum,
     },
 };
 use async_trait::async_trait;
@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) asked: Vec<UsageQuery>,
     pub(crate) announced: Vec<KeyId>,
     pub(crate) reload: Result<Reloaded, Vec<String>>,
+    pub(crate) check: Result<DryRun, Vec<String>>,
+    pub(crate) last_problems: Vec<String>,
     /// What every call to a store fails with.
     pub(crate) fault: Option<StoreError>,
     /// Whether changes are done and yet answered as if the store were away.
@@ -66,6 +68,8 @@ impl World {
             asked: Vec::new(),
             announced: Vec::new(),
             reload: Ok(Reloaded::default()),
+            check: Ok(DryRun::default()),
+            last_problems: Vec::new(),
             fault: None,
             loses_answers: false,
             minted: 0,
@@ -325,6 +329,14 @@ impl LiveUse for World {
 impl ConfigControl for World {
     fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.clone()
+    }
+
+    fn last_problems(&self) -> Vec<String> {
+        self.state().last_problems.clone()
+    }
+
+    async fn check(&self) -> Result<DryRun, Vec<String>> {
+        self.state().check.clone()
     }
 
     async fn reload(&self) -> Result<Reloaded, Vec<String>> {
