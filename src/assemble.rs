@@ -79,6 +79,7 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
         fleet: keyring.clone(),
         live: limiter.clone(),
         config: Arc::new(config.clone()),
+        upstreams: worlds.clone(),
         surroundings: Arc::new(System),
         mint: Arc::new(Minting::new(peppers, &snapshot.keys.prefix)),
     });

@@ -7,20 +7,25 @@ mod auth;
 mod config;
 mod detach;
 mod error;
+mod explain;
 mod json;
 mod keys;
+mod models;
 pub mod offline;
 mod openapi;
 mod own_key;
 mod page;
+mod plan;
+mod price_map;
 mod tokens;
+mod upstreams;
 mod usage;
 mod validate;
 
 use aione_core::{
     config::snapshot::Secret,
     domain::key::KeyHash,
-    ports::{ConfigControl, Fleet, KeyStore, LiveUse, Surroundings, UsageStore},
+    ports::{ConfigControl, Fleet, KeyStore, LiveUse, Surroundings, Upstreams, UsageStore},
 };
 use axum::{
     Router,
@@ -43,6 +48,7 @@ pub struct Admin {
     pub fleet: Arc<dyn Fleet>,
     pub live: Arc<dyn LiveUse>,
     pub config: Arc<dyn ConfigControl>,
+    pub upstreams: Arc<dyn Upstreams>,
     pub surroundings: Arc<dyn Surroundings>,
     pub mint: Arc<dyn Mint>,
 }
@@ -112,11 +118,18 @@ fn calls() -> OpenApiRouter<Admin> {
         .routes(routes!(keys::disable))
         .routes(routes!(keys::enable))
         .routes(routes!(own_key::show))
+        .routes(routes!(models::list))
+        .routes(routes!(plan::show))
         .routes(routes!(usage::list))
         .routes(routes!(tokens::create))
         .routes(routes!(tokens::delete))
         .routes(routes!(config::show))
-        .routes(routes!(config::reload));
+        .routes(routes!(config::check))
+        .routes(routes!(config::reload))
+        .routes(routes!(upstreams::list))
+        .routes(routes!(upstreams::drain))
+        .routes(routes!(upstreams::undrain))
+        .routes(routes!(explain::show));
     OpenApiRouter::with_openapi(openapi::frame()).nest(BASE, api)
 }
 
