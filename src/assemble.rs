@@ -7,7 +7,7 @@ use crate::{
     journal::{Journal, Options, Reader},
     keyring::{self, KeyRing},
     minting::Minting,
-    proxy::{Connectors, Gateway, Parts, Targets},
+    proxy::{Connectors, Gateway, Parts, Targets, Worlds},
     store::{local::Limiter, sqlite::SqliteStore},
     telemetry::{access::AccessLog, metrics::Metrics},
 };
@@ -71,6 +71,8 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
     let minting = Minting::new(peppers.clone(), &snapshot.keys.prefix);
     let keyring = Arc::new(KeyRing::new(store.clone(), peppers.clone()));
     let limiter = Arc::new(Limiter::new());
+    let targets = Arc::new(Targets::default());
+    let worlds = Arc::new(Worlds::new(snapshot.clone(), &targets));
     let admin = aione_admin::router(Admin {
         keys: store.clone(),
         changes: store.clone(),
@@ -78,22 +80,21 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
         fleet: keyring.clone(),
         live: limiter.clone(),
         config: Arc::new(config.clone()),
+        upstreams: worlds.clone(),
         surroundings: Arc::new(System),
         mint: Arc::new(Minting::new(peppers, &snapshot.keys.prefix)),
     });
-    let gateway = Arc::new(Gateway::new(
-        snapshot,
-        Parts {
-            keyring,
-            limiter,
-            journal,
-            connectors: Connectors::new(),
-            targets: Arc::new(Targets::default()),
-            metrics: Arc::new(Metrics::new()),
-            access: AccessLog::start()?,
-            admin: admin.clone(),
-        },
-    ));
+    let gateway = Arc::new(Gateway::new(Parts {
+        worlds,
+        keyring,
+        limiter,
+        journal,
+        connectors: Connectors::new(),
+        targets,
+        metrics: Arc::new(Metrics::new()),
+        access: AccessLog::start()?,
+        admin: admin.clone(),
+    }));
     config.before_publish({
         let (gateway, store) = (gateway.clone(), store.clone());
         move |snapshot| prepare(gateway.clone(), store.clone(), snapshot)

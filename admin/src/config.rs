@@ -1,9 +1,11 @@
-//! The running configuration, shown without its secrets, and its reload. For operators.
+//! The running configuration, shown without its secrets, its reload, and a reload's dry run. For
+//! operators.
 
 use crate::{Admin, auth::Operator, detach, error::Refusal, write::Write};
 use aione_core::{
     config::snapshot::{Database, Model, Provider, Snapshot, UnpricedPolicy},
     domain::{audit::Object, plan::Plan},
+    ports::DryRun,
 };
 use axum::{Json, extract::State};
 use serde::Serialize;
@@ -32,6 +34,8 @@ pub(crate) struct ConfigResponse {
     providers: Vec<ProviderSummary>,
     models: Vec<ModelSummary>,
     plans: Vec<PlanSummary>,
+    /// What was wrong at the last reload, a line each; empty where it was sound.
+    last_problems: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -79,13 +83,31 @@ pub(crate) struct ReloadResponse {
     needs_restart: Vec<String>,
 }
 
+/// What a reload would do now.
+#[derive(Serialize, ToSchema, Default)]
+pub(crate) struct CheckResponse {
+    /// Whether a reload would be taken.
+    sound: bool,
+    /// Of the configuration that would run, in hexadecimal; `null` where there are problems.
+    #[schema(required = true)]
+    version: Option<String>,
+    /// Why a reload would be refused, a line each.
+    problems: Vec<String>,
+    /// What is allowed and probably not meant, a line each.
+    warnings: Vec<String>,
+    /// What would change, a line each.
+    changes: Vec<String>,
+    /// Changes that would wait for a restart, a line each.
+    needs_restart: Vec<String>,
+}
+
 /// Show the running configuration, without secrets.
 #[utoipa::path(
     get, path = "/config", tag = "Configuration", operation_id = "getConfig",
     responses((status = 200, body = ConfigResponse), Refusal),
 )]
 pub(crate) async fn show(State(admin): State<Admin>, _: Operator) -> Json<ConfigResponse> {
-    Json(ConfigResponse::of(&admin.config.snapshot()))
+    Json(ConfigResponse::of(&admin.config.snapshot(), admin.config.last_problems()))
 }
 
 /// Read the configuration again. With any problem nothing changes, and 409 tells each.
@@ -105,7 +127,7 @@ pub(crate) async fn reload(
     let version = |version| Some(json!({ "version": hex(version) }));
     let after = Some(json!({ "version": hex(done.version), "changes": &done.changes }));
     let object = (Object::Config, String::new());
-    write.note(&admin, "config.reload", object, version(before), after).await?;
+    write.note(&admin, "config.reload", object, version(before), after).await;
     Ok(Json(ReloadResponse {
         version: hex(done.version),
         changes: done.changes,
@@ -113,14 +135,36 @@ pub(crate) async fn reload(
     }))
 }
 
+/// Read the configuration as a reload would, and tell what that would change. Nothing is changed.
+#[utoipa::path(
+    post, path = "/config/check", tag = "Configuration", operation_id = "checkConfig",
+    responses((status = 200, body = CheckResponse, description = "Also where there are problems"), Refusal),
+)]
+pub(crate) async fn check(State(admin): State<Admin>, _: Operator) -> Json<CheckResponse> {
+    Json(CheckResponse::of(admin.config.check().await))
+}
+
+impl CheckResponse {
+    fn of(outcome: Result<DryRun, Vec<String>>) -> Self {
+        match outcome {
+            Ok(DryRun { would, warnings }) => Self {
+                sound: true,
+                version: Some(hex(would.version)),
+                problems: Vec::new(),
+                warnings,
+                changes: would.changes,
+                needs_restart: would.needs_restart,
+            },
+            Err(problems) => Self { problems, ..Self::default() },
+        }
+    }
+}
+
 impl ConfigResponse {
-    fn of(snapshot: &Snapshot) -> Self {
+    fn of(snapshot: &Snapshot, last_problems: Vec<String>) -> Self {
         let mut providers: Vec<_> = snapshot.providers.values().map(|it| ProviderSummary::of(it)).collect();
         providers.sort_by(|a, b| a.name.cmp(&b.name));
-        // Aliases are keys of the map too; each model is shown once, under its own name.
-        let models = snapshot.models.iter().filter(|(name, model)| **name == model.id);
-        let mut models: Vec<_> = models.map(|(_, model)| ModelSummary::of(model)).collect();
-        models.sort_by(|a, b| a.id.cmp(&b.id));
+        let models = snapshot.each_model().into_values().map(|model| ModelSummary::of(model)).collect();
         let mut plans: Vec<_> = snapshot.plans.values().map(|it| PlanSummary::of(it)).collect();
         plans.sort_by(|a, b| a.code.cmp(&b.code));
         Self {
@@ -143,6 +187,7 @@ impl ConfigResponse {
             providers,
             models,
             plans,
+            last_problems,
         }
     }
 }

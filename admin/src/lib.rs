@@ -8,17 +8,22 @@ mod auth;
 mod config;
 mod detach;
 mod error;
+mod explain;
 mod json;
 mod keys;
+mod models;
 pub mod offline;
 mod openapi;
 mod orgs;
 mod own_key;
 mod page;
+mod plan;
+mod price_map;
 mod repetition;
 mod shape;
 mod teams;
 mod tokens;
+mod upstreams;
 mod usage;
 mod validate;
 mod write;
@@ -26,7 +31,7 @@ mod write;
 use aione_core::{
     config::snapshot::Secret,
     domain::key::KeyHash,
-    ports::{ChangeStore, ConfigControl, Fleet, KeyStore, LiveUse, Surroundings, UsageStore},
+    ports::{ChangeStore, ConfigControl, Fleet, KeyStore, LiveUse, Surroundings, Upstreams, UsageStore},
 };
 use axum::{
     Router,
@@ -50,6 +55,7 @@ pub struct Admin {
     pub fleet: Arc<dyn Fleet>,
     pub live: Arc<dyn LiveUse>,
     pub config: Arc<dyn ConfigControl>,
+    pub upstreams: Arc<dyn Upstreams>,
     pub surroundings: Arc<dyn Surroundings>,
     pub mint: Arc<dyn Mint>,
 }
@@ -123,6 +129,8 @@ fn calls() -> OpenApiRouter<Admin> {
         .routes(routes!(keys::disable))
         .routes(routes!(keys::enable))
         .routes(routes!(own_key::show))
+        .routes(routes!(models::list))
+        .routes(routes!(plan::show))
         .routes(routes!(usage::list))
         .routes(routes!(orgs::list, orgs::create))
         .routes(routes!(orgs::get, orgs::update))
@@ -132,7 +140,12 @@ fn calls() -> OpenApiRouter<Admin> {
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::delete))
         .routes(routes!(config::show))
+        .routes(routes!(config::check))
         .routes(routes!(config::reload))
+        .routes(routes!(upstreams::list))
+        .routes(routes!(upstreams::drain))
+        .routes(routes!(upstreams::undrain))
+        .routes(routes!(explain::show))
         .routes(routes!(audit::list));
     OpenApiRouter::with_openapi(openapi::frame()).nest(BASE, api)
 }

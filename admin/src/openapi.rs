@@ -19,7 +19,8 @@ pub(crate) fn frame() -> utoipa::openapi::OpenApi {
     Frame::openapi()
 }
 
-/// What all writes have in common: they can be repeated, and then give the first answer again.
+/// What writes to the store have in common: they can be repeated, and then give the first answer again.
+/// A reload, a dry run and a drain do the same thing each time by themselves.
 pub(crate) fn describe_writes(document: &mut utoipa::openapi::OpenApi) {
     let header = ParameterBuilder::new()
         .name("Idempotency-Key")
@@ -31,7 +32,8 @@ pub(crate) fn describe_writes(document: &mut utoipa::openapi::OpenApi) {
         ))
         .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
         .build();
-    for path in document.paths.paths.values_mut() {
+    let stored = |path: &str| !path.contains("/config/") && !path.contains("/upstreams/");
+    for (_, path) in document.paths.paths.iter_mut().filter(|(path, _)| stored(path)) {
         for write in [&mut path.post, &mut path.put, &mut path.delete].into_iter().flatten() {
             write.parameters.get_or_insert_default().push(header.clone().into());
         }

@@ -51,7 +51,7 @@ struct OwnLimits {
 
 /// `null`: no limit of its own.
 #[derive(Serialize, ToSchema)]
-struct LevelLimits {
+pub(crate) struct LevelLimits {
     #[schema(required = true)]
     rpm_limit: Option<u64>,
     #[schema(required = true)]
@@ -120,7 +120,7 @@ impl OwnUsage {
 }
 
 impl LevelLimits {
-    fn of(limits: &RateLimits) -> Self {
+    pub(crate) fn of(limits: &RateLimits) -> Self {
         Self {
             rpm_limit: limits.rpm,
             tpm_limit: limits.tpm,

@@ -135,10 +135,8 @@ impl Write {
         }
     }
 
-    /// Leaves a row in the trail for what changed something other than the store's own rows.
-    ///
-    /// # Errors
-    /// What the store says.
+    /// Leaves a row in the trail for what changed something other than the store's own rows. It is
+    /// done by then, also where the store is away: the log tells of it then.
     pub(crate) async fn note(
         &self,
         admin: &Admin,
@@ -146,11 +144,13 @@ impl Write {
         object: (Object, String),
         before: Option<Value>,
         after: Option<Value>,
-    ) -> Result<(), Refusal> {
+    ) {
         let entry = self.entry(admin, self.acting.org, action, admin.surroundings.now());
         let (object, object_id) = object;
-        admin.changes.note(&AuditEntry { object, object_id, before, after, ..entry }).await?;
-        Ok(())
+        let entry = AuditEntry { object, object_id, before, after, ..entry };
+        if let Err(error) = admin.changes.note(&entry).await {
+            tracing::error!(%error, ?entry, "the trail misses a row: {action}");
+        }
     }
 
     fn entry(&self, admin: &Admin, org: Option<OrgId>, action: &str, now: Timestamp) -> AuditEntry {

@@ -153,6 +153,29 @@ async fn a_reload_publishes_all_or_nothing() {
     assert_eq!(before.prices.models.len(), 1, "who had pinned the old one still has it");
 }
 
+#[tokio::test]
+async fn a_dry_run_tells_what_a_reload_would_do_and_leaves_all_as_it_is() {
+    let folder = Folder::with(&[("aione.yaml", SOUND)]);
+    let config = folder.config();
+    let before = config.snapshot();
+    folder.write("aione.yaml", &format!("{}server: {{ h2c: false }}\n", with_level("debug")));
+    let (would, warnings) = config.check().await.expect("sound");
+    assert_eq!(would.changes, ["log.level: \"info\" → \"debug\""]);
+    assert_eq!(would.needs_restart, ["server.h2c: true → false"]);
+    assert!(warnings.is_empty(), "{warnings:?}");
+
+    folder.write("aione.yaml", "providers: [");
+    let problems = config.check().await.expect_err("must be refused");
+    assert_eq!(problems, config.check().await.expect_err("must be refused again"));
+    assert_eq!(config.snapshot().version, before.version);
+    assert!(config.last_problems().is_empty());
+    assert_eq!(*config.outcomes().borrow(), Outcomes::default());
+
+    folder.write("aione.yaml", &format!("{SOUND}billing: {{ currency: USD }}\n"));
+    let problems = config.check().await.expect_err("must be refused");
+    assert!(problems[0].to_string().contains("CNY → USD"), "{}", problems[0]);
+}
+
 /// A configuration under watch, until it is dropped.
 struct Watching {
     config: Config,

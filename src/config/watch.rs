@@ -11,7 +11,7 @@ use aione_core::{
         problem::Place,
         snapshot::{OperatorToken, Snapshot},
     },
-    ports::{ConfigControl, Reloaded},
+    ports::{ConfigControl, DryRun, Reloaded},
 };
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -141,6 +141,17 @@ impl Config {
         self.conclude(&mut seen, read).await
     }
 
+    /// Reads and checks as [`Config::reload`] does, and says what that would do.
+    ///
+    /// # Errors
+    /// Everything that is wrong, but what only keeping the price book could show.
+    pub async fn check(&self) -> Result<(Reloaded, Vec<Problem>), Vec<Problem>> {
+        let (_, read) = self.read().await;
+        let Checked { snapshot, warnings } = read?;
+        let (_, would) = self.against_running(snapshot).map_err(|problem| vec![problem])?;
+        Ok((would, warnings))
+    }
+
     /// Reloads when a file changes or the process gets SIGHUP, until `shutdown` says true or
     /// its sender is gone.
     pub async fn watch(self, mut shutdown: watch::Receiver<bool>) {
@@ -248,12 +259,7 @@ impl Config {
         for warning in &checked.warnings {
             tracing::warn!(%warning, "configuration");
         }
-        let (running, mut candidate) = (self.snapshot(), checked.snapshot);
-        candidate.admin.operator_tokens.extend(self.shared.minted.clone());
-        if let Some((key, reason)) = diff::forbids(&running, &candidate) {
-            return Err(self.problem(key, reason));
-        }
-        let (snapshot, reloaded) = diff::apply(&running, candidate);
+        let (snapshot, reloaded) = self.against_running(checked.snapshot)?;
         if reloaded.changes.is_empty() {
             return Ok(reloaded);
         }
@@ -273,6 +279,16 @@ impl Config {
         Ok(reloaded)
     }
 
+    /// What would run after `candidate`, and what that changes.
+    fn against_running(&self, mut candidate: Snapshot) -> Result<(Snapshot, Reloaded), Problem> {
+        let running = self.snapshot();
+        candidate.admin.operator_tokens.extend(self.shared.minted.clone());
+        if let Some((key, reason)) = diff::forbids(&running, &candidate) {
+            return Err(self.problem(key, reason));
+        }
+        Ok(diff::apply(&running, candidate))
+    }
+
     /// What is wrong with the configuration as a whole.
     fn problem(&self, key: &str, message: String) -> Problem {
         let place = Place { file: self.shared.origin.name(), line: 1, column: 1 };
@@ -286,10 +302,22 @@ impl ConfigControl for Config {
         Self::snapshot(self)
     }
 
-    async fn reload(&self) -> Result<Reloaded, Vec<String>> {
-        let result = Self::reload(self).await;
-        result.map_err(|problems| problems.iter().map(ToString::to_string).collect())
+    fn last_problems(&self) -> Vec<String> {
+        lines(&Self::last_problems(self))
     }
+
+    async fn check(&self) -> Result<DryRun, Vec<String>> {
+        let (would, warnings) = Self::check(self).await.map_err(|problems| lines(&problems))?;
+        Ok(DryRun { would, warnings: lines(&warnings) })
+    }
+
+    async fn reload(&self) -> Result<Reloaded, Vec<String>> {
+        Self::reload(self).await.map_err(|problems| lines(&problems))
+    }
+}
+
+fn lines(problems: &[Problem]) -> Vec<String> {
+    problems.iter().map(ToString::to_string).collect()
 }
 
 /// Waits until nothing has happened for a while, but not for ever.

@@ -16,8 +16,10 @@ mod upstream;
 mod bodies;
 mod client;
 mod decode;
+mod deployments;
 mod drain;
 mod health;
+mod load;
 mod models;
 mod mount;
 mod refusal;
@@ -30,6 +32,7 @@ pub(crate) use door::Door;
 pub(crate) use front::Front;
 pub(crate) use trace::Line;
 pub(crate) use upstream::{connectors::Connectors, target::Targets};
+pub(crate) use world::Worlds;
 
 use crate::{
     clock,
@@ -39,7 +42,6 @@ use crate::{
     telemetry::{access::AccessLog, metrics::Metrics},
 };
 use aione_core::{config::snapshot::Snapshot, wire::Dialect};
-use arc_swap::ArcSwap;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -49,7 +51,7 @@ use world::World;
 
 /// What every exchange of this process shares.
 pub(crate) struct Gateway {
-    world: ArcSwap<World>,
+    worlds: Arc<Worlds>,
     pub(crate) keyring: Arc<KeyRing>,
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) journal: Journal,
@@ -74,6 +76,7 @@ pub(crate) struct Gateway {
 
 /// The parts that [`Gateway::new`] takes.
 pub(crate) struct Parts {
+    pub(crate) worlds: Arc<Worlds>,
     pub(crate) keyring: Arc<KeyRing>,
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) journal: Journal,
@@ -98,10 +101,10 @@ impl Names {
 }
 
 impl Gateway {
-    pub(crate) fn new(snapshot: Arc<Snapshot>, parts: Parts) -> Self {
-        let Parts { keyring, limiter, journal, connectors, targets, metrics, access, admin } = parts;
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { worlds, keyring, limiter, journal, connectors, targets, metrics, access, admin } = parts;
         Self {
-            world: ArcSwap::from_pointee(World::new(snapshot, &targets, None)),
+            worlds,
             keyring,
             limiter,
             journal,
@@ -123,13 +126,12 @@ impl Gateway {
 
     /// The present configuration. An exchange asks once and keeps what it got.
     pub(crate) fn world(&self) -> Arc<World> {
-        self.world.load_full()
+        self.worlds.present()
     }
 
     /// Puts a new configuration in the place of the present one.
     pub(crate) fn publish(&self, snapshot: &Arc<Snapshot>) {
-        let former = self.world.load_full();
-        self.world.store(Arc::new(World::new(snapshot.clone(), &self.targets, Some(&former))));
+        self.worlds.publish(snapshot, &self.targets);
     }
 
     /// From now on the process is on its way out: not ready, no keep-alive, no new drains.
@@ -171,11 +173,7 @@ impl Gateway {
     /// Deployments that rest after failures.
     pub(crate) fn resting(&self) -> usize {
         let now = clock::steady();
-        self.world
-            .load()
-            .all_running()
-            .filter(|(_, running)| running.health.rests_for_ms(now).is_some())
-            .count()
+        self.world().all_running().filter(|(_, running)| running.health.rests_for_ms(now).is_some()).count()
     }
 
     pub(crate) fn in_flight(&self) -> usize {

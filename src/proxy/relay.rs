@@ -68,7 +68,9 @@ pub(crate) async fn pump(
         gateway.metrics.refused(refusal.face().code);
         return Tail { head: Some(head), parts: vec![body], ending: Ending::Clean };
     }
-    hold.tally.first_byte_at = Some(clock::steady());
+    let first_byte_at = clock::steady();
+    hold.tally.first_byte_at = Some(first_byte_at);
+    answer.note_first_byte(first_byte_at);
     reply::dress(&mut answer.head, hold);
     if matches!(answer.body, Body::Ended) && !answer.is_stream() {
         return whole(answer, client, hold);

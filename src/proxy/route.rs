@@ -9,12 +9,12 @@ use super::{
     world::World,
 };
 use aione_core::{
-    config::snapshot::{Deployment, Model, Policy, Snapshot, UnpricedPolicy},
-    domain::{
-        clock::{Steady, Timestamp},
-        estimate,
-        plan::Plan,
+    config::{
+        offer::{Offer, Question},
+        snapshot::{Deployment, Model, Policy},
+        standing::{Out, Turn, standing},
     },
+    domain::{clock::Steady, estimate, plan::Plan},
 };
 use rand::RngExt;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 pub(crate) struct Route {
     pub(crate) model: Arc<Model>,
     pub(crate) plan: Arc<Plan>,
-    /// Never empty; those that rest are left out.
+    /// Never empty; those that rest or are drained are left out.
     pub(crate) candidates: Vec<Arc<Deployment>>,
     /// Most output tokens that the answer may have.
     pub(crate) ceiling: u64,
@@ -33,30 +33,24 @@ pub(crate) fn resolve(world: &World, caller: &Caller, ask: &Ask, trace: &Trace) 
     let snapshot = &world.snapshot;
     let asked = &*ask.peek.model;
     let not_found = || Refusal::ModelNotFound { model: asked.to_owned() };
-    let plan = snapshot.plan_or_default(&caller.org_plan);
-    let plan = plan.ok_or_else(not_found)?;
+    let offer = Offer::of(snapshot, &caller.org_plan, trace.started_at).ok_or_else(not_found)?;
     let model = snapshot.model(asked).ok_or_else(not_found)?;
-    if !plan.includes(&model.id) {
-        return Err(not_found());
+    if let Some(objection) = offer.objection(&caller.key, model) {
+        return Err(match objection {
+            Question::Plan | Question::Price => not_found(),
+            Question::ModelsAllowed => Refusal::ModelNotAllowed { model: asked.to_owned() },
+            Question::Sandbox => Refusal::SandboxOnly { model: asked.to_owned() },
+        });
     }
     if !serves(model, ask.endpoint) {
         let message = format!("Model '{asked}' does not serve this endpoint");
         return Err(Refusal::invalid(message, Some("model")));
     }
-    if !caller.key.allows_model(&model.id) {
-        return Err(Refusal::ModelNotAllowed { model: asked.to_owned() });
-    }
-    if caller.key.is_sandbox && !may_be_played_with(model) {
-        return Err(Refusal::SandboxOnly { model: asked.to_owned() });
-    }
-    if snapshot.billing.unpriced == UnpricedPolicy::Reject && !is_priced(model, trace.started_at) {
-        return Err(not_found());
-    }
     let ceiling = ceiling(ask, model, snapshot.limits.default_ceiling);
     check_window(ask, model, ceiling)?;
     Ok(Route {
         model: model.clone(),
-        plan: plan.clone(),
+        plan: offer.plan.clone(),
         candidates: candidates(world, caller, model, ask.read_at)?,
         ceiling,
     })
@@ -66,20 +60,6 @@ pub(crate) fn resolve(world: &World, caller: &Caller, ask: &Ask, trace: &Trace) 
 fn serves(model: &Model, endpoint: Endpoint) -> bool {
     let Some(needed) = endpoint.capability() else { return true };
     model.capabilities.as_ref().is_none_or(|stated| stated.iter().any(|it| it == needed))
-}
-
-/// Whether the model would be served to this caller, apart from plan and allow-list.
-pub(crate) fn may_be_called(snapshot: &Snapshot, caller: &Caller, model: &Model, now: Timestamp) -> bool {
-    let is_priced = snapshot.billing.unpriced == UnpricedPolicy::Quarantine || is_priced(model, now);
-    is_priced && (!caller.key.is_sandbox || may_be_played_with(model))
-}
-
-fn may_be_played_with(model: &Model) -> bool {
-    model.sandbox || model.route.deployments.iter().any(|deployment| deployment.provider.sandbox)
-}
-
-fn is_priced(model: &Model, now: Timestamp) -> bool {
-    model.price.as_ref().is_some_and(|price| price.rates_at(0, now).is_some())
 }
 
 /// What admission counts with. A ceiling that the caller names goes for each choice; one over
@@ -109,12 +89,13 @@ fn candidates(
     let mut soonest: Option<u64> = None;
     let mut ready: Vec<Arc<Deployment>> = Vec::with_capacity(model.route.deployments.len());
     for deployment in &model.route.deployments {
-        if caller.key.is_sandbox && !model.sandbox && !deployment.provider.sandbox {
-            continue;
-        }
-        match world.running(deployment).health.rests_for_ms(now) {
-            None => ready.push(deployment.clone()),
-            Some(rest) => soonest = Some(soonest.map_or(rest, |least| least.min(rest))),
+        let condition = world.running(deployment).condition(now);
+        match standing(model, deployment, caller.key.is_sandbox, condition) {
+            Ok(()) => ready.push(deployment.clone()),
+            Err(Out::Rests { for_ms }) => {
+                soonest = Some(soonest.map_or(for_ms, |least| least.min(for_ms)));
+            }
+            Err(Out::NotForSandbox | Out::Drained) => {}
         }
     }
     if ready.is_empty() {
@@ -126,15 +107,14 @@ fn candidates(
     Ok(ready)
 }
 
-/// Draws one after the other without putting back, by weight; under `priority` the lower
-/// priorities come first. A deployment of weight 0 comes last: it only takes what others drop.
+/// Draws one after the other without putting back, by weight, within each turn.
 fn order(deployments: &mut [Arc<Deployment>], policy: Policy) {
     let mut random = rand::rng();
     deployments.sort_by_cached_key(|deployment| {
-        let priority = if policy == Policy::Priority { deployment.priority } else { 0 };
-        // Efraimidis and Spirakis: the keys -ln(u)/w in rising order draw by weight.
+        // Efraimidis and Spirakis: the keys -ln(u)/w in rising order draw by weight. Of weight 0 it
+        // is infinite: those stay in the order of the configuration.
         let draw: f64 = random.random_range(f64::MIN_POSITIVE..1.0);
-        let key = if deployment.weight == 0 { f64::MAX } else { -draw.ln() / f64::from(deployment.weight) };
-        (priority, key.to_bits())
+        let key = -draw.ln() / f64::from(deployment.weight);
+        (Turn::of(policy, deployment), key.to_bits())
     });
 }

@@ -4,9 +4,17 @@
 
 use super::{
     health::Health,
+    load::Load,
     upstream::target::{Target, Targets},
 };
-use aione_core::config::snapshot::{Deployment, Provider, Snapshot};
+use aione_core::{
+    config::{
+        snapshot::{Deployment, Provider, Snapshot},
+        standing::Condition,
+    },
+    domain::clock::Steady,
+};
+use arc_swap::ArcSwap;
 use http::HeaderValue;
 use std::{
     collections::HashMap,
@@ -15,6 +23,9 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
 };
+
+/// The world that is present, and the way to put another in its place.
+pub(crate) struct Worlds(ArcSwap<World>);
 
 /// A snapshot with the running state beside it.
 pub(crate) struct World {
@@ -25,6 +36,7 @@ pub(crate) struct World {
 /// What one deployment needs at run time.
 pub(crate) struct Running {
     pub(crate) health: Health,
+    pub(crate) load: Load,
     /// `None` for a provider that is built in.
     pub(crate) target: Option<Arc<Target>>,
     /// `authorization` values, one for each credential.
@@ -32,19 +44,35 @@ pub(crate) struct Running {
     turn: AtomicUsize,
 }
 
+impl Worlds {
+    pub(crate) fn new(snapshot: Arc<Snapshot>, targets: &Targets) -> Self {
+        Self(ArcSwap::from_pointee(World::new(snapshot, targets, None)))
+    }
+
+    pub(crate) fn present(&self) -> Arc<World> {
+        self.0.load_full()
+    }
+
+    pub(crate) fn publish(&self, snapshot: &Arc<Snapshot>, targets: &Targets) {
+        let former = self.present();
+        self.0.store(Arc::new(World::new(snapshot.clone(), targets, Some(&former))));
+    }
+}
+
 impl World {
     /// The state for `snapshot`, taking over from `former` what is still named.
-    pub(crate) fn new(snapshot: Arc<Snapshot>, targets: &Targets, former: Option<&Self>) -> Self {
+    fn new(snapshot: Arc<Snapshot>, targets: &Targets, former: Option<&Self>) -> Self {
         let mut deployments: HashMap<Arc<str>, Arc<Running>> = HashMap::new();
         for model in snapshot.models.values() {
             for deployment in &model.route.deployments {
                 if deployments.contains_key(&deployment.id) {
                     continue;
                 }
-                let health = former
-                    .and_then(|world| world.deployments.get(&deployment.id))
-                    .map_or_else(Health::default, |running| running.health.clone());
-                let running = Running::new(&deployment.provider, health, targets);
+                let (health, load) = former
+                    .and_then(|world| world.find(&deployment.id))
+                    .map(|running| (running.health.clone(), running.load.clone()))
+                    .unwrap_or_default();
+                let running = Running::new(&deployment.provider, health, load, targets);
                 deployments.insert(deployment.id.clone(), Arc::new(running));
             }
         }
@@ -55,13 +83,17 @@ impl World {
         self.deployments.get(&deployment.id).expect("a world is built over its own snapshot's deployments")
     }
 
+    pub(crate) fn find(&self, deployment: &str) -> Option<&Arc<Running>> {
+        self.deployments.get(deployment)
+    }
+
     pub(crate) fn all_running(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<Running>)> {
         self.deployments.iter()
     }
 }
 
 impl Running {
-    fn new(provider: &Provider, health: Health, targets: &Targets) -> Self {
+    fn new(provider: &Provider, health: Health, load: Load, targets: &Targets) -> Self {
         let credentials = provider
             .credentials
             .iter()
@@ -72,7 +104,12 @@ impl Running {
             })
             .collect();
         let target = provider.base.as_ref().map(|base| targets.get(base, provider));
-        Self { health, target, credentials, turn: AtomicUsize::new(0) }
+        Self { health, load, target, credentials, turn: AtomicUsize::new(0) }
+    }
+
+    /// Whether it may be asked at `now`.
+    pub(crate) fn condition(&self, now: Steady) -> Condition {
+        Condition { drained: self.load.is_drained(), rests_for_ms: self.health.rests_for_ms(now) }
     }
 
     /// The next credential in turn; `None` where the upstream wants none.

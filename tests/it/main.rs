@@ -21,6 +21,7 @@ mod driver;
 mod first;
 mod lifecycle;
 mod limits;
+mod operations;
 mod public_admin;
 mod quickstart;
 mod refusals;

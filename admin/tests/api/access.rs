@@ -96,7 +96,10 @@ async fn roles_decide_who_may_write() {
     let (key, _) = api.key(r#"{"name":"ci"}"#).await;
     let path = format!("/gateway/keys/{key}");
     for (credential, may_write) in [(OWNER, true), (ADMIN, true), (VIEWER, false), (FINANCE, false)] {
-        for read in ["/gateway/keys", path.as_str(), "/obs/usage"] {
+        let explain = format!("/explain?model=mini&key_id={key}");
+        for read in
+            ["/gateway/keys", &path, "/obs/usage", "/gateway/models", "/billing/plan", explain.as_str()]
+        {
             assert_eq!(api.get(read).with(credential).send().await.status, 200, "{credential} {read}");
         }
         for (method, path, body, done) in [
@@ -117,6 +120,10 @@ async fn roles_decide_who_may_write() {
         for (method, path) in [
             (Method::GET, "/config"),
             (Method::POST, "/config/reload"),
+            (Method::POST, "/config/check"),
+            (Method::GET, "/upstreams"),
+            (Method::PUT, "/upstreams/openai%2Fgpt-4o-mini/drain"),
+            (Method::PUT, "/upstreams/openai%2Fgpt-4o-mini/undrain"),
             (Method::POST, "/orgs/acme/tokens"),
             (Method::DELETE, "/orgs/acme/tokens/00000000-0000-0000-0000-00000000000f"),
         ] {
@@ -143,7 +150,13 @@ async fn an_inference_key_manages_nothing() {
         (Method::PUT, format!("{path}/disable")),
         (Method::PUT, format!("{path}/enable")),
         (Method::GET, "/obs/usage".to_owned()),
+        (Method::GET, "/gateway/models".to_owned()),
+        (Method::GET, "/billing/plan".to_owned()),
+        (Method::GET, format!("/explain?model=mini&key_id={id}")),
+        (Method::GET, "/upstreams".to_owned()),
+        (Method::PUT, "/upstreams/openai%2Fgpt-4o-mini/drain".to_owned()),
         (Method::GET, "/config".to_owned()),
+        (Method::POST, "/config/check".to_owned()),
         (Method::POST, "/config/reload".to_owned()),
         (Method::POST, "/orgs/acme/tokens".to_owned()),
     ] {
@@ -155,9 +168,12 @@ async fn an_inference_key_manages_nothing() {
 #[tokio::test]
 async fn an_operator_token_is_unknown_on_the_public_listener() {
     let api = Api::new();
-    for (method, path) in
-        [(Method::GET, "/gateway/keys"), (Method::POST, "/gateway/keys"), (Method::GET, "/config")]
-    {
+    for (method, path) in [
+        (Method::GET, "/gateway/keys"),
+        (Method::POST, "/gateway/keys"),
+        (Method::GET, "/config"),
+        (Method::GET, "/upstreams"),
+    ] {
         let answer = api.call(method, path).public().with(OPERATOR).org("acme").send().await;
         assert_eq!(answer.refusal(), (401, "unauthorized".to_owned()), "{path}");
     }

@@ -14,9 +14,9 @@ use aione_core::{
         usage::UsageRecord,
     },
     ports::{
-        AuditFilter, Change, ChangeStore, Changed, ConfigControl, Fleet, KeptAnswer, KeyChange, KeyFilter,
-        KeyInContext, KeyStore, KeyUse, LimitChange, LiveUse, Organization, Page, Reloaded, Row, Sign,
-        StoreError, Surroundings, Team, UsageQuery, UsageStore, UsageSum,
+        AuditFilter, Change, ChangeStore, Changed, ConfigControl, DryRun, Fleet, KeptAnswer, KeyChange,
+        KeyFilter, KeyInContext, KeyStore, KeyUse, LimitChange, LiveUse, Organization, Page, Reloaded, Row,
+        Sign, StoreError, Surroundings, Team, UsageQuery, UsageStore, UsageSum,
     },
 };
 use async_trait::async_trait;
@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) announced: Vec<KeyId>,
     pub(crate) tenants_announced: Vec<OrgId>,
     pub(crate) reload: Result<Reloaded, Vec<String>>,
+    pub(crate) check: Result<DryRun, Vec<String>>,
+    pub(crate) last_problems: Vec<String>,
     /// What every call to a store fails with.
     pub(crate) fault: Option<StoreError>,
     /// Whether changes are done and yet answered as if the store were away.
@@ -74,6 +76,8 @@ impl World {
             announced: Vec::new(),
             tenants_announced: Vec::new(),
             reload: Ok(Reloaded::default()),
+            check: Ok(DryRun::default()),
+            last_problems: Vec::new(),
             fault: None,
             loses_answers: false,
             minted: 0,
@@ -452,6 +456,14 @@ impl LiveUse for World {
 impl ConfigControl for World {
     fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.clone()
+    }
+
+    fn last_problems(&self) -> Vec<String> {
+        self.state().last_problems.clone()
+    }
+
+    async fn check(&self) -> Result<DryRun, Vec<String>> {
+        self.state().check.clone()
     }
 
     async fn reload(&self) -> Result<Reloaded, Vec<String>> {

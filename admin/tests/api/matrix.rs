@@ -80,7 +80,14 @@ const TABLE: &[Declared] = &[
     may("listTokens", OPERATORS),
     writes("createToken", OPERATORS, &["name", "role", "expires_at"], false),
     may("deleteToken", OPERATORS),
+    may("listModels", READERS),
+    may("getPlan", READERS),
+    may("listUpstreams", OPERATORS),
+    may("drainUpstream", OPERATORS),
+    may("undrainUpstream", OPERATORS),
+    may("explain", READERS),
     may("getConfig", OPERATORS),
+    may("checkConfig", OPERATORS),
     may("reloadConfig", OPERATORS),
     may("listAudit", OPERATORS),
 ];
@@ -121,6 +128,7 @@ fn all_fields() -> BTreeSet<String> {
 fn filled(path: &str, key: &str) -> String {
     path.replace("{org}", "acme")
         .replace("{key_id}", key)
+        .replace("{deployment}", "openai%2Fgpt-4o-mini")
         .replace("{team_id}", &ACME_TEAM.to_string())
         .replace("{token_id}", "000000f0-0000-0000-0000-000000000000")
 }

@@ -1,6 +1,9 @@
 //! Two organizations, their tokens, one configuration, and a way to call.
 
-use crate::fake::{World, hash};
+use crate::{
+    fake::{World, hash},
+    node::Node,
+};
 use aione_admin::{Admin, BASE, Listener, Peer};
 use aione_core::{
     config::snapshot::{
@@ -12,8 +15,9 @@ use aione_core::{
         clock::Timestamp,
         credential::{ManagementToken, Role},
         id::{OrgId, TeamId, TokenId},
+        money::Rate,
         plan::{Plan, RateLimits},
-        price::PriceBook,
+        price::{ModelPrice, PriceBook, PricePeriod, Rates},
     },
     ports::{Organization, Team},
     provider,
@@ -49,6 +53,7 @@ pub(crate) const GLOBEX_TEAM: TeamId = TeamId(uuid::Uuid::from_u128(0xb1));
 pub(crate) struct Api {
     router: Router,
     pub(crate) world: Arc<World>,
+    pub(crate) node: Arc<Node>,
 }
 
 /// A request that is being put together.
@@ -69,6 +74,7 @@ pub(crate) struct Answer {
 impl Api {
     pub(crate) fn new() -> Self {
         let world = Arc::new(World::new(snapshot(), NOW));
+        let node = Arc::new(Node::of(&world.snapshot));
         {
             let mut state = world.state();
             for (id, slug, team) in [(ACME, "acme", ACME_TEAM), (GLOBEX, "globex", GLOBEX_TEAM)] {
@@ -114,10 +120,11 @@ impl Api {
             fleet: world.clone(),
             live: world.clone(),
             config: world.clone(),
+            upstreams: node.clone(),
             surroundings: world.clone(),
             mint: world.clone(),
         });
-        Self { router, world }
+        Self { router, world, node }
     }
 
     /// A call on the admin listener to a path under `/api/v1`.
@@ -217,38 +224,15 @@ impl Answer {
 }
 
 fn snapshot() -> Snapshot {
-    let provider = Arc::new(Provider {
-        name: Arc::from("openai"),
-        kind: provider::kind("openai").unwrap(),
-        base: Some(BaseUrl {
-            tls: true,
-            host: "api.example.com".to_owned(),
-            port: 443,
-            path: SECRET_PATH.to_owned(),
-        }),
-        credentials: vec![Secret::new(UPSTREAM_SECRET.to_owned())],
-        dialects: vec![Dialect::OpenAiChat],
-        stream_usage: true,
-        timeouts: Timeouts {
-            connect: Duration::from_secs(2),
-            first_byte: Duration::from_secs(600),
-            idle: Duration::from_secs(300),
-            total: Duration::from_secs(1800),
-        },
-        on_disconnect: OnDisconnect::Drain,
-        http2: Http2::Auto,
-        sandbox: false,
-        forward_client_ip: false,
-        ca_file: None,
-    });
-    let mini = model("gpt-4o-mini", &["mini"], &provider);
-    let secret = model("not-in-the-plan", &[], &provider);
+    let providers = ["openai", "spare"].map(provider);
+    let mini = model("gpt-4o-mini", &["mini"], &providers);
+    let secret = model("not-in-the-plan", &[], &providers);
     let plan = Plan {
         code: Arc::from("standard"),
         name: "Standard".to_owned(),
         models: vec!["gpt-4o-mini".to_owned()],
         rpm_limits: BTreeMap::from([("*".to_owned(), 600)]),
-        tpm_limits: BTreeMap::new(),
+        tpm_limits: BTreeMap::from([("*".to_owned(), 200_000)]),
         rpd_limits: BTreeMap::new(),
         concurrency_limits: BTreeMap::new(),
         monthly_fee: "0.00".to_owned(),
@@ -297,7 +281,7 @@ fn snapshot() -> Snapshot {
         limits: Limits { cache_read_weight_milli: 0, default_ceiling: 4096, reserve_cap: Some(16_384) },
         drain: Drain { max_streams: 256, max_time: Duration::from_secs(60) },
         log: Log { level: "info".to_owned(), json: true },
-        providers: [(provider.name.clone(), provider)].into(),
+        providers: providers.map(|provider| (provider.name.clone(), provider)).into(),
         models: [
             (Arc::from("gpt-4o-mini"), mini.clone()),
             (Arc::from("mini"), mini),
@@ -310,27 +294,60 @@ fn snapshot() -> Snapshot {
     }
 }
 
-fn model(id: &str, aliases: &[&str], provider: &Arc<Provider>) -> Arc<Model> {
-    let deployment = Deployment {
-        id: Arc::from(format!("openai/{id}")),
-        provider: provider.clone(),
-        model: Arc::from(id),
-        weight: 1,
-        priority: 0,
+fn provider(name: &str) -> Arc<Provider> {
+    Arc::new(Provider {
+        name: Arc::from(name),
+        kind: provider::kind("openai").unwrap(),
+        base: Some(BaseUrl {
+            tls: true,
+            host: "api.example.com".to_owned(),
+            port: 443,
+            path: SECRET_PATH.to_owned(),
+        }),
+        credentials: vec![Secret::new(UPSTREAM_SECRET.to_owned())],
+        dialects: vec![Dialect::OpenAiChat],
+        stream_usage: true,
+        timeouts: Timeouts {
+            connect: Duration::from_secs(2),
+            first_byte: Duration::from_secs(600),
+            idle: Duration::from_secs(300),
+            total: Duration::from_secs(1800),
+        },
+        on_disconnect: OnDisconnect::Drain,
+        http2: Http2::Auto,
+        sandbox: false,
+        forward_client_ip: false,
+        ca_file: None,
+    })
+}
+
+/// With a deployment at each of two providers, three times in four at the first.
+fn model(id: &str, aliases: &[&str], providers: &[Arc<Provider>; 2]) -> Arc<Model> {
+    let deployment = |provider: &Arc<Provider>, weight| {
+        Arc::new(Deployment {
+            id: Arc::from(format!("{}/{id}", provider.name)),
+            provider: provider.clone(),
+            model: Arc::from(id),
+            weight,
+            priority: 0,
+        })
     };
+    let rate = |text: &str| Some(Rate::per_million(text).unwrap());
+    let rates =
+        Rates { input: rate("1.05"), cache_read: rate("0.525"), output: rate("4.20"), ..Rates::default() };
     let second = Duration::from_secs(1);
     Arc::new(Model {
         id: Arc::from(id),
         display_name: id.to_owned(),
         aliases: aliases.iter().map(|alias| Arc::from(*alias)).collect(),
-        context_window: None,
+        context_window: Some(128_000),
         max_output_tokens: None,
-        capabilities: None,
+        capabilities: Some(vec!["chat".to_owned(), "tools".to_owned()]),
         sandbox: false,
-        price: None,
+        price: Some(ModelPrice { periods: vec![PricePeriod { from: None, rates, tiers: Vec::new() }] }),
         route: Route {
             policy: Policy::Weighted,
-            deployments: vec![Arc::new(deployment)],
+            deployments: vec![deployment(&providers[0], 3), deployment(&providers[1], 1)],
             attempts: 3,
             retry_on: RetryOn {
                 connect: true,

@@ -12,11 +12,13 @@ pub mod form;
 mod interpolate;
 mod merge;
 pub mod model;
+pub mod offer;
 mod path;
 pub mod problem;
 pub mod schema;
 mod shape;
 pub mod snapshot;
+pub mod standing;
 mod suggest;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,14 @@ use crate::{
     wire::Dialect,
 };
 use ipnet::IpNet;
-use std::{collections::HashMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 use zeroize::Zeroizing;
 
 /// A text that must not be shown: its `Debug` is a placeholder, its memory is wiped.
@@ -291,11 +298,25 @@ pub struct CoolDown {
     pub max: Duration,
 }
 
+impl Model {
+    /// The provider that stands for the model where one is shown: its first deployment's.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        self.route.deployments.first().map_or("", |deployment| &deployment.provider.name)
+    }
+}
+
 impl Snapshot {
     /// The model that `name` (a public name or an alias, exact bytes) stands for.
     #[must_use]
     pub fn model(&self, name: &str) -> Option<&Arc<Model>> {
         self.models.get(name)
+    }
+
+    /// Each model once, by its own name, in order.
+    #[must_use]
+    pub fn each_model(&self) -> BTreeMap<&str, &Arc<Model>> {
+        self.models.values().map(|model| (&*model.id, model)).collect()
     }
 
     #[must_use]

@@ -56,6 +56,7 @@ pub enum Object {
     Token,
     Organization,
     Team,
+    Deployment,
     /// The configuration of this gateway.
     Config,
 }
@@ -68,13 +69,14 @@ impl Object {
             Self::Token => "token",
             Self::Organization => "organization",
             Self::Team => "team",
+            Self::Deployment => "deployment",
             Self::Config => "config",
         }
     }
 
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Key, Self::Token, Self::Organization, Self::Team, Self::Config]
+        [Self::Key, Self::Token, Self::Organization, Self::Team, Self::Deployment, Self::Config]
             .into_iter()
             .find(|object| object.as_str() == name)
     }

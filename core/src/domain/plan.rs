@@ -1,7 +1,9 @@
 //! A plan: which models an organization may call, how fast, and at what fee.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, sync::Arc};
+use uuid::Uuid;
 
 /// The name that stands for "each model that is not named".
 pub const EVERY_MODEL: &str = "*";
@@ -45,6 +47,17 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A plan is known by its code; where a client wants a UUID, this is the one that follows from
+    /// it, on every node and after every restart: version 8 (RFC 9562 §5.8), the first bits of
+    /// SHA-256 over `aione plan`, a zero byte and the code.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        let digest: [u8; 32] =
+            Sha256::new().chain_update(b"aione plan\0").chain_update(self.code.as_bytes()).finalize().into();
+        let (first, _) = digest.split_first_chunk::<16>().expect("32 bytes are more than 16");
+        uuid::Builder::from_custom_bytes(*first).into_uuid()
+    }
+
     #[must_use]
     pub fn includes(&self, model: &str) -> bool {
         self.models.iter().any(|name| name == EVERY_MODEL || name == model)

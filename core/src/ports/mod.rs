@@ -4,10 +4,12 @@
 
 mod change;
 mod keys;
+mod upstreams;
 mod usage;
 
 pub use change::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, Row, Sign, Trail};
 pub use keys::{KeyChange, KeyFilter, KeyInContext, KeyStore, LimitChange, Organization, Team, TenantChange};
+pub use upstreams::{Upstream, Upstreams};
 pub use usage::{GroupBy, UsageQuery, UsageStore, UsageSum};
 
 use crate::domain::{
@@ -72,10 +74,23 @@ pub struct Reloaded {
     pub needs_restart: Vec<String>,
 }
 
+/// What a reload would do now.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DryRun {
+    pub would: Reloaded,
+    /// What is allowed and probably not meant, a line each.
+    pub warnings: Vec<String>,
+}
+
 /// The running configuration and the way to replace it.
 #[async_trait]
 pub trait ConfigControl: Send + Sync {
     fn snapshot(&self) -> Arc<crate::config::snapshot::Snapshot>;
+    /// What was wrong at the last reload, a line each; empty where it was sound.
+    fn last_problems(&self) -> Vec<String>;
+    /// Loads and checks as [`ConfigControl::reload`] does and changes nothing. What only a store can
+    /// refuse is not tried.
+    async fn check(&self) -> Result<DryRun, Vec<String>>;
     /// Loads, checks and publishes; with any problem nothing changes and each is told, a line
     /// each, as `aione check` would.
     async fn reload(&self) -> Result<Reloaded, Vec<String>>;

@@ -1,12 +1,11 @@
 //! An upstream's answer as the relay takes it: a head, what has been read of the body, the
 //! rest of it, and the tap that reads its usage.
 
-use super::{simulated::Simulated, transport::Exchange};
+use super::{simulated::Simulated, transport::Exchange, visit::Visit};
 use crate::{
     clock,
-    proxy::{drain::Departure, refusal::Refusal, world::Running},
+    proxy::{drain::Departure, refusal::Refusal},
 };
-use aione_core::config::snapshot::CoolDown;
 use aione_core::domain::clock::Steady;
 use aione_core::wire::{
     sse,
@@ -15,7 +14,7 @@ use aione_core::wire::{
 use bytes::Bytes;
 use http::HeaderValue;
 use pingora_http::ResponseHeader;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 /// Why an attempt brought nothing usable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,8 +194,8 @@ pub(crate) struct Answer {
     /// What the upstream was given, and must not tell the caller.
     pub(super) credential: Option<HeaderValue>,
     fault: Option<Fault>,
-    /// Whose health the answer's end tells of, and when it was asked.
-    source: Option<(Arc<Running>, CoolDown, Steady)>,
+    /// Of whose health the answer's end tells.
+    visit: Option<Visit>,
 }
 
 impl Answer {
@@ -221,7 +220,7 @@ impl Answer {
             was_sent: true,
             credential: None,
             fault,
-            source: None,
+            visit: None,
         }
     }
 
@@ -244,16 +243,23 @@ impl Answer {
         self
     }
 
-    pub(crate) fn by_deployment(mut self, running: &Arc<Running>, rule: CoolDown, asked_at: Steady) -> Self {
-        self.source = Some((running.clone(), rule, asked_at));
+    pub(super) fn by_deployment(mut self, visit: Visit) -> Self {
+        self.visit = Some(visit);
         self
+    }
+
+    /// Tells the deployment that this is when its answer came.
+    pub(crate) fn note_first_byte(&self, now: Steady) {
+        if let Some(visit) = &self.visit {
+            visit.answered(now);
+        }
     }
 
     /// Tells the deployment's health how the answer ended.
     pub(crate) fn note_health(&self, well: bool) {
-        match &self.source {
-            Some((running, _, asked_at)) if well => running.health.succeeded(*asked_at),
-            Some((running, rule, _)) => running.health.failed(rule, clock::steady()),
+        match &self.visit {
+            Some(visit) if well => visit.succeeded(),
+            Some(visit) => visit.failed(clock::steady()),
             None => {}
         }
     }

@@ -10,6 +10,7 @@ mod request;
 mod simulated;
 pub(crate) mod target;
 mod transport;
+mod visit;
 
 use super::{
     Gateway, admit::Hold, ask::Ask, client::Client, drain::Departure, refusal::Refusal, route::Route,
@@ -26,6 +27,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
+use visit::Visit;
 
 pub(crate) async fn call(
     gateway: &Arc<Gateway>,
@@ -36,7 +38,7 @@ pub(crate) async fn call(
     client: &mut Client<'_>,
 ) -> Answer {
     let rules = &route.model.route;
-    let most = route.candidates.len().min(rules.attempts.max(1) as usize);
+    let most = rules.attempts_max(route.candidates.len());
     let mut failed = Fault::Connect;
     let mut kept: Option<(Answer, Arc<Deployment>)> = None;
     // An attempt that broke off after it was sent may have made tokens.
@@ -45,6 +47,7 @@ pub(crate) async fn call(
         let running = world.running(deployment);
         let sent = AtomicBool::new(false);
         let asked_at = clock::steady();
+        let visit = Visit::begin(running, rules.cool_down, asked_at);
         let is_last = index + 1 == most;
         let wait_max = is_last.then_some(hold.keep_alive_after);
         hold.attempt(deployment);
@@ -64,12 +67,12 @@ pub(crate) async fn call(
         };
         match brought {
             Ok(answer) => match answer.fault() {
-                None => return answer.by_deployment(running, rules.cool_down, asked_at),
+                None => return answer.by_deployment(visit),
                 Some(fault) => {
                     let is_requests_fault = answer.tap.blames_request();
                     gateway.metrics.attempt_failed(&deployment.id, fault.name());
                     if fault.blames_upstream() && !is_requests_fault {
-                        running.health.failed(&rules.cool_down, clock::steady());
+                        visit.failed(clock::steady());
                     }
                     // What the upstream said is worth more than what we could say of it.
                     let retries = retries(&rules.retry_on, fault) && !is_requests_fault;
@@ -86,7 +89,7 @@ pub(crate) async fn call(
                 may_have_run |= sent.load(Ordering::Relaxed);
                 gateway.metrics.attempt_failed(&deployment.id, fault.name());
                 if fault.blames_upstream() {
-                    running.health.failed(&rules.cool_down, clock::steady());
+                    visit.failed(clock::steady());
                 }
                 failed = fault;
                 if client.is_gone() || !retries(&rules.retry_on, fault) {
