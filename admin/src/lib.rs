@@ -3,6 +3,7 @@
 //! A handler is thin: it extracts, authorizes ([`auth`]), checks ([`validate`]), calls a port and
 //! renders. Every refusal is one of [`error::Refusal`], whose table decides status and body.
 
+mod account;
 mod audit;
 mod auth;
 mod config;
@@ -131,6 +132,8 @@ fn calls() -> OpenApiRouter<Admin> {
         .routes(routes!(own_key::show))
         .routes(routes!(models::list))
         .routes(routes!(plan::show))
+        .routes(routes!(account::show))
+        .routes(routes!(account::invoices))
         .routes(routes!(usage::list))
         .routes(routes!(orgs::list, orgs::create))
         .routes(routes!(orgs::get, orgs::update))

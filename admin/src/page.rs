@@ -20,9 +20,14 @@ impl PageNumber {
     /// Takes `page` and `page_size` (1 to `size_max`, which is also what it is by default, so
     /// that a caller who knows no pages sees as much as there can be).
     pub(crate) fn take(query: &mut Fields, size_max: u64) -> Self {
+        Self::take_or(query, size_max, size_max)
+    }
+
+    /// As [`Self::take`], where a page is of `size_default` by default.
+    pub(crate) fn take_or(query: &mut Fields, size_max: u64, size_default: u64) -> Self {
         Self {
             page: query.given("page", checks::digits(1, PAGE_MAX)).unwrap_or(1),
-            size: query.given("page_size", checks::digits(1, size_max)).unwrap_or(size_max),
+            size: query.given("page_size", checks::digits(1, size_max)).unwrap_or(size_default),
         }
     }
 

@@ -82,6 +82,8 @@ const TABLE: &[Declared] = &[
     may("deleteToken", OPERATORS),
     may("listModels", READERS),
     may("getPlan", READERS),
+    may("getAccount", READERS),
+    may("listInvoices", READERS),
     may("listUpstreams", OPERATORS),
     may("drainUpstream", OPERATORS),
     may("undrainUpstream", OPERATORS),
