@@ -33,6 +33,8 @@ pub(crate) enum Refusal {
     NotFound(&'static str),
     NoSuchPath,
     NoSuchMethod,
+    /// More calls from one address than [`crate::pace`] allows.
+    TooFast,
     /// The body did not arrive whole.
     BodyBroken,
     /// The body did not arrive in time.
@@ -110,6 +112,9 @@ impl Refusal {
             Self::NotFound(what) => (S::NOT_FOUND, "not_found", format!("{what} not found").into()),
             Self::NoSuchPath => (S::NOT_FOUND, "not_found", "Not Found".into()),
             Self::NoSuchMethod => (S::METHOD_NOT_ALLOWED, "method_not_allowed", "Method Not Allowed".into()),
+            Self::TooFast => {
+                (S::TOO_MANY_REQUESTS, "too_many_requests", "Too many calls from this address".into())
+            }
             Self::BodyBroken => (S::BAD_REQUEST, "invalid_request", "The body did not arrive whole".into()),
             Self::BodyLate => {
                 (S::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time".into())
@@ -167,7 +172,7 @@ impl IntoResponse for Refusal {
             StatusCode::UNAUTHORIZED => {
                 answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            StatusCode::SERVICE_UNAVAILABLE => {
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
                 answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
@@ -195,6 +200,7 @@ impl IntoResponses for Refusal {
             ("409", "In conflict with what is stored", "Refused"),
             ("413", "The body is larger than 64 KiB", "Refused"),
             ("422", "Parameters that are wrong, each with its place", "Unprocessable"),
+            ("429", "Too many calls from this address; see `retry-after`", "Refused"),
             ("503", "The store does not answer; see `retry-after`", "Refused"),
         ]
         .into_iter()

@@ -17,6 +17,7 @@ pub mod offline;
 mod openapi;
 mod orgs;
 mod own_key;
+mod pace;
 mod page;
 mod plan;
 mod price_map;
@@ -41,6 +42,7 @@ use axum::{
     response::Response,
 };
 use error::Refusal;
+use pace::Pace;
 use std::{net::IpAddr, sync::Arc};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -107,6 +109,7 @@ pub fn router(admin: Admin) -> Router {
         .route(&format!("{BASE}/openapi.json"), axum::routing::get(openapi::committed))
         .fallback(async || Refusal::NoSuchPath)
         .method_not_allowed_fallback(async || Refusal::NoSuchMethod)
+        .layer(middleware::from_fn_with_state((admin.clone(), Pace::default()), pace::keep))
         .layer(middleware::map_response(harden))
         .with_state(admin)
 }

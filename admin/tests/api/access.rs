@@ -216,3 +216,18 @@ async fn what_is_not_there_is_refused_in_the_apis_shape() {
     assert_eq!(wrong.text, r#"{"detail":"Method Not Allowed","code":"method_not_allowed"}"#);
     assert_eq!(wrong.headers["allow"], "GET,HEAD,POST");
 }
+
+#[tokio::test]
+async fn an_address_that_calls_too_fast_is_told_to_wait() {
+    let api = Api::new();
+    let call = async |address: &str| api.get("/gateway/keys").from(address).with("mt-guess").send().await;
+    for _ in 0..1_000 {
+        assert_eq!(call("192.0.2.1").await.status, 401);
+    }
+    let refused = call("192.0.2.1").await;
+    assert_eq!(refused.refusal(), (429, "too_many_requests".to_owned()));
+    assert_eq!(refused.headers["retry-after"], "1");
+    assert_eq!(call("192.0.2.2").await.status, 401);
+    api.world.state().now = NOW.plus_ms(10);
+    assert_eq!(call("192.0.2.1").await.status, 401);
+}
