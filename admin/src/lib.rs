@@ -8,6 +8,7 @@ mod audit;
 mod auth;
 mod config;
 mod detach;
+mod docs;
 mod error;
 mod explain;
 mod json;
@@ -107,6 +108,7 @@ pub fn router(admin: Admin) -> Router {
     let (router, _) = calls().split_for_parts();
     router
         .route(&format!("{BASE}/openapi.json"), axum::routing::get(openapi::committed))
+        .route(&format!("{BASE}/docs"), axum::routing::get(docs::show))
         .fallback(async || Refusal::NoSuchPath)
         .method_not_allowed_fallback(async || Refusal::NoSuchMethod)
         .layer(middleware::from_fn_with_state((admin.clone(), Pace::default()), pace::keep))
@@ -163,9 +165,9 @@ async fn harden(mut answer: Response) -> Response {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
-    );
+    // A page may have one of its own.
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
     answer
 }
