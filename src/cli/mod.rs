@@ -3,6 +3,7 @@
 mod check;
 mod journal;
 mod keys;
+mod migrate;
 mod serve;
 mod stores;
 
@@ -41,6 +42,8 @@ enum Command {
     /// Make management tokens
     #[command(subcommand)]
     Tokens(keys::TokenCommand),
+    /// Bring the store's tables up to date
+    Migrate(ConfigFile),
     /// Re-derive every charge from raw usage and price version: exit 1 on a difference
     Audit(ConfigFile),
     /// Look into the journal
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Schema => check::schema(),
         Command::Keys(command) => keys::run(command),
         Command::Tokens(command) => keys::run_tokens(command),
+        Command::Migrate(config) => migrate::migrate(config.file.as_deref()),
         Command::Audit(config) => journal::audit(config.file.as_deref()),
         Command::Journal(command) => journal::run(command),
     };

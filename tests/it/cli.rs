@@ -98,3 +98,14 @@ async fn the_journal_is_looked_into_beside_the_gateway() {
     let report = said(&gateway, &["journal", "inspect"], &[]);
     assert!(report.contains("segment"), "{report}");
 }
+
+#[tokio::test]
+async fn a_store_is_migrated_ahead_of_its_gateway_and_beside_it() {
+    let gateway = one_model().await;
+    let beside = said(&gateway, &["migrate"], &[]);
+    assert!(beside.contains(": schema version "), "{beside}");
+    gateway.write_text(&gateway.settings.text().replace("data/aione.db", "elsewhere/new.db"));
+    let ahead = said(&gateway, &["migrate"], &[]);
+    assert_eq!(ahead.rsplit(' ').next(), beside.rsplit(' ').next());
+    assert!(gateway.folder().join("elsewhere/new.db").is_file());
+}

@@ -86,6 +86,15 @@ impl SqliteStore {
         Ok(Self { writer: readers.clone(), readers, reports, uses: Uses::default() })
     }
 
+    /// The version that its tables have.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn schema_version(&self) -> Result<usize, StoreError> {
+        let mut connection = self.readers.acquire().await.map_err(value::failed)?;
+        schema::version(&mut connection).await
+    }
+
     /// Waits for what is under way and closes the file.
     pub async fn close(&self) {
         self.reports.close().await;

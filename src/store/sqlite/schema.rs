@@ -32,7 +32,7 @@ pub(super) async fn check(pool: &SqlitePool) -> Result<(), StoreError> {
     }
 }
 
-async fn version(connection: &mut SqliteConnection) -> Result<usize, StoreError> {
+pub(super) async fn version(connection: &mut SqliteConnection) -> Result<usize, StoreError> {
     let stored: i64 =
         sqlx::query_scalar("PRAGMA user_version").fetch_one(connection).await.map_err(failed)?;
     match usize::try_from(stored) {

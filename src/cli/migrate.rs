@@ -1,0 +1,22 @@
+//! `aione migrate`: brings the store's tables up to date, ahead of a gateway's start, which would do
+//! the same. What an earlier version needs stays, so that one may still run beside.
+
+use super::stores;
+use crate::store::sqlite::SqliteStore;
+use aione_core::config::snapshot::Database;
+use anyhow::Context;
+use std::{path::Path, process::ExitCode};
+
+pub(super) fn migrate(file: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let snapshot = stores::load(file)?.snapshot;
+    let Database::Sqlite(path) = &snapshot.storage.database;
+    let version = stores::runtime()?.block_on(async {
+        let store = SqliteStore::open(path).await?;
+        let version = store.schema_version().await;
+        store.close().await;
+        version
+    });
+    let version = version.with_context(|| format!("cannot migrate {}", path.display()))?;
+    println!("{}: schema version {version}", path.display());
+    Ok(ExitCode::SUCCESS)
+}
