@@ -170,12 +170,7 @@ pub(crate) async fn create(
         slug: slug.expect("its absence is a problem"),
         name: name.expect("its absence is a problem"),
         plan: plan.unwrap_or_else(|| snapshot.default_plan.clone()),
-        limits: RateLimits {
-            rpm: limits.rpm.flatten(),
-            tpm: limits.tpm.flatten(),
-            rpd: limits.rpd.flatten(),
-            concurrency: limits.concurrency.flatten(),
-        },
+        limits: limits.applied_to(RateLimits::default()),
         time_zone: time_zone.unwrap_or(snapshot.billing.time_zone),
         created_at: now,
     };

@@ -131,12 +131,7 @@ pub(crate) async fn create(
         id: TeamId::new(now, entropy),
         org: org.id,
         name: name.expect("its absence is a problem"),
-        limits: RateLimits {
-            rpm: limits.rpm.flatten(),
-            tpm: limits.tpm.flatten(),
-            rpd: limits.rpd.flatten(),
-            concurrency: limits.concurrency.flatten(),
-        },
+        limits: limits.applied_to(RateLimits::default()),
         created_at: now,
     };
     let change = Change::InsertTeam(team);

@@ -15,8 +15,8 @@ use aione_core::{
     },
     ports::{
         AuditFilter, Change, ChangeStore, Changed, ConfigControl, DryRun, Fleet, KeptAnswer, KeyChange,
-        KeyFilter, KeyInContext, KeyStore, KeyUse, LimitChange, LiveUse, Organization, Page, Reloaded, Row,
-        Sign, StoreError, Surroundings, Team, UsageQuery, UsageStore, UsageSum,
+        KeyFilter, KeyInContext, KeyStore, KeyUse, LiveUse, Organization, Page, Reloaded, Row, Sign,
+        StoreError, Surroundings, Team, UsageQuery, UsageStore, UsageSum,
     },
 };
 use async_trait::async_trait;
@@ -119,15 +119,6 @@ impl World {
             return Err(StoreError::Unavailable("no answer".to_owned()));
         }
         Ok(changed)
-    }
-}
-
-fn changed_limits(limits: RateLimits, change: LimitChange) -> RateLimits {
-    RateLimits {
-        rpm: change.rpm.unwrap_or(limits.rpm),
-        tpm: change.tpm.unwrap_or(limits.tpm),
-        rpd: change.rpd.unwrap_or(limits.rpd),
-        concurrency: change.concurrency.unwrap_or(limits.concurrency),
     }
 }
 
@@ -261,7 +252,7 @@ impl World {
             key.models_allowed = change.models_allowed.unwrap_or(key.models_allowed.clone());
             key.allowed_ips = change.allowed_ips.unwrap_or(key.allowed_ips.clone());
             key.metadata = change.metadata.unwrap_or(key.metadata.clone());
-            key.limits = changed_limits(key.limits, change.limits);
+            key.limits = change.limits.applied_to(key.limits);
         })
     }
 
@@ -338,7 +329,7 @@ impl World {
                 org.name = change.name.unwrap_or(org.name.clone());
                 org.plan = change.plan.unwrap_or(org.plan.clone());
                 org.time_zone = change.time_zone.unwrap_or(org.time_zone);
-                org.limits = changed_limits(org.limits, change.limits);
+                org.limits = change.limits.applied_to(org.limits);
                 Some(Changed::Replaced { before, after: Row::Organization(Box::new(org.clone())) })
             }
             Change::InsertTeam(team) => {
@@ -351,7 +342,7 @@ impl World {
                 let Some(team) = found else { return Ok(None) };
                 let before = Row::Team(team.clone());
                 team.name = change.name.unwrap_or(team.name.clone());
-                team.limits = changed_limits(team.limits, change.limits);
+                team.limits = change.limits.applied_to(team.limits);
                 Some(Changed::Replaced { before, after: Row::Team(team.clone()) })
             }
             Change::DeleteTeam { org, id, .. } => {

@@ -56,6 +56,19 @@ pub struct LimitChange {
     pub concurrency: Option<Option<u64>>,
 }
 
+impl LimitChange {
+    /// What `limits` are after it.
+    #[must_use]
+    pub fn applied_to(self, limits: RateLimits) -> RateLimits {
+        RateLimits {
+            rpm: self.rpm.unwrap_or(limits.rpm),
+            tpm: self.tpm.unwrap_or(limits.tpm),
+            rpd: self.rpd.unwrap_or(limits.rpd),
+            concurrency: self.concurrency.unwrap_or(limits.concurrency),
+        }
+    }
+}
+
 /// A key with what stands above it: all that admission needs to know.
 #[derive(Clone, PartialEq, Debug)]
 pub struct KeyInContext {
