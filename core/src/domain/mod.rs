@@ -2,11 +2,16 @@
 
 pub mod clock;
 pub mod credential;
+pub mod cursor;
 pub mod estimate;
+pub mod histogram;
 pub mod id;
 pub mod key;
 pub mod limit;
 pub mod money;
+pub mod percent;
 pub mod plan;
 pub mod price;
+pub mod rollup;
+pub mod standing;
 pub mod usage;
