@@ -14,7 +14,8 @@ use aione_core::{
     },
     ports::{
         ConfigControl, Fleet, KeyChange, KeyFilter, KeyInContext, KeyStore, KeyUse, LiveUse, Organization,
-        Page, Reloaded, StoreError, Surroundings, Team, UsageQuery, UsageStore, UsageSum,
+        Overview, OverviewQuery, Page, RecordQuery, Reloaded, StoreError, Surroundings, Team, UsageQuery,
+        UsageStore, UsageSum,
     },
 };
 use async_trait::async_trait;
@@ -39,6 +40,12 @@ pub(crate) struct State {
     /// What `sum_usage` answers, and what it was asked.
     pub(crate) sums: Vec<UsageSum>,
     pub(crate) asked: Vec<UsageQuery>,
+    /// What `overview` answers, and what it was asked.
+    pub(crate) overview: Overview,
+    pub(crate) glances: Vec<OverviewQuery>,
+    /// What `find_records` finds, the newest first, and what it was asked.
+    pub(crate) records: Vec<UsageRecord>,
+    pub(crate) looked_for: Vec<RecordQuery>,
     pub(crate) announced: Vec<KeyId>,
     pub(crate) reload: Result<Reloaded, Vec<String>>,
     /// What every call to a store fails with.
@@ -64,6 +71,10 @@ impl World {
             tokens: Vec::new(),
             sums: Vec::new(),
             asked: Vec::new(),
+            overview: Overview::default(),
+            glances: Vec::new(),
+            records: Vec::new(),
+            looked_for: Vec::new(),
             announced: Vec::new(),
             reload: Ok(Reloaded::default()),
             fault: None,
@@ -292,6 +303,23 @@ impl UsageStore for World {
         let mut state = self.store()?;
         state.asked.push(query.clone());
         Ok(state.sums.iter().take(query.page.limit.try_into().unwrap()).cloned().collect())
+    }
+
+    async fn overview(&self, query: &OverviewQuery) -> Result<Overview, StoreError> {
+        let mut state = self.store()?;
+        state.glances.push(query.clone());
+        Ok(state.overview.clone())
+    }
+
+    async fn find_records(&self, query: &RecordQuery) -> Result<Vec<UsageRecord>, StoreError> {
+        let mut state = self.store()?;
+        state.looked_for.push(query.clone());
+        let place = |record: &UsageRecord| (record.opened.started_at, record.opened.id);
+        let found = state.records.iter().filter(|record| {
+            record.opened.org == query.org
+                && query.after.is_none_or(|after| place(record) < (after.started_at, after.id))
+        });
+        Ok(found.take(query.limit.try_into().unwrap()).cloned().collect())
     }
 
     async fn list_records(&self, _: Option<RecordId>, _: u32) -> Result<Vec<UsageRecord>, StoreError> {

@@ -6,7 +6,9 @@ mod keys;
 mod usage;
 
 pub use keys::{KeyChange, KeyFilter, KeyInContext, KeyStore, Organization, Team};
-pub use usage::{GroupBy, UsageQuery, UsageStore, UsageSum};
+pub use usage::{
+    GroupBy, Overview, OverviewQuery, RecordPlace, RecordQuery, UsageQuery, UsageStore, UsageSum,
+};
 
 use crate::domain::{
     clock::Timestamp,

@@ -5,12 +5,17 @@
 //! reports have connections and bounds of their own.
 
 mod bootstrap;
+mod cover;
+mod found_records;
 mod key_rows;
 mod keys;
 mod meta;
+mod overview;
 mod record_rows;
 mod reports;
+mod rollup_rows;
 mod schema;
+mod sums;
 mod tenants;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,11 @@
 //! What the store promises, on a file.
 
 mod file;
+mod found_records;
 mod keys;
 mod records;
 mod reports;
+mod rollups;
 mod tenancy;
 mod usage;
 

@@ -162,6 +162,7 @@ async fn sums_are_exact_beyond_what_64_bits_of_the_smallest_unit_hold() {
         group: Vec::new(),
         requests: 1_000,
         unpriced: 1,
+        faults: 0,
         usage: Usage {
             input: u64::MAX,
             cache_read: 2_000,
@@ -175,6 +176,7 @@ async fn sums_are_exact_beyond_what_64_bits_of_the_smallest_unit_hold() {
             searches: 10_000,
         },
         cost: Pico(cost.0 * 999 - 1),
+        latency_ms: 1_000 * u64::from(u32::MAX),
     };
     assert!(expect.cost.0 > 10_i128.pow(15 + 12), "more than 10^15 units");
     assert_eq!(sums, [expect]);
