@@ -5,6 +5,8 @@
 
 mod auth;
 mod config;
+mod cursor;
+mod dashboard;
 mod detach;
 mod error;
 mod json;
@@ -13,6 +15,7 @@ pub mod offline;
 mod openapi;
 mod own_key;
 mod page;
+mod requests;
 mod tokens;
 mod usage;
 mod validate;
@@ -113,6 +116,8 @@ fn calls() -> OpenApiRouter<Admin> {
         .routes(routes!(keys::enable))
         .routes(routes!(own_key::show))
         .routes(routes!(usage::list))
+        .routes(routes!(requests::list))
+        .routes(routes!(dashboard::show))
         .routes(routes!(tokens::create))
         .routes(routes!(tokens::delete))
         .routes(routes!(config::show))

@@ -5,9 +5,11 @@
 mod access;
 mod bodies;
 mod config;
+mod dashboard;
 mod document;
 mod fake;
 mod keys;
+mod requests;
 mod support;
 mod tokens;
 mod usage;
