@@ -25,6 +25,7 @@ mod public_admin;
 mod quickstart;
 mod refusals;
 mod reload;
+mod reports;
 mod sdk;
 mod secrets;
 mod streams;

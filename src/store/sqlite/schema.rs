@@ -1,6 +1,6 @@
 //! The tables, and bringing a file up to the version that this program knows.
 
-use super::{rollup_rows, value::failed};
+use super::{rollups, value::failed};
 use aione_core::ports::StoreError;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 
@@ -20,7 +20,7 @@ pub(super) async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
         sqlx::raw_sql(*migration).execute(&mut *tx).await.map_err(failed)?;
     }
     if done < ROLLUPS {
-        rollup_rows::fill(&mut tx).await?;
+        rollups::fill(&mut tx).await?;
     }
     tx.commit().await.map_err(failed)
 }

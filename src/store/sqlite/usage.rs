@@ -1,6 +1,6 @@
 //! The port `UsageStore`: records and their rollups in one transaction, and reports over them.
 
-use super::{SqliteStore, found_records, key_rows, overview, record_rows, rollup_rows, sums, value::failed};
+use super::{SqliteStore, found_records, key_rows, overview, record_rows, sums, value::failed};
 use aione_core::{
     domain::{clock::Timestamp, id::RecordId, price::PriceBook, usage::UsageRecord},
     ports::{Overview, OverviewQuery, RecordQuery, StoreError, UsageQuery, UsageStore, UsageSum},
@@ -16,21 +16,23 @@ impl UsageStore for SqliteStore {
         if records.is_empty() {
             return Ok(());
         }
+        let mut rollups = self.rollups.take().await;
         let mut tx = self.write().await?;
         if record_rows::insert(&mut tx, records).await? == records.len() {
-            rollup_rows::add(&mut tx, records).await?;
+            rollups.add(&mut tx, records).await?;
         } else {
             // After a crash some were there already. Which ones is dearer to know: begin again and ask.
             tx.rollback().await.map_err(failed)?;
             tx = self.write().await?;
             let inserted = record_rows::insert_telling(&mut tx, records).await?;
-            rollup_rows::add(&mut tx, inserted).await?;
+            rollups.add(&mut tx, inserted).await?;
         }
         let uses = self.uses.news(records);
         for uses in uses.chunks(USES_CHUNK) {
             key_rows::touch(&mut *tx, uses).await?;
         }
         tx.commit().await.map_err(failed)?;
+        rollups.keep();
         self.uses.note(&uses);
         Ok(())
     }

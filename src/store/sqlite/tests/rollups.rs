@@ -162,6 +162,38 @@ async fn a_record_that_is_there_is_not_counted_again() {
 }
 
 #[tokio::test]
+async fn two_processes_count_into_the_same_rollups() {
+    let mut rng = StdRng::seed_from_u64(10);
+    let records = any_records(&mut rng, 400);
+    let (one, alone) = (TestStore::open().await, TestStore::open().await);
+    let other = SqliteStore::open(&one.path()).await.unwrap();
+    for (nth, batch) in records.chunks(20).enumerate() {
+        let turn = if nth % 3 == 0 { &other } else { &one.store };
+        turn.insert_records(batch).await.unwrap();
+    }
+    alone.insert_records(&records).await.unwrap();
+    assert_eq!(rows(&one).await, rows(&alone).await);
+}
+
+#[tokio::test]
+async fn a_batch_that_nobody_waits_for_is_counted_with_its_records_or_not_at_all() {
+    let mut rng = StdRng::seed_from_u64(11);
+    let records = any_records(&mut rng, 2_000);
+    let (store, alone) = (TestStore::open().await, TestStore::open().await);
+    for batch in records.chunks(100) {
+        let longest = std::time::Duration::from_micros(rng.random_range(1..20_000));
+        let _ = tokio::time::timeout(longest, store.insert_records(batch)).await;
+    }
+    let kept = store.list_records(None, 10_000).await.unwrap();
+    println!("{} of {} are kept", kept.len(), records.len());
+    alone.insert_records(&kept).await.unwrap();
+    assert_eq!(rows(&store).await, rows(&alone).await);
+    store.insert_records(&records).await.unwrap();
+    alone.insert_records(&records).await.unwrap();
+    assert_eq!(rows(&store).await, rows(&alone).await);
+}
+
+#[tokio::test]
 async fn a_batch_that_is_not_kept_is_not_counted() {
     let store = TestStore::open().await;
     let mut records: Vec<_> = (1..=3).map(|number| record(number, NOW)).collect();
