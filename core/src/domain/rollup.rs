@@ -36,7 +36,7 @@ impl Span {
     /// Where the span begins in which `at` falls.
     #[must_use]
     pub fn start_of(self, at: Timestamp) -> Timestamp {
-        Timestamp(at.0 - at.0.rem_euclid(self.millis()))
+        Timestamp(at.0.saturating_sub(at.0.rem_euclid(self.millis())))
     }
 }
 

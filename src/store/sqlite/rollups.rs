@@ -25,6 +25,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 const KNOWN_MAX: usize = 16_384;
 /// Records that are rolled up at a time where a store has records and no rollups.
 const FILL_CHUNK: u32 = 5_000;
+/// After so many more it is told how far that is.
+const FILL_TOLD: usize = 500_000;
 
 /// What a rollup is of. Ordered as the primary key is, so that rows are written one beside the
 /// other.
@@ -129,24 +131,28 @@ impl Open {
 
     /// The transaction is committed.
     pub(super) fn keep(mut self) {
-        if self.known.rollups.len() > KNOWN_MAX {
-            let present: HashMap<Span, Timestamp> = latest(self.known.rollups.keys());
-            self.known.rollups.retain(|place, _| present.get(&place.span) == Some(&place.start));
-        }
-        if self.known.rollups.len() <= KNOWN_MAX {
-            *self.home = self.known;
-        }
+        self.known.trim(KNOWN_MAX);
+        *self.home = self.known;
     }
 }
 
-/// When the last of each span begins.
-fn latest<'p>(places: impl Iterator<Item = &'p Place>) -> HashMap<Span, Timestamp> {
-    let mut latest = HashMap::new();
-    for place in places {
-        let start = latest.entry(place.span).or_insert(place.start);
-        *start = place.start.max(*start);
+impl Known {
+    /// Where there are more than `max`, only those of the last spans are kept, and none where these
+    /// are still more.
+    fn trim(&mut self, max: usize) {
+        if self.rollups.len() <= max {
+            return;
+        }
+        let mut last: HashMap<Span, Timestamp> = HashMap::new();
+        for place in self.rollups.keys() {
+            let start = last.entry(place.span).or_insert(place.start);
+            *start = place.start.max(*start);
+        }
+        self.rollups.retain(|place, _| last[&place.span] == place.start);
+        if self.rollups.len() > max {
+            self.rollups.clear();
+        }
     }
-    latest
 }
 
 /// Rolls up every record of a store that had no rollups until now: in id order, which is nearly
@@ -162,7 +168,9 @@ pub(super) async fn fill(db: &mut SqliteConnection) -> Result<(), StoreError> {
         open.add(db, &records).await?;
         open.keep();
         filled += records.len();
-        tracing::info!(records = filled, "usage records are rolled up for reports");
+        if filled % FILL_TOLD == 0 {
+            tracing::info!(records = filled, "usage records are being rolled up for reports");
+        }
     }
 }
 
@@ -180,4 +188,29 @@ fn places(record: &UsageRecord) -> impl Iterator<Item = Place> {
             provider: closed.provider.clone(),
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::tests::record;
+
+    #[test]
+    fn what_is_kept_in_memory_is_bounded_and_of_the_present() {
+        let mut known = Known::default();
+        for quarter in 0..16 {
+            let one = record(1, Timestamp(quarter * 900_000));
+            known.rollups.extend(places(&one).map(|place| (place, Rollup::default())));
+        }
+        // Two of four hours, and two of each quarter of an hour.
+        assert_eq!(known.rollups.len(), 34);
+        known.trim(34);
+        assert_eq!(known.rollups.len(), 34);
+        known.trim(33);
+        let mut starts: Vec<_> = known.rollups.keys().map(|place| place.start.0).collect();
+        starts.sort_unstable();
+        assert_eq!(starts, [0, 0, 13_500_000, 13_500_000]);
+        known.trim(3);
+        assert!(known.rollups.is_empty());
+    }
 }

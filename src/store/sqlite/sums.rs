@@ -36,6 +36,9 @@ const COUNTS: [&str; 14] = [
 /// whole ones leaves 64 bits after 9.2 million rollups.
 const PICO_PART: i128 = 1_000_000;
 
+/// 2200-01-01 UTC: no range goes further, and a record's clock may have said anything.
+const FURTHEST: Timestamp = Timestamp(7_258_118_400_000);
+
 /// # Errors
 /// The store is unavailable, or holds what no version wrote.
 pub(super) async fn sum(report: &mut Report, query: &UsageQuery) -> Result<Vec<UsageSum>, StoreError> {
@@ -59,7 +62,7 @@ pub(super) async fn pieces(
 ) -> Result<Option<Vec<Piece>>, StoreError> {
     let Some((first, last)) = bounds(report, org).await? else { return Ok(None) };
     let start = start.max(first.date_in(zone));
-    let end = end.min(last.date_in(zone));
+    let end = end.min(last.min(FURTHEST).date_in(zone));
     let pieces = cover::pieces(&zone::stretches(start, end, zone), grain);
     Ok(Some(pieces).filter(|pieces| !pieces.is_empty()))
 }

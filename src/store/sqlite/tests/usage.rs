@@ -185,6 +185,11 @@ async fn sums_are_exact_beyond_what_64_bits_of_the_smallest_unit_hold() {
 #[tokio::test]
 async fn any_range_is_answered() {
     let store = store_with(&["2026-11-23T00:00:00Z"]).await;
+    // Clocks that were wrong.
+    store
+        .insert_records(&[i64::MAX, i64::MIN].map(|at| record(at.unsigned_abs().into(), Timestamp(at))))
+        .await
+        .unwrap();
     let mut all = query(Europe::Berlin, "2026-01-01", "2026-01-01", &[GroupBy::Day]);
     (all.start, all.end) = (chrono::NaiveDate::MIN, chrono::NaiveDate::MAX);
     check(&store, &all, &[("2026-11-23", 1)]).await;
