@@ -20,9 +20,8 @@ fn find_sql(query: &RecordQuery) -> QueryBuilder<Sqlite> {
     if let Some(start) = query.start {
         sql.push(" AND started_at >= ").push_bind(Timestamp::start_of(start, query.zone).0);
     }
-    // The last day that there is has no end.
-    if let Some(after) = query.end.and_then(|end| end.succ_opt()) {
-        sql.push(" AND started_at < ").push_bind(Timestamp::start_of(after, query.zone).0);
+    if let Some(until) = until(query) {
+        sql.push(" AND started_at < ").push_bind(until.0);
     }
     if let Some(model) = &query.model {
         sql.push(" AND model = ").push_bind(model.clone());
@@ -46,4 +45,13 @@ fn find_sql(query: &RecordQuery) -> QueryBuilder<Sqlite> {
     sql.push(" ORDER BY started_at DESC, id DESC LIMIT ");
     sql.push_bind(i64::try_from(query.limit).unwrap_or(i64::MAX));
     sql
+}
+
+/// Before when records start: the end of the last day, or where the page before ended, so that a later
+/// page does not read the ones before it again.
+fn until(query: &RecordQuery) -> Option<Timestamp> {
+    // The last day that there is has no end.
+    let day = query.end.and_then(|end| end.succ_opt()).map(|after| Timestamp::start_of(after, query.zone));
+    let page = query.after.map(|after| after.started_at.plus_ms(1));
+    day.into_iter().chain(page).min()
 }

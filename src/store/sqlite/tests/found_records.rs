@@ -31,7 +31,7 @@ async fn pages_go_on_where_they_ended_whatever_is_inserted_between() {
     let records: Vec<_> =
         (1..=30_u128).map(|number| record(number, NOW.plus_ms(i64::try_from(number / 3).unwrap()))).collect();
     store.insert_records(&records).await.unwrap();
-    let mut query = RecordQuery { limit: 4, ..all(1) };
+    let mut query = RecordQuery { limit: 4, end: Some("2026-11-23".parse().unwrap()), ..all(1) };
     let (mut seen, mut next) = (Vec::new(), 100);
     loop {
         let page = store.find_records(&query).await.unwrap();
