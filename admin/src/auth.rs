@@ -35,6 +35,10 @@ const CREDENTIAL_MAX: usize = OPERATOR_TOKEN_BYTES_MAX;
 /// May read what belongs to this organization: any of its tokens, or an operator.
 pub(crate) struct Reader(pub(crate) Organization);
 
+/// The role of the token that a [`Reader`] was let in with; `None`: an operator. A request extension.
+#[derive(Clone, Copy)]
+pub(crate) struct ReaderRole(pub(crate) Option<Role>);
+
 /// May change what belongs to this organization: its owners and admins, or an operator.
 pub(crate) struct Writer(pub(crate) Organization);
 
@@ -49,7 +53,13 @@ impl FromRequestParts<Admin> for Reader {
 
     async fn from_request_parts(parts: &mut Parts, admin: &Admin) -> Result<Self, Refusal> {
         let caller = caller(parts, admin).await?;
-        organization(&caller, parts, admin).await.map(Self)
+        let organization = organization(&caller, parts, admin).await?;
+        let role = match caller {
+            Caller::Member(token) => Some(token.role),
+            Caller::Operator(_) | Caller::Key(_) => None,
+        };
+        parts.extensions.insert(ReaderRole(role));
+        Ok(Self(organization))
     }
 }
 

@@ -7,6 +7,8 @@ mod account;
 mod audit;
 mod auth;
 mod config;
+mod cursor;
+mod dashboard;
 mod detach;
 mod docs;
 mod error;
@@ -23,6 +25,7 @@ mod page;
 mod plan;
 mod price_map;
 mod repetition;
+mod requests;
 mod shape;
 mod teams;
 mod tokens;
@@ -140,6 +143,8 @@ fn calls() -> OpenApiRouter<Admin> {
         .routes(routes!(account::show))
         .routes(routes!(account::invoices))
         .routes(routes!(usage::list))
+        .routes(routes!(requests::list))
+        .routes(routes!(dashboard::show))
         .routes(routes!(orgs::list, orgs::create))
         .routes(routes!(orgs::get, orgs::update))
         .routes(routes!(orgs::set_plan))

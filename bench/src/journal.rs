@@ -19,7 +19,7 @@ use aione_core::domain::id::{KeyId, OrgId, RecordId, TeamId};
 use aione_core::domain::money::Pico;
 use aione_core::domain::price::PriceBook;
 use aione_core::domain::usage::{Closed, End, Opened, Provenance, Usage, UsageRecord};
-use aione_core::ports::{StoreError, UsageQuery, UsageStore, UsageSum};
+use aione_core::ports::{Overview, OverviewQuery, RecordQuery, StoreError, UsageQuery, UsageStore, UsageSum};
 use aione_gateway::billing::recorder;
 use aione_gateway::journal::{self, Durability, Journal};
 use anyhow::{Context, ensure};
@@ -232,6 +232,14 @@ impl UsageStore for Counting {
     }
 
     async fn sum_usage(&self, _: &UsageQuery) -> Result<Vec<UsageSum>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn overview(&self, _: &OverviewQuery) -> Result<Overview, StoreError> {
+        Ok(Overview::default())
+    }
+
+    async fn find_records(&self, _: &RecordQuery) -> Result<Vec<UsageRecord>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -27,6 +27,7 @@ mod quickstart;
 mod refusals;
 mod reload;
 mod repetition;
+mod reports;
 mod sdk;
 mod secrets;
 mod streams;

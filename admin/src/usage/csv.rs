@@ -66,6 +66,7 @@ mod tests {
             ("=HYPERLINK(\"x\")", "\"'=HYPERLINK(\"\"x\"\")\""),
             ("@cf/llama", "'@cf/llama"),
             ("-1", "'-1"),
+            ("+1", "'+1"),
             ("a,b", "\"a,b\""),
             ("two\nlines", "\"two\nlines\""),
         ] {

@@ -15,8 +15,8 @@ use aione_core::{
     },
     ports::{
         AuditFilter, Change, ChangeStore, Changed, ConfigControl, DryRun, Fleet, KeptAnswer, KeyChange,
-        KeyFilter, KeyInContext, KeyStore, KeyUse, LiveUse, Organization, Page, Reloaded, Row, Sign,
-        StoreError, Surroundings, Team, UsageQuery, UsageStore, UsageSum,
+        KeyFilter, KeyInContext, KeyStore, KeyUse, LiveUse, Organization, Overview, OverviewQuery, Page,
+        RecordQuery, Reloaded, Row, Sign, StoreError, Surroundings, Team, UsageQuery, UsageStore, UsageSum,
     },
 };
 use async_trait::async_trait;
@@ -43,6 +43,12 @@ pub(crate) struct State {
     /// What `sum_usage` answers, and what it was asked.
     pub(crate) sums: Vec<UsageSum>,
     pub(crate) asked: Vec<UsageQuery>,
+    /// What `overview` answers, and what it was asked.
+    pub(crate) overview: Overview,
+    pub(crate) glances: Vec<OverviewQuery>,
+    /// What `find_records` finds, the newest first, and what it was asked.
+    pub(crate) records: Vec<UsageRecord>,
+    pub(crate) looked_for: Vec<RecordQuery>,
     pub(crate) announced: Vec<KeyId>,
     pub(crate) tenants_announced: Vec<OrgId>,
     pub(crate) reload: Result<Reloaded, Vec<String>>,
@@ -73,6 +79,10 @@ impl World {
             answers: Vec::new(),
             sums: Vec::new(),
             asked: Vec::new(),
+            overview: Overview::default(),
+            glances: Vec::new(),
+            records: Vec::new(),
+            looked_for: Vec::new(),
             announced: Vec::new(),
             tenants_announced: Vec::new(),
             reload: Ok(Reloaded::default()),
@@ -410,6 +420,23 @@ impl UsageStore for World {
         let mut state = self.store()?;
         state.asked.push(query.clone());
         Ok(state.sums.iter().take(query.page.limit.try_into().unwrap()).cloned().collect())
+    }
+
+    async fn overview(&self, query: &OverviewQuery) -> Result<Overview, StoreError> {
+        let mut state = self.store()?;
+        state.glances.push(query.clone());
+        Ok(state.overview.clone())
+    }
+
+    async fn find_records(&self, query: &RecordQuery) -> Result<Vec<UsageRecord>, StoreError> {
+        let mut state = self.store()?;
+        state.looked_for.push(query.clone());
+        let place = |record: &UsageRecord| (record.opened.started_at, record.opened.id);
+        let found = state.records.iter().filter(|record| {
+            record.opened.org == query.org
+                && query.after.is_none_or(|after| place(record) < (after.started_at, after.id))
+        });
+        Ok(found.take(query.limit.try_into().unwrap()).cloned().collect())
     }
 
     async fn list_records(&self, _: Option<RecordId>, _: u32) -> Result<Vec<UsageRecord>, StoreError> {

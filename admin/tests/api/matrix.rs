@@ -67,6 +67,8 @@ const TABLE: &[Declared] = &[
     may("enableKey", WRITERS),
     may("getOwnKey", &[Key]),
     may("listUsage", READERS),
+    may("listRequests", READERS),
+    may("getDashboard", READERS),
     may("listOrgs", OPERATORS),
     writes("createOrg", OPERATORS, &["name", "slug", "plan", "time_zone"], true),
     may("getOrg", OPERATORS),

@@ -20,8 +20,10 @@ fn sum(group: &[&str]) -> UsageSum {
         group: group.iter().map(|text| (*text).to_owned()).collect(),
         requests: 2,
         unpriced: 1,
+        faults: 1,
         usage: Usage { input: 10, cache_read: 5, output: 7, reasoning: 3, ..Usage::default() },
         cost: Pico(1_050_000),
+        latency_ms: 900,
     }
 }
 

@@ -3,11 +3,16 @@
 pub mod audit;
 pub mod clock;
 pub mod credential;
+pub mod cursor;
 pub mod estimate;
+pub mod histogram;
 pub mod id;
 pub mod key;
 pub mod limit;
 pub mod money;
+pub mod percent;
 pub mod plan;
 pub mod price;
+pub mod rollup;
+pub mod standing;
 pub mod usage;

@@ -46,6 +46,23 @@ impl Usage {
     pub fn total_tokens(&self) -> u64 {
         self.prompt_tokens().saturating_add(self.completion_tokens())
     }
+
+    /// Both, class by class.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+            cache_write_5m: self.cache_write_5m.saturating_add(other.cache_write_5m),
+            cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
+            audio_in: self.audio_in.saturating_add(other.audio_in),
+            output: self.output.saturating_add(other.output),
+            reasoning: self.reasoning.saturating_add(other.reasoning),
+            audio_out: self.audio_out.saturating_add(other.audio_out),
+            images: self.images.saturating_add(other.images),
+            searches: self.searches.saturating_add(other.searches),
+        }
+    }
 }
 
 /// Where a record's numbers come from.
@@ -132,6 +149,10 @@ pub struct Opened {
     pub estimated_input: u64,
 }
 
+/// Statuses with which an upstream says that the request itself is wrong. Credentials (401, 403),
+/// time (408) and rates (429) are between the gateway and its upstream.
+const ASKED_WRONGLY: [u16; 5] = [400, 404, 413, 415, 422];
+
 /// How an exchange ended, written to the journal before the terminal bytes are released.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Closed {
@@ -164,6 +185,17 @@ impl Closed {
     pub fn is_free(&self) -> bool {
         let failed = matches!(self.end, End::UpstreamError | End::InternalError);
         (failed || self.reached_nobody()) && self.usage == Usage::default()
+    }
+
+    /// Whether the gateway or its upstream is to blame: error rates count these. Neither a caller
+    /// who left is, nor an upstream that would not do what the caller had asked for.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        match self.end {
+            End::Complete | End::ClientClosed => false,
+            End::UpstreamError => !ASKED_WRONGLY.contains(&self.status),
+            End::UpstreamAborted | End::InternalError | End::Interrupted => true,
+        }
     }
 
     /// Whether the caller left before anything was sent to a provider.
@@ -200,5 +232,43 @@ impl UsageRecord {
             cost: cost.unwrap_or(Pico::ZERO),
         };
         Self { opened, closed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_the_gateways_or_its_upstreams() {
+        let record = |end, status| Closed {
+            id: RecordId(uuid::Uuid::nil()),
+            provider: Arc::from("p"),
+            upstream_model: Arc::from("m"),
+            end,
+            status,
+            attempts: 1,
+            usage: Usage::default(),
+            provenance: Provenance::Provider,
+            flagged: false,
+            unpriced: false,
+            latency_ms: 1,
+            first_byte_ms: 1,
+            cost: Pico::ZERO,
+        };
+        for (end, status, is_fault) in [
+            (End::Complete, 200, false),
+            (End::ClientClosed, 200, false),
+            (End::UpstreamError, 400, false),
+            (End::UpstreamError, 404, false),
+            (End::UpstreamError, 401, true),
+            (End::UpstreamError, 429, true),
+            (End::UpstreamError, 502, true),
+            (End::UpstreamAborted, 200, true),
+            (End::InternalError, 500, true),
+            (End::Interrupted, 0, true),
+        ] {
+            assert_eq!(record(end, status).is_fault(), is_fault, "{end:?} {status}");
+        }
     }
 }

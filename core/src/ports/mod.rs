@@ -10,7 +10,9 @@ mod usage;
 pub use change::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, Row, Sign, Trail};
 pub use keys::{KeyChange, KeyFilter, KeyInContext, KeyStore, LimitChange, Organization, Team, TenantChange};
 pub use upstreams::{Upstream, Upstreams};
-pub use usage::{GroupBy, UsageQuery, UsageStore, UsageSum};
+pub use usage::{
+    GroupBy, Overview, OverviewQuery, RecordPlace, RecordQuery, UsageQuery, UsageStore, UsageSum,
+};
 
 use crate::domain::{
     clock::Timestamp,

@@ -3,13 +3,16 @@
 use super::{Page, StoreError};
 use crate::domain::{
     clock::Timestamp,
+    histogram::Histogram,
     id::{KeyId, OrgId, RecordId, TeamId},
     money::Pico,
     price::PriceBook,
-    usage::{Usage, UsageRecord},
+    standing::Recent,
+    usage::{End, Usage, UsageRecord},
 };
 use async_trait::async_trait;
 use chrono::NaiveDate;
+use std::collections::HashMap;
 
 /// A column that usage can be grouped by.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -48,8 +51,68 @@ pub struct UsageSum {
     pub requests: u64,
     /// Of them, those whose cost is not known and not in `cost`.
     pub unpriced: u64,
+    /// Of them, those that [failed](crate::domain::usage::Closed::is_fault).
+    pub faults: u64,
     pub usage: Usage,
     pub cost: Pico,
+    /// The sum over the requests whose end was seen.
+    pub latency_ms: u64,
+}
+
+/// Which days an overview is of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OverviewQuery {
+    pub org: OrgId,
+    pub zone: chrono_tz::Tz,
+    /// Inclusive, in `zone`.
+    pub start: NaiveDate,
+    /// Inclusive, in `zone`.
+    pub end: NaiveDate,
+    /// From when on `recent` is wanted.
+    pub recent_since: Timestamp,
+}
+
+/// An organization's traffic at a glance, all of it of one moment.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Overview {
+    /// Each day that has any, in order.
+    pub days: Vec<UsageSum>,
+    /// By name; so many at most as the store says.
+    pub models: Vec<UsageSum>,
+    /// By id; so many at most as the store says.
+    pub teams: Vec<UsageSum>,
+    /// The names of those teams that have one.
+    pub team_names: HashMap<TeamId, String>,
+    pub latencies: Histogram,
+    /// By quarter of an hour and model.
+    pub recent: Vec<Recent>,
+}
+
+/// Which records to list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecordQuery {
+    pub org: OrgId,
+    pub zone: chrono_tz::Tz,
+    /// Inclusive, in `zone`; `None`: from the first on.
+    pub start: Option<NaiveDate>,
+    /// Inclusive, in `zone`; `None`: to the last.
+    pub end: Option<NaiveDate>,
+    pub model: Option<String>,
+    pub team: Option<TeamId>,
+    pub key: Option<KeyId>,
+    pub end_is: Option<End>,
+    pub id: Option<RecordId>,
+    /// Only what stands after this one.
+    pub after: Option<RecordPlace>,
+    pub limit: u64,
+}
+
+/// Where a record stands among an organization's: the newest first, and of those that started
+/// together the one with the largest id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecordPlace {
+    pub started_at: Timestamp,
+    pub id: RecordId,
 }
 
 /// Usage records and the price books that priced them.
@@ -58,6 +121,10 @@ pub trait UsageStore: Send + Sync {
     /// Inserts what is not there yet, by record id, in one transaction; durable on return.
     async fn insert_records(&self, records: &[UsageRecord]) -> Result<(), StoreError>;
     async fn sum_usage(&self, query: &UsageQuery) -> Result<Vec<UsageSum>, StoreError>;
+    /// A few round trips in one transaction.
+    async fn overview(&self, query: &OverviewQuery) -> Result<Overview, StoreError>;
+    /// An organization's records, the newest first.
+    async fn find_records(&self, query: &RecordQuery) -> Result<Vec<UsageRecord>, StoreError>;
     /// Records in id order after `after`, for the audit.
     async fn list_records(&self, after: Option<RecordId>, limit: u32)
     -> Result<Vec<UsageRecord>, StoreError>;

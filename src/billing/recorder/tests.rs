@@ -13,7 +13,7 @@ use aione_core::{
         price::{ModelPrice, PricePeriod, Rates},
         usage::End,
     },
-    ports::{UsageQuery, UsageSum},
+    ports::{Overview, OverviewQuery, RecordQuery, UsageQuery, UsageSum},
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -62,6 +62,14 @@ impl UsageStore for Scripted {
     }
 
     async fn sum_usage(&self, _: &UsageQuery) -> Result<Vec<UsageSum>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn overview(&self, _: &OverviewQuery) -> Result<Overview, StoreError> {
+        Ok(Overview::default())
+    }
+
+    async fn find_records(&self, _: &RecordQuery) -> Result<Vec<UsageRecord>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -6,12 +6,18 @@
 
 mod bootstrap;
 mod changes;
+mod cover;
+mod found_records;
 mod key_rows;
 mod keys;
 mod meta;
+mod overview;
 mod record_rows;
 mod reports;
+mod rollup_rows;
+mod rollups;
 mod schema;
+mod sums;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -25,6 +31,7 @@ pub use bootstrap::DEFAULT_NAME;
 
 use aione_core::ports::StoreError;
 use reports::Reports;
+use rollups::Rollups;
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -54,6 +61,7 @@ pub struct SqliteStore {
     readers: SqlitePool,
     reports: Reports,
     uses: Uses,
+    rollups: Rollups,
 }
 
 impl SqliteStore {
@@ -65,11 +73,13 @@ impl SqliteStore {
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         make_file(path).map_err(|error| unavailable(path, &error))?;
         let options = options(path).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
-        let writer = connect(pool(1), options).await.map_err(|error| unavailable(path, &error))?;
+        let rollups = Rollups::default();
+        let writer =
+            connect(rollups.watch(pool(1)), options).await.map_err(|error| unavailable(path, &error))?;
         schema::migrate(&writer).await?;
         let readers = connect(pool(READERS_MAX), options_read_only(path)).await.map_err(value::failed)?;
         let reports = Reports::open(options_read_only(path)).await?;
-        Ok(Self { writer, readers, reports, uses: Uses::default() })
+        Ok(Self { writer, readers, reports, uses: Uses::default(), rollups })
     }
 
     /// Opens an existing file for reading, also beside a running gateway. Every method that
@@ -83,7 +93,13 @@ impl SqliteStore {
             .map_err(|error| unavailable(path, &error))?;
         schema::check(&readers).await?;
         let reports = Reports::open(options_read_only(path)).await?;
-        Ok(Self { writer: readers.clone(), readers, reports, uses: Uses::default() })
+        Ok(Self {
+            writer: readers.clone(),
+            readers,
+            reports,
+            uses: Uses::default(),
+            rollups: Rollups::default(),
+        })
     }
 
     /// The version that its tables have.

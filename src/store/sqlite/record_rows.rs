@@ -1,6 +1,6 @@
 //! Rows of usage records and price books.
 
-use super::value::{corrupt, failed, get, join_money, narrow, split_money, time, unsigned, uuid};
+use super::value::{Values, corrupt, failed, get, join_money, narrow, time, unsigned, uuid};
 use aione_core::{
     domain::{
         clock::Timestamp,
@@ -11,10 +11,13 @@ use aione_core::{
     ports::StoreError,
 };
 use sqlx::{
-    Arguments as _, Encode, Sqlite, SqliteConnection, SqliteExecutor, Type,
+    SqliteConnection, SqliteExecutor,
     sqlite::{SqliteArguments, SqliteRow},
 };
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::HashSet,
+    sync::{Arc, LazyLock},
+};
 
 /// In the order in which [`bind`] binds them.
 const COLUMNS: [&str; 34] = [
@@ -59,17 +62,36 @@ const COLUMNS: [&str; 34] = [
 static INSERTS: LazyLock<[(usize, String); 3]> =
     LazyLock::new(|| [64, 8, 1].map(|rows| (rows, insert_sql(rows))));
 
-/// Inserts what is not there yet.
-pub(super) async fn insert(db: &mut SqliteConnection, records: &[UsageRecord]) -> Result<(), StoreError> {
-    let mut left = records;
+/// Inserts what is not there yet, and tells how many that are.
+pub(super) async fn insert(db: &mut SqliteConnection, records: &[UsageRecord]) -> Result<usize, StoreError> {
+    let (mut left, mut inserted) = (records, 0);
     for (rows, sql) in INSERTS.iter() {
         let mut chunks = left.chunks_exact(*rows);
         for chunk in chunks.by_ref() {
-            insert_rows(db, sql.as_str(), chunk).await?;
+            let query = sqlx::query_with(sql.as_str(), values(chunk)?);
+            inserted += query.execute(&mut *db).await.map_err(failed)?.rows_affected();
         }
         left = chunks.remainder();
     }
-    Ok(())
+    Ok(usize::try_from(inserted).unwrap_or(usize::MAX))
+}
+
+/// Inserts what is not there yet, and tells which those are: each row that comes back costs about as
+/// much as one that goes in.
+pub(super) async fn insert_telling<'r>(
+    db: &mut SqliteConnection,
+    records: &'r [UsageRecord],
+) -> Result<Vec<&'r UsageRecord>, StoreError> {
+    let sql = INSERT_TELLING.as_str();
+    let mut inserted = HashSet::new();
+    for record in records {
+        let query = sqlx::query_with(sql, values(std::slice::from_ref(record))?);
+        for row in query.fetch_all(&mut *db).await.map_err(failed)? {
+            inserted.insert(uuid(&row, "id")?);
+        }
+    }
+    // Of one that is there twice the first was inserted.
+    Ok(records.iter().filter(|record| inserted.remove(&record.opened.id.0)).collect())
 }
 
 pub(super) async fn list(
@@ -115,29 +137,26 @@ pub(super) async fn find_book(
     row.as_ref().map(|row| super::value::json(row, "body")).transpose()
 }
 
+static INSERT_TELLING: LazyLock<String> = LazyLock::new(|| insert_sql(1) + " RETURNING id");
+
 fn insert_sql(rows: usize) -> String {
     let row = format!("({})", ["?"; COLUMNS.len()].join(", "));
     let rows = vec![row.as_str(); rows].join(", ");
     format!("INSERT INTO usage_records ({}) VALUES {rows} ON CONFLICT (id) DO NOTHING", COLUMNS.join(", "))
 }
 
-async fn insert_rows(
-    db: &mut SqliteConnection,
-    sql: &'static str,
-    records: &[UsageRecord],
-) -> Result<(), StoreError> {
-    let mut row = Row(SqliteArguments::default());
-    row.0.reserve(records.len() * COLUMNS.len(), 0);
+/// The values of a statement that inserts `records`.
+fn values(records: &[UsageRecord]) -> Result<SqliteArguments, StoreError> {
+    let mut row = Values::default();
+    row.reserve(records.len() * COLUMNS.len());
     for record in records {
         bind(&mut row, record)?;
     }
-    sqlx::query_with(sql, row.0).execute(db).await.map(drop).map_err(failed)
+    Ok(row.into_arguments())
 }
 
 /// Binds one record, column by column.
-fn bind(row: &mut Row, UsageRecord { opened, closed }: &UsageRecord) -> Result<(), StoreError> {
-    let (units, pico) = split_money(closed.cost)?;
-    let usage = &closed.usage;
+fn bind(row: &mut Values, UsageRecord { opened, closed }: &UsageRecord) -> Result<(), StoreError> {
     row.id(opened.id.0)?;
     row.add(opened.started_at.0)?;
     row.id(opened.org.0)?;
@@ -155,43 +174,16 @@ fn bind(row: &mut Row, UsageRecord { opened, closed }: &UsageRecord) -> Result<(
     row.add(closed.end.as_str())?;
     row.add(closed.status)?;
     row.add(closed.attempts)?;
-    row.count(usage.input)?;
-    row.count(usage.cache_read)?;
-    row.count(usage.cache_write_5m)?;
-    row.count(usage.cache_write_1h)?;
-    row.count(usage.audio_in)?;
-    row.count(usage.output)?;
-    row.count(usage.reasoning)?;
-    row.count(usage.audio_out)?;
-    row.count(usage.images)?;
-    row.count(usage.searches)?;
+    row.usage(&closed.usage)?;
     row.add(closed.provenance.as_str())?;
     row.add(closed.flagged)?;
     row.add(closed.unpriced)?;
     row.add(closed.latency_ms)?;
     row.add(closed.first_byte_ms)?;
-    row.add(units)?;
-    row.add(pico)
+    row.money(closed.cost)
 }
 
-/// The values of a statement, as they are gathered.
-struct Row(SqliteArguments);
-
-impl Row {
-    fn add<'t, T: Encode<'t, Sqlite> + Type<Sqlite>>(&mut self, value: T) -> Result<(), StoreError> {
-        self.0.add(value).map_err(corrupt)
-    }
-
-    fn id(&mut self, id: uuid::Uuid) -> Result<(), StoreError> {
-        self.add(id.as_bytes().to_vec())
-    }
-
-    fn count(&mut self, count: u64) -> Result<(), StoreError> {
-        self.add(count.cast_signed())
-    }
-}
-
-fn record_of(row: &SqliteRow) -> Result<UsageRecord, StoreError> {
+pub(super) fn record_of(row: &SqliteRow) -> Result<UsageRecord, StoreError> {
     let id = RecordId(uuid(row, "id")?);
     let opened = Opened {
         id,
@@ -225,7 +217,7 @@ fn record_of(row: &SqliteRow) -> Result<UsageRecord, StoreError> {
     Ok(UsageRecord { opened, closed })
 }
 
-fn usage_of(row: &SqliteRow) -> Result<Usage, StoreError> {
+pub(super) fn usage_of(row: &SqliteRow) -> Result<Usage, StoreError> {
     Ok(Usage {
         input: unsigned(row, "input")?,
         cache_read: unsigned(row, "cache_read")?,

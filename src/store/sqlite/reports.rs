@@ -3,9 +3,10 @@
 
 use super::{BUSY_MAX, value::failed};
 use crate::clock;
-use aione_core::ports::StoreError;
+use aione_core::{domain::clock::Steady, ports::StoreError};
+use futures_util::TryStreamExt as _;
 use sqlx::{
-    QueryBuilder, Sqlite, SqlitePool,
+    QueryBuilder, Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow},
 };
 use std::time::Duration;
@@ -46,26 +47,78 @@ impl Reports {
         Ok(Self { pool, run_max })
     }
 
-    /// Runs a report to its end, or to the end of its time. SQLite itself breaks it off, also
-    /// where nobody waits for it any more: dropping this leaves a statement running.
+    /// Waits for a turn and begins a report. All that it reads is of one moment. SQLite itself breaks
+    /// it off at the end of its time, also where nobody waits for it any more: dropping it leaves a
+    /// statement running.
     ///
     /// # Errors
-    /// `Unavailable`: it got no turn, or took too long.
-    pub(super) async fn run(&self, mut sql: QueryBuilder<Sqlite>) -> Result<Vec<SqliteRow>, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(failed)?;
-        let (began, longest) = (clock::steady(), self.run_max.as_nanos());
-        let is_in_time = move || u128::from(clock::steady().since_ns(began)) < longest;
-        connection.lock_handle().await.map_err(failed)?.set_progress_handler(LOOK_EVERY, is_in_time);
-        let rows = sql.build().fetch_all(&mut *connection).await;
-        rows.map_err(|error| match error {
-            sqlx::Error::Database(_) if !is_in_time() => {
-                StoreError::Unavailable(format!("a report took longer than {:?}", self.run_max))
-            }
-            other => failed(other),
-        })
+    /// `Unavailable`: it got no turn.
+    pub(super) async fn begin(&self) -> Result<Report, StoreError> {
+        let mut tx = self.pool.begin().await.map_err(failed)?;
+        let time = Time { began: clock::steady(), longest: self.run_max };
+        let mut handle = tx.lock_handle().await.map_err(failed)?;
+        handle.set_progress_handler(LOOK_EVERY, move || time.is_left());
+        drop(handle);
+        Ok(Report { tx, time })
     }
 
     pub(super) async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+/// A report that is under way. It changes nothing, so that its end is a roll-back.
+pub(super) struct Report {
+    tx: Transaction<'static, Sqlite>,
+    time: Time,
+}
+
+/// How long a report may take.
+#[derive(Clone, Copy)]
+struct Time {
+    began: Steady,
+    longest: Duration,
+}
+
+impl Report {
+    /// # Errors
+    /// `Unavailable`: the report took too long.
+    pub(super) async fn fetch(
+        &mut self,
+        mut sql: QueryBuilder<Sqlite>,
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        let rows = sql.build().fetch_all(&mut *self.tx).await;
+        rows.map_err(|error| self.time.failed(error))
+    }
+
+    /// Hands on one row after the other, so that only one is held.
+    ///
+    /// # Errors
+    /// As [`Report::fetch`], and what `take` brings.
+    pub(super) async fn each(
+        &mut self,
+        mut sql: QueryBuilder<Sqlite>,
+        mut take: impl FnMut(SqliteRow) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut rows = sql.build().fetch(&mut *self.tx);
+        while let Some(row) = rows.try_next().await.map_err(|error| self.time.failed(error))? {
+            take(row)?;
+        }
+        Ok(())
+    }
+}
+
+impl Time {
+    fn is_left(self) -> bool {
+        u128::from(clock::steady().since_ns(self.began)) < self.longest.as_nanos()
+    }
+
+    fn failed(self, error: sqlx::Error) -> StoreError {
+        match error {
+            sqlx::Error::Database(_) if !self.is_left() => {
+                StoreError::Unavailable(format!("a report took longer than {:?}", self.longest))
+            }
+            other => failed(other),
+        }
     }
 }

@@ -1,14 +1,17 @@
 //! The tables, and bringing a file up to the version that this program knows.
 
-use super::value::failed;
+use super::{rollups, value::failed};
 use aione_core::ports::StoreError;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 /// Each ends with `PRAGMA user_version = n`, its own place here counted from 1.
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0001_first.sql"),
+    include_str!("../migrations/sqlite/0002_rollups.sql"),
     include_str!("../migrations/sqlite/0003_trail.sql"),
 ];
+/// The first version with rollups.
+const ROLLUPS: usize = 2;
 
 /// Applies what is missing, in one transaction: another process that opens the same file waits.
 pub(super) async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
@@ -16,6 +19,9 @@ pub(super) async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
     let done = version(&mut tx).await?;
     for migration in &MIGRATIONS[done..] {
         sqlx::raw_sql(*migration).execute(&mut *tx).await.map_err(failed)?;
+    }
+    if done < ROLLUPS {
+        rollups::fill(&mut tx).await?;
     }
     tx.commit().await.map_err(failed)
 }

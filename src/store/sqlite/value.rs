@@ -1,11 +1,14 @@
 //! How the domain's values stand in columns, and how SQLite's errors become the port's.
 
 use aione_core::{
-    domain::{clock::Timestamp, money::Pico, plan::RateLimits},
+    domain::{clock::Timestamp, money::Pico, plan::RateLimits, usage::Usage},
     ports::{LimitChange, StoreError},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
+use sqlx::{
+    Arguments as _, Encode, QueryBuilder, Row, Sqlite, Type,
+    sqlite::{SqliteArguments, SqliteRow},
+};
 use uuid::Uuid;
 
 const PICO_PER_UNIT: i128 = 1_000_000_000_000;
@@ -113,7 +116,7 @@ pub(super) fn limit(value: Option<u64>) -> Option<i64> {
 
 /// An amount as whole units and the rest in 10⁻¹² of one, which is never negative: together they
 /// hold ±9.2 × 10¹⁸ units, where one column of 10⁻¹² would end at 9.2 million.
-pub(super) fn split_money(amount: Pico) -> Result<(i64, i64), StoreError> {
+fn split_money(amount: Pico) -> Result<(i64, i64), StoreError> {
     let units = i64::try_from(amount.0.div_euclid(PICO_PER_UNIT))
         .map_err(|_| corrupt(format!("the amount {amount} is too large to be kept")))?;
     let rest = i64::try_from(amount.0.rem_euclid(PICO_PER_UNIT)).expect("a remainder is below 10^12");
@@ -123,6 +126,56 @@ pub(super) fn split_money(amount: Pico) -> Result<(i64, i64), StoreError> {
 /// The amount of sums over the two columns.
 pub(super) fn join_money(units: i64, rest: i128) -> Pico {
     Pico(i128::from(units) * PICO_PER_UNIT + rest)
+}
+
+/// The values of a statement, as they are gathered.
+#[derive(Default)]
+pub(super) struct Values(SqliteArguments);
+
+impl Values {
+    pub(super) fn reserve(&mut self, values: usize) {
+        self.0.reserve(values, 0);
+    }
+
+    pub(super) fn add<'t, T: Encode<'t, Sqlite> + Type<Sqlite>>(
+        &mut self,
+        value: T,
+    ) -> Result<(), StoreError> {
+        self.0.add(value).map_err(corrupt)
+    }
+
+    pub(super) fn id(&mut self, id: Uuid) -> Result<(), StoreError> {
+        self.add(id.as_bytes().to_vec())
+    }
+
+    pub(super) fn count(&mut self, count: u64) -> Result<(), StoreError> {
+        self.add(count.cast_signed())
+    }
+
+    /// The ten classes, in the order of [`Usage`].
+    pub(super) fn usage(&mut self, usage: &Usage) -> Result<(), StoreError> {
+        self.count(usage.input)?;
+        self.count(usage.cache_read)?;
+        self.count(usage.cache_write_5m)?;
+        self.count(usage.cache_write_1h)?;
+        self.count(usage.audio_in)?;
+        self.count(usage.output)?;
+        self.count(usage.reasoning)?;
+        self.count(usage.audio_out)?;
+        self.count(usage.images)?;
+        self.count(usage.searches)
+    }
+
+    /// The two columns of an amount.
+    pub(super) fn money(&mut self, amount: Pico) -> Result<(), StoreError> {
+        let (units, rest) = split_money(amount)?;
+        self.add(units)?;
+        self.add(rest)
+    }
+
+    pub(super) fn into_arguments(self) -> SqliteArguments {
+        self.0
+    }
 }
 
 #[cfg(test)]

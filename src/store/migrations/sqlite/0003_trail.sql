@@ -32,4 +32,4 @@ CREATE TABLE kept_answers (
 
 CREATE INDEX kept_answers_by_end ON kept_answers (kept_until);
 
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;

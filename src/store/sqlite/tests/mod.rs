@@ -2,9 +2,11 @@
 
 mod changes;
 mod file;
+mod found_records;
 mod keys;
 mod records;
 mod reports;
+mod rollups;
 mod tenancy;
 mod usage;
 

@@ -25,11 +25,16 @@ fn everything() -> UsageQuery {
     }
 }
 
-/// A store with a key and more records than a report can sum between two looks at the clock.
+/// A store with a key and more rollups than a report can sum between two looks at the clock: records
+/// of as many models.
 async fn store(wait_max: Duration, run_max: Duration) -> TestStore {
     let mut store = TestStore::open().await.with_org(1).await;
     store.insert_key(&key(1), &hash(1)).await.unwrap();
-    store.insert_records(&(0..1_000).map(|n| record(n, NOW)).collect::<Vec<_>>()).await.unwrap();
+    let mut records: Vec<_> = (0..1_000).map(|number| record(number, NOW)).collect();
+    for record in &mut records {
+        record.opened.model = Arc::from(record.opened.id.to_string());
+    }
+    store.insert_records(&records).await.unwrap();
     let options = super::super::options_read_only(&store.path());
     store.store.reports = Reports::open_within(options, wait_max, run_max).await.unwrap();
     store

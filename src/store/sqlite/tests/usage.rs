@@ -162,6 +162,7 @@ async fn sums_are_exact_beyond_what_64_bits_of_the_smallest_unit_hold() {
         group: Vec::new(),
         requests: 1_000,
         unpriced: 1,
+        faults: 0,
         usage: Usage {
             input: u64::MAX,
             cache_read: 2_000,
@@ -175,6 +176,7 @@ async fn sums_are_exact_beyond_what_64_bits_of_the_smallest_unit_hold() {
             searches: 10_000,
         },
         cost: Pico(cost.0 * 999 - 1),
+        latency_ms: 1_000 * u64::from(u32::MAX),
     };
     assert!(expect.cost.0 > 10_i128.pow(15 + 12), "more than 10^15 units");
     assert_eq!(sums, [expect]);
@@ -183,6 +185,11 @@ async fn sums_are_exact_beyond_what_64_bits_of_the_smallest_unit_hold() {
 #[tokio::test]
 async fn any_range_is_answered() {
     let store = store_with(&["2026-11-23T00:00:00Z"]).await;
+    // Clocks that were wrong.
+    store
+        .insert_records(&[i64::MAX, i64::MIN].map(|at| record(at.unsigned_abs().into(), Timestamp(at))))
+        .await
+        .unwrap();
     let mut all = query(Europe::Berlin, "2026-01-01", "2026-01-01", &[GroupBy::Day]);
     (all.start, all.end) = (chrono::NaiveDate::MIN, chrono::NaiveDate::MAX);
     check(&store, &all, &[("2026-11-23", 1)]).await;

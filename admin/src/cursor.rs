@@ -1,0 +1,38 @@
+//! Lists that go on where a page ended: signed places, which nobody can make up or take to another
+//! organization's list.
+
+use crate::{Admin, validate::Fault};
+use aione_core::domain::{
+    cursor::{self, KEY_TEXT},
+    id::OrgId,
+};
+use serde_json::Value;
+
+/// The cursors of one organization's list of one kind.
+pub(crate) struct Cursors {
+    /// One for each pepper: the first signs, all open.
+    keys: Vec<[u8; 32]>,
+    list: Vec<u8>,
+}
+
+impl Cursors {
+    pub(crate) fn new(admin: &Admin, kind: &str, org: OrgId) -> Self {
+        let keys = admin.mint.hashes(KEY_TEXT).into_iter().map(|hash| hash.0).collect();
+        Self { keys, list: [org.0.as_bytes(), kind.as_bytes()].concat() }
+    }
+
+    pub(crate) fn seal(&self, place: &[u8]) -> String {
+        cursor::seal(self.keys.first().expect("there is a pepper"), &self.list, place)
+    }
+
+    /// What was sealed for this list.
+    pub(crate) fn open(&self, value: &Value) -> Result<Vec<u8>, Fault> {
+        let text = value.as_str().unwrap_or_default();
+        cursor::open(&self.keys, &self.list, text).ok_or_else(fault)
+    }
+}
+
+/// It is not from here: forged, cut, or another list's.
+pub(crate) fn fault() -> Fault {
+    Fault::value("the cursor is not one of this list")
+}

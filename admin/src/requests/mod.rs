@@ -1,0 +1,121 @@
+//! `GET /obs/requests`: an organization's single usage records, newest first.
+
+mod row;
+
+use crate::{
+    Admin,
+    auth::Reader,
+    cursor::{self, Cursors},
+    error::Refusal,
+    validate::{Fault, Fields, checks},
+};
+use aione_core::{
+    domain::{
+        clock::Timestamp,
+        id::RecordId,
+        usage::{End, UsageRecord},
+    },
+    ports::{Organization, RecordPlace, RecordQuery},
+};
+use axum::{Json, extract::State, http::Uri};
+use row::RequestRow;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// Rows on one page, at most and by default.
+const PAGE_MAX: u64 = 200;
+const PAGE_DEFAULT: u64 = 50;
+/// Characters of a model's name in a filter.
+const MODEL_NAME_MAX: usize = 512;
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RequestList {
+    items: Vec<RequestRow>,
+    /// For `cursor`, to go on; `null`: there is no more.
+    #[schema(required = true)]
+    next_cursor: Option<String>,
+}
+
+/// List single requests, newest first.
+#[utoipa::path(
+    get, path = "/obs/requests", tag = "Usage", operation_id = "listRequests",
+    params(
+        ("start_date" = Option<String>, Query, description = "`YYYY-MM-DD` in the organization's time zone, inclusive"),
+        ("end_date" = Option<String>, Query, description = "`YYYY-MM-DD`, inclusive"),
+        ("model" = Option<String>, Query, description = "Only this model, by its public name"),
+        ("team_id" = Option<uuid::Uuid>, Query, description = "Only this team's"),
+        ("key_id" = Option<uuid::Uuid>, Query, description = "Only this key's"),
+        ("outcome" = Option<String>, Query, description = "`complete`, `client_closed`, `upstream_aborted`, `upstream_error`, `internal_error` or `interrupted`"),
+        ("request_id" = Option<uuid::Uuid>, Query, description = "Only this one, by its `x-request-id`"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("page_size" = Option<u64>, Query, description = "1 to 200, 50 by default"),
+    ),
+    responses((status = 200, body = RequestList), Refusal),
+)]
+pub(crate) async fn list(
+    State(admin): State<Admin>,
+    Reader(org): Reader,
+    uri: Uri,
+) -> Result<Json<RequestList>, Refusal> {
+    let cursors = Cursors::new(&admin, "requests", org.id);
+    let query = take(&uri, &org, &cursors)?;
+    let mut records = admin.usage.find_records(&query).await?;
+    // One more was asked for than is shown, to know whether there are more.
+    let size = usize::try_from(query.limit - 1).unwrap_or(usize::MAX);
+    let has_more = records.len() > size;
+    records.truncate(size);
+    let next_cursor = records.last().filter(|_| has_more).map(|last| cursors.seal(&place_bytes(last)));
+    Ok(Json(RequestList { items: records.iter().map(RequestRow::of).collect(), next_cursor }))
+}
+
+/// The query, checked as a whole.
+fn take(uri: &Uri, org: &Organization, cursors: &Cursors) -> Result<RecordQuery, Refusal> {
+    let mut fields = Fields::of_query(uri, &[]);
+    let sent_end = fields.peek("end_date").unwrap_or_default();
+    let start = fields.given("start_date", checks::date);
+    let end = fields.given("end_date", checks::date);
+    if start.zip(end).is_some_and(|(start, end)| end < start) {
+        fields.blame("end_date", Fault::value("it is before start_date"), sent_end);
+    }
+    let query = RecordQuery {
+        org: org.id,
+        zone: org.time_zone,
+        start,
+        end,
+        model: fields.given("model", checks::text(1, MODEL_NAME_MAX)),
+        team: fields.given("team_id", checks::id),
+        key: fields.given("key_id", checks::id),
+        end_is: fields.given("outcome", outcome),
+        id: fields.given("request_id", checks::id),
+        after: fields.given("cursor", |value: &Value| cursors.open(value).and_then(|bytes| place(&bytes))),
+        limit: fields.given("page_size", checks::digits(1, PAGE_MAX)).unwrap_or(PAGE_DEFAULT) + 1,
+    };
+    fields.finish()?;
+    Ok(query)
+}
+
+fn outcome(value: &Value) -> Result<End, Fault> {
+    let ends = [
+        End::Complete,
+        End::ClientClosed,
+        End::UpstreamAborted,
+        End::UpstreamError,
+        End::InternalError,
+        End::Interrupted,
+    ];
+    checks::one_of(&ends.map(|end| (end.as_str(), end)))(value)
+}
+
+/// Where a record stands, for a cursor.
+fn place_bytes(record: &UsageRecord) -> Vec<u8> {
+    let started_at = record.opened.started_at.0.to_be_bytes();
+    [started_at.as_slice(), record.opened.id.0.as_bytes()].concat()
+}
+
+fn place(bytes: &[u8]) -> Result<RecordPlace, Fault> {
+    let parts = bytes.split_first_chunk::<8>();
+    let parts = parts.and_then(|(time, id)| Some((time, uuid::Uuid::from_slice(id).ok()?)));
+    let (time, id) = parts.ok_or_else(cursor::fault)?;
+    Ok(RecordPlace { started_at: Timestamp(i64::from_be_bytes(*time)), id: RecordId(id) })
+}
