@@ -45,7 +45,7 @@ pub(crate) struct AuditRow {
     address: Option<String>,
     /// Such as `key.create`.
     action: String,
-    /// `key`, `token` or `config`.
+    /// `key`, `token`, `organization`, `team`, `deployment` or `config`.
     object: &'static str,
     object_id: String,
     /// As the API showed it; `null`: it was not there.
@@ -71,7 +71,7 @@ struct ActorShape {
     params(
         ("org" = Option<String>, Query, description = "Only this organization's, by id or slug"),
         ("actor" = Option<String>, Query, description = "An actor's id, or `operator`, `token`, `local`"),
-        ("object" = Option<String>, Query, description = "An object's id, or `key`, `token`, `config`"),
+        ("object" = Option<String>, Query, description = "An object's id, or its kind, such as `key`"),
         ("from" = Option<String>, Query, description = "A time, inclusive"),
         ("until" = Option<String>, Query, description = "A time, exclusive"),
         ("cursor" = Option<uuid::Uuid>, Query, description = "`next_cursor` of the page before"),

@@ -147,6 +147,16 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// Says what a conflict in the store means here.
+    pub(crate) fn or_conflict(self, means: &'static str) -> Self {
+        match self {
+            Self::Store(StoreError::Conflict(_)) => Self::Conflict(means),
+            other => other,
+        }
+    }
+}
+
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         Self::Store(error)

@@ -183,7 +183,8 @@ pub(crate) async fn create(
         created_at: now,
     };
     let change = Change::InsertOrg { org: Box::new(org), team };
-    let made = write.make(&admin, id, "organization.create", change, StatusCode::CREATED, answer).await?;
+    let made = write.make(&admin, id, "organization.create", change, StatusCode::CREATED, answer).await;
+    let made = made.map_err(|refusal| refusal.or_conflict("The slug is another organization's"))?;
     made.ok_or(Refusal::NotFound(ORG))
 }
 

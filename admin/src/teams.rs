@@ -30,6 +30,7 @@ use utoipa::ToSchema;
 const TEAM: &str = "Team";
 /// Characters of a name.
 const NAME_MAX: usize = 128;
+const NAME_TAKEN: &str = "The name is another team's of this organization";
 /// Teams on one page at most, and by default.
 const TEAMS_PAGE_MAX: u64 = 1000;
 /// Fields of the API that this version refuses.
@@ -135,7 +136,8 @@ pub(crate) async fn create(
         created_at: now,
     };
     let change = Change::InsertTeam(team);
-    let made = write.make(&admin, org.id, "team.create", change, StatusCode::CREATED, answer).await?;
+    let made = write.make(&admin, org.id, "team.create", change, StatusCode::CREATED, answer).await;
+    let made = made.map_err(|refusal| refusal.or_conflict(NAME_TAKEN))?;
     made.ok_or(Refusal::NotFound(TEAM))
 }
 
@@ -179,7 +181,8 @@ pub(crate) async fn update(
         return Err(Refusal::Conflict("The team `default` keeps its name: keys that name no team are its"));
     }
     let change = Change::UpdateTeam { org: org.id, id: team.id, change };
-    let changed = write.make(&admin, org.id, "team.update", change, StatusCode::OK, answer).await?;
+    let changed = write.make(&admin, org.id, "team.update", change, StatusCode::OK, answer).await;
+    let changed = changed.map_err(|refusal| refusal.or_conflict(NAME_TAKEN))?;
     changed.ok_or(Refusal::NotFound(TEAM))
 }
 
@@ -201,7 +204,8 @@ pub(crate) async fn delete(
     }
     let change = Change::DeleteTeam { org: org.id, id: team.id, at: admin.surroundings.now() };
     let nothing = |_: &Changed| None::<TeamResponse>;
-    let deleted = write.make(&admin, org.id, "team.delete", change, StatusCode::NO_CONTENT, nothing).await?;
+    let deleted = write.make(&admin, org.id, "team.delete", change, StatusCode::NO_CONTENT, nothing).await;
+    let deleted = deleted.map_err(|refusal| refusal.or_conflict("The team has keys"))?;
     deleted.ok_or(Refusal::NotFound(TEAM))
 }
 

@@ -17,6 +17,7 @@ mod config;
 mod control;
 mod crash;
 mod disconnect;
+mod docs;
 mod driver;
 mod first;
 mod lifecycle;

@@ -8,6 +8,7 @@ use crate::support::{
 };
 use serde_json::json;
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -24,10 +25,13 @@ fn run(command: &mut Command, what: &str) -> String {
 }
 
 /// The Python of a virtual environment that holds the SDK; made once, kept beside the build.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(OPENAI.replace("==", "-"));
     let python = folder.join("bin/python");
     let installed = folder.join("installed");
+    // Each test is a process: the first one makes it, the others wait.
+    let door = File::create(folder.with_extension("lock")).unwrap();
+    door.lock().unwrap();
     if installed.exists() {
         return python;
     }
