@@ -12,7 +12,7 @@ use crate::{
     billing::recorder,
     clock,
     config::Config,
-    proxy::Gateway,
+    proxy::{Gateway, address_behind},
     telemetry::{access::AccessLog, metrics::Readings},
 };
 use aione_admin::{Listener, Peer};
@@ -59,7 +59,7 @@ pub(crate) async fn start(assembly: &mut Assembly, greeting: Option<Greeting>) -
     let admin = bind(snapshot.admin.listen, "admin").await?;
     let metrics = bind(snapshot.metrics_listen, "metrics").await?;
     let access = assembly.gateway.access.clone();
-    running.tasks.spawn(serve_admin(admin, assembly.admin.clone(), access));
+    running.tasks.spawn(serve_admin(admin, assembly.admin.clone(), access, assembly.config.clone()));
     running.tasks.spawn(serve_metrics(metrics, assembly.gateway.clone(), assembly.config.clone()));
     let reader = assembly.reader.take().context("the background is started once")?;
     running.recorder.spawn(recorder::run(reader, assembly.store.clone()));
@@ -76,13 +76,17 @@ async fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} for {what}"))
 }
 
-async fn serve_admin(listener: TcpListener, router: Router, access: AccessLog) {
+async fn serve_admin(listener: TcpListener, router: Router, access: AccessLog, config: Config) {
     let router = router
         .layer(middleware::map_request(
-            |ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request| async move {
+            move |ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request| {
+                let trusted = &config.snapshot().server.trusted_proxies;
+                let address = address_behind(peer.ip().to_canonical(), request.headers(), trusted);
                 request.extensions_mut().insert(Listener::Admin);
-                request.extensions_mut().insert(Peer(peer.ip()));
-                request
+                if let Some(address) = address {
+                    request.extensions_mut().insert(Peer(address));
+                }
+                async move { request }
             },
         ))
         .layer(middleware::from_fn_with_state(access, access::note));

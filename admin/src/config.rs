@@ -120,14 +120,17 @@ pub(crate) async fn reload(
     _: Operator,
     write: Write,
 ) -> Result<Json<ReloadResponse>, Refusal> {
+    write.says_nothing()?;
     let before = admin.config.snapshot().version;
-    let config = admin.config.clone();
-    let outcome = detach::to_the_end(async move { config.reload().await }).await?;
+    let outcome = detach::to_the_end(async move {
+        let done = admin.config.reload().await?;
+        let before = Some(json!({ "version": hex(before) }));
+        let after = Some(json!({ "version": hex(done.version), "changes": &done.changes }));
+        write.note(&admin, "config.reload", (Object::Config, String::new()), before, after).await;
+        Ok(done)
+    })
+    .await?;
     let done = outcome.map_err(Refusal::ConfigRefused)?;
-    let version = |version| Some(json!({ "version": hex(version) }));
-    let after = Some(json!({ "version": hex(done.version), "changes": &done.changes }));
-    let object = (Object::Config, String::new());
-    write.note(&admin, "config.reload", object, version(before), after).await;
     Ok(Json(ReloadResponse {
         version: hex(done.version),
         changes: done.changes,

@@ -26,6 +26,7 @@ use std::time::Duration;
 /// random bytes.
 pub fn sign(org: OrgId, action: &'static str, now: Timestamp, entropy: [u8; 10]) -> Sign {
     Box::new(move |changed| {
+        let (before, after) = shape::difference(changed, now);
         let audit = AuditEntry {
             id: AuditId::new(now, entropy),
             at: now,
@@ -35,8 +36,8 @@ pub fn sign(org: OrgId, action: &'static str, now: Timestamp, entropy: [u8; 10])
             action: action.to_owned(),
             object: changed.row().object(),
             object_id: changed.row().id(),
-            before: changed.before().map(|row| shape::of(row, now)),
-            after: changed.after().map(|row| shape::of(row, now)),
+            before,
+            after,
         };
         Trail { audit, answer: None }
     })

@@ -199,6 +199,7 @@ pub(crate) async fn delete(
     write: Write,
 ) -> Result<Response, Refusal> {
     let (org, team) = found(&admin, path).await?;
+    write.says_nothing()?;
     if team.name == DEFAULT_TEAM {
         return Err(Refusal::Conflict("The team `default` stays: keys that name no team are its"));
     }

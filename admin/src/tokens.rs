@@ -133,6 +133,7 @@ pub(crate) async fn delete(
     let Path((org, id)) = path.map_err(|_| Refusal::NoSuchPath)?;
     let id = checks::in_path("token_id", id)?;
     let org = auth::find_organization(&admin, &org).await?;
+    write.says_nothing()?;
     let answer = |_: &Changed| None::<TokenResponse>;
     let change = Change::DeleteToken { org: org.id, id };
     let deleted = write.make(&admin, org.id, "token.delete", change, StatusCode::NO_CONTENT, answer).await?;

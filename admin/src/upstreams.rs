@@ -1,6 +1,6 @@
 //! The deployments of this node, and taking one out. For operators.
 
-use crate::{Admin, auth::Operator, error::Refusal, write::Write};
+use crate::{Admin, auth::Operator, detach, error::Refusal, write::Write};
 use aione_core::{config::standing::Condition, domain::audit::Object, ports::Upstream};
 use axum::{
     Json,
@@ -64,7 +64,7 @@ pub(crate) async fn drain(
     path: DeploymentPath,
     write: Write,
 ) -> Result<Json<UpstreamResponse>, Refusal> {
-    set_drained(&admin, path, true, &write).await
+    set_drained(admin, path, true, write).await
 }
 
 /// Let a deployment in again.
@@ -79,21 +79,22 @@ pub(crate) async fn undrain(
     path: DeploymentPath,
     write: Write,
 ) -> Result<Json<UpstreamResponse>, Refusal> {
-    set_drained(&admin, path, false, &write).await
+    set_drained(admin, path, false, write).await
 }
 
 async fn set_drained(
-    admin: &Admin,
+    admin: Admin,
     path: DeploymentPath,
     drained: bool,
-    write: &Write,
+    write: Write,
 ) -> Result<Json<UpstreamResponse>, Refusal> {
     let Path(deployment) = path.map_err(|_| Refusal::NoSuchPath)?;
     let upstream =
         admin.upstreams.set_drained(&deployment, drained).ok_or(Refusal::NotFound("Deployment"))?;
     let action = if drained { "deployment.drain" } else { "deployment.undrain" };
     let object = (Object::Deployment, upstream.id.to_string());
-    write.note(admin, action, object, None, Some(json!({ "drained": drained }))).await;
+    let after = Some(json!({ "drained": drained }));
+    detach::to_the_end(async move { write.note(&admin, action, object, None, after).await }).await?;
     Ok(Json(UpstreamResponse::of(upstream)))
 }
 

@@ -79,6 +79,11 @@ impl Write {
         json::optional_fields(&self.body)
     }
 
+    /// Refuses a body that says anything.
+    pub(crate) fn says_nothing(&self) -> Result<(), Refusal> {
+        self.optional_fields()?.finish()
+    }
+
     /// Makes `change`, with its row in the trail and the answer for its repetitions; `None`: what was
     /// to be changed is not there. `answer` is what `status` comes with; it is asked more than once
     /// and must say the same each time.
@@ -105,8 +110,7 @@ impl Write {
         let sign = Box::new(move |changed: &Changed| {
             entry.object = changed.row().object();
             entry.object_id = changed.row().id();
-            entry.before = changed.before().map(|row| shape::of(row, now));
-            entry.after = changed.after().map(|row| shape::of(row, now));
+            (entry.before, entry.after) = shape::difference(changed, now);
             let answer = to_keep.map(|keep| keep(status, &render(changed)));
             Trail { audit: entry, answer }
         });
@@ -115,7 +119,9 @@ impl Write {
         let made = detach::to_the_end(async move {
             let outcome = changes.make(change, sign).await;
             // Also what failed is announced: a store that does not answer may have done it.
+            let may_be_done = !matches!(outcome, Ok(None) | Err(StoreError::Conflict(_)));
             match announced {
+                _ if !may_be_done => {}
                 Announced::Key(org, id) => fleet.key_changed(org, id).await,
                 Announced::Tenant(org) => fleet.tenant_changed(org).await,
                 Announced::Nothing => {}
@@ -125,10 +131,10 @@ impl Write {
         .await?;
         match (made, &self.repetition) {
             // Two of the same at once: the other one was first.
-            (Err(StoreError::Conflict(why)), Some(repetition)) => {
+            (made @ (Err(StoreError::Conflict(_)) | Ok(None)), Some(repetition)) => {
                 match admin.changes.find_answer(&repetition.scope, now).await? {
                     Some(kept) => replayed(admin, repetition, kept).map(Some),
-                    None => Err(Refusal::Store(StoreError::Conflict(why))),
+                    None => made.map(|_| None).map_err(Refusal::Store),
                 }
             }
             (made, _) => Ok(made?.map(|changed| respond(status, rendered(&changed)))),
@@ -137,8 +143,9 @@ impl Write {
 
     /// Leaves a row in the trail for what changed something other than the store's own rows. It is
     /// done by then, also where the store is away: the log tells of it then.
+    /// To be awaited where a caller's leaving breaks nothing off.
     pub(crate) async fn note(
-        &self,
+        self,
         admin: &Admin,
         action: &'static str,
         object: (Object, String),

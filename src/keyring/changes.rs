@@ -1,22 +1,26 @@
 //! A count of the changes to keys, by which what was read before one is told from what was read
 //! after it.
 
-use aione_core::domain::id::KeyId;
+use aione_core::domain::id::{KeyId, OrgId};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Keys share this many places; keys that share one are read again together, which is harmless.
 const PLACES: usize = 4_096;
 
+/// The same of organizations.
+const ORG_PLACES: usize = 512;
+
 /// The number of the last change, and of the last one at each place.
 pub(super) struct Changes {
     last: AtomicU64,
     places: Box<[AtomicU64]>,
+    org_places: Box<[AtomicU64]>,
 }
 
 impl Default for Changes {
     fn default() -> Self {
-        let places = std::iter::repeat_with(AtomicU64::default).take(PLACES).collect();
-        Self { last: AtomicU64::new(0), places }
+        let places = |count| std::iter::repeat_with(AtomicU64::default).take(count).collect();
+        Self { last: AtomicU64::new(0), places: places(PLACES), org_places: places(ORG_PLACES) }
     }
 }
 
@@ -33,21 +37,23 @@ impl Changes {
         self.at(id).fetch_max(number, Ordering::SeqCst);
     }
 
-    /// Notes a change that may concern any key.
-    pub(super) fn note_all(&self) {
+    /// The same of what stands above an organization's keys.
+    pub(super) fn note_org(&self, org: OrgId) {
         let number = self.last.fetch_add(1, Ordering::SeqCst) + 1;
-        for place in &self.places {
-            place.fetch_max(number, Ordering::SeqCst);
-        }
+        self.of(org).fetch_max(number, Ordering::SeqCst);
     }
 
-    /// Whether the key has not changed since `last` was `as_of`.
-    pub(super) fn none_since(&self, id: KeyId, as_of: u64) -> bool {
-        self.at(id).load(Ordering::SeqCst) <= as_of
+    /// Whether neither the key nor what stands above it has changed since `last` was `as_of`.
+    pub(super) fn none_since(&self, org: OrgId, id: KeyId, as_of: u64) -> bool {
+        self.at(id).load(Ordering::SeqCst) <= as_of && self.of(org).load(Ordering::SeqCst) <= as_of
     }
 
     fn at(&self, id: KeyId) -> &AtomicU64 {
         &self.places[place(id.0.as_bytes(), PLACES)]
+    }
+
+    fn of(&self, org: OrgId) -> &AtomicU64 {
+        &self.org_places[place(org.0.as_bytes(), ORG_PLACES)]
     }
 }
 

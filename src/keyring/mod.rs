@@ -278,7 +278,7 @@ impl KeyRing {
     /// Whether nothing has changed the key since it was read. It is asked at every use and not
     /// only when a read ends: so it does not matter when a read that was overtaken is kept.
     fn is_current(&self, known: &Known) -> bool {
-        self.changes.none_since(known.context.key.id, known.as_of)
+        self.changes.none_since(known.context.key.org, known.context.key.id, known.as_of)
     }
 }
 
@@ -289,9 +289,8 @@ impl Fleet for KeyRing {
         self.forget(id);
     }
 
-    /// Which keys stand below it is not known here: all are read again.
-    async fn tenant_changed(&self, _org: OrgId) {
-        self.changes.note_all();
+    async fn tenant_changed(&self, org: OrgId) {
+        self.changes.note_org(org);
     }
 }
 

@@ -47,12 +47,16 @@ pub(crate) async fn caller(
 /// address in `X-Forwarded-For` that is not. `None` where a hop on the way there cannot be read: what
 /// a proxy passed on from a stranger must not make the proxy's own address out of theirs.
 pub(crate) fn address(client: &Client<'_>, trusted: &[IpNet]) -> Option<IpAddr> {
-    let mut address = client.peer()?;
+    address_behind(client.peer()?, client.headers(), trusted)
+}
+
+/// As [`address`], of a connection from `peer`.
+pub(crate) fn address_behind(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
+    let mut address = peer;
     if trusted.is_empty() || !is_trusted(address, trusted) {
         return Some(address);
     }
-    let hops = client
-        .headers()
+    let hops = headers
         .get_all("x-forwarded-for")
         .into_iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))

@@ -11,7 +11,10 @@ use super::{
     reply,
     trace::{Line, Trace},
 };
-use crate::{clock, telemetry::access::Entry};
+use crate::{
+    clock,
+    telemetry::access::{Entry, FIELD_MAX},
+};
 use async_trait::async_trait;
 use http::{HeaderMap, Method, StatusCode, Version, header};
 use pingora_core::{
@@ -211,12 +214,17 @@ fn log(gateway: &Gateway, client: &Client<'_>, trace: Trace) {
     gateway.access.append(Entry::Request(Line {
         duration_us: clock::steady().since_ns(trace.began) / 1000,
         trace,
-        method: client.method().clone(),
-        path: client.path().into(),
+        method: beginning(client.method().as_str()),
+        path: beginning(client.path()),
         client: authenticate::address(client, &gateway.world().snapshot.server.trusted_proxies),
         bytes_sent: client.bytes_sent(),
         gone: client.is_gone(),
     }));
+}
+
+/// As much as the log shows of what a stranger may have chosen: a line may have to wait.
+fn beginning(text: &str) -> Box<str> {
+    text[..text.floor_char_boundary(FIELD_MAX * 4)].into()
 }
 
 /// Any other protocol that is offered may be passed over, and the request answered as it is.

@@ -28,6 +28,7 @@ mod trace;
 mod world;
 mod wrapped;
 
+pub(crate) use authenticate::address_behind;
 pub(crate) use door::Door;
 pub(crate) use front::Front;
 pub(crate) use trace::Line;

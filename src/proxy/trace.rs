@@ -61,7 +61,7 @@ impl Trace {
 pub(crate) struct Line {
     pub(crate) trace: Trace,
     pub(crate) duration_us: u64,
-    pub(crate) method: http::Method,
+    pub(crate) method: Box<str>,
     /// Without the query: it may hold a key.
     pub(crate) path: Box<str>,
     pub(crate) client: Option<std::net::IpAddr>,
@@ -78,7 +78,7 @@ impl Line {
         line.push_str(&trace.started_at.rfc3339());
         line.push_str("\",\"type\":\"access\"");
         plain(line, "request_id", trace.id.write(&mut id_text));
-        text(line, "method", self.method.as_str());
+        text(line, "method", &self.method);
         text(line, "path", &self.path);
         number(line, "status", trace.status.into());
         number(line, "duration_us", self.duration_us);

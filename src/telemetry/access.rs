@@ -23,7 +23,7 @@ const WRITE_BYTES: usize = 64 * 1024;
 /// How long a line may wait for others.
 const GATHER: Duration = Duration::from_millis(50);
 /// Of a field that a caller chose, no more than this is written, in characters.
-const FIELD_MAX: usize = 256;
+pub(crate) const FIELD_MAX: usize = 256;
 
 #[derive(Clone)]
 pub(crate) struct AccessLog(Arc<Shared>);
@@ -41,6 +41,8 @@ pub(crate) enum Entry {
 struct Shared {
     lines: Mutex<Vec<Entry>>,
     some: Condvar,
+    /// Held from taking lines out until they are written, so that they stay in order.
+    writing: Mutex<()>,
     dropped: AtomicU64,
 }
 
@@ -75,6 +77,7 @@ impl AccessLog {
 
     /// Writes what waits; called once, at the end.
     pub(crate) fn flush(&self) {
+        let _writing = self.0.writing.lock();
         let mut lines = std::mem::take(&mut *self.0.lines.lock());
         write_out(&mut lines, &mut String::new());
     }
@@ -91,6 +94,7 @@ fn write_on(shared: &Shared) {
             }
         }
         std::thread::sleep(GATHER);
+        let _writing = shared.writing.lock();
         std::mem::swap(&mut *shared.lines.lock(), &mut spare);
         write_out(&mut spare, &mut text);
     }

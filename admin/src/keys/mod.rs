@@ -143,6 +143,7 @@ pub(crate) async fn delete(
     InPath(id): InPath,
     write: Write,
 ) -> Result<Response, Refusal> {
+    write.says_nothing()?;
     let change = Change::DeleteKey { org: org.id, id, at: admin.surroundings.now() };
     let answer = |_: &Changed| None::<KeyResponse>;
     let deleted = write.make(&admin, org.id, "key.delete", change, StatusCode::NO_CONTENT, answer).await?;
@@ -184,6 +185,7 @@ pub(crate) async fn disable(
     InPath(id): InPath,
     write: Write,
 ) -> Result<Response, Refusal> {
+    write.says_nothing()?;
     let change = Change::DisableKey { org: org.id, id, disabled: true };
     change_key(&admin, org.id, "key.disable", change, write).await
 }
@@ -199,6 +201,7 @@ pub(crate) async fn enable(
     InPath(id): InPath,
     write: Write,
 ) -> Result<Response, Refusal> {
+    write.says_nothing()?;
     let change = Change::DisableKey { org: org.id, id, disabled: false };
     change_key(&admin, org.id, "key.enable", change, write).await
 }

@@ -187,3 +187,32 @@ async fn an_actor_is_told_by_its_token() {
     let state = api.world.state();
     assert!(matches!(&state.audit[0].actor, Actor::Token { name, .. } if name == "a token"));
 }
+
+#[tokio::test]
+async fn a_write_that_takes_no_body_takes_none() {
+    let api = Api::new();
+    let (id, _) = api.key(r#"{"name":"ci"}"#).await;
+    let path = format!("/gateway/keys/{id}");
+    let disable = api.put(&format!("{path}/disable")).with(OWNER).body(r#"{"disabled":false}"#).send().await;
+    assert_eq!(disable.problems(), ["body.disabled extra_forbidden"]);
+    let delete = api.call(axum::http::Method::DELETE, &path).with(OWNER).body("not json").send().await;
+    assert_eq!(delete.status, 422);
+    assert_eq!(names(&api), ["ci"]);
+    assert_eq!(api.put(&format!("{path}/disable")).with(OWNER).body("{}").send().await.status, 200);
+}
+
+#[tokio::test]
+async fn the_trail_keeps_what_differs() {
+    let api = Api::new();
+    let (id, _) = api.key(r#"{"name":"ci","metadata":{"a":1}}"#).await;
+    let path = format!("/gateway/keys/{id}");
+    api.put(&path).with(OWNER).body(r#"{"name":"new"}"#).send().await;
+    api.put(&path).with(OWNER).body("{}").send().await;
+    let state = api.world.state();
+    let (changed, same) = (&state.audit[1], &state.audit[2]);
+    assert_eq!(
+        (&changed.before, &changed.after),
+        (&Some(json!({"name":"ci"})), &Some(json!({"name":"new"})))
+    );
+    assert_eq!((&same.before, &same.after), (&Some(json!({})), &Some(json!({}))));
+}

@@ -245,3 +245,19 @@ async fn guesses_push_no_key_out() {
     test.at(&key, 1).await.unwrap();
     assert_eq!(test.ring.known.len(), 1, "guesses are not among the keys");
 }
+
+#[tokio::test]
+async fn a_change_of_a_tenant_outdates_its_own_keys_alone() {
+    let test = Test::new();
+    let (own, other) = (test.add(1), test.add(2));
+    test.change(&other, |context| context.key.org = OrgId(uuid::Uuid::from_u128(2)));
+    for key in [&own, &other] {
+        test.at(key, 0).await.unwrap();
+    }
+    let reads = test.store.reads();
+    test.ring.tenant_changed(context(1).key.org).await;
+    test.at(&other, 0).await.unwrap();
+    assert_eq!(test.store.reads(), reads, "of another organization");
+    test.at(&own, 0).await.unwrap();
+    assert_eq!(test.store.reads(), reads + 1);
+}

@@ -30,6 +30,9 @@ const CONNECTS_MAX: usize = 3;
 /// A body larger than this is written while listening for an answer that comes before its end.
 const LISTEN_WHILE_SENDING: usize = 64 * 1024;
 
+/// How long a read may take at the least, so that it finds what is there.
+const LAST_LOOK: Duration = Duration::from_millis(10);
+
 /// An answer whose head has been read.
 pub(crate) struct Exchange {
     session: Option<HttpSession>,
@@ -144,10 +147,11 @@ impl Exchange {
         let (quiet, rest) =
             (self.patience.saturating_sub(silence), Duration::from_nanos(self.until.since_ns(now)));
         let fault = if rest <= quiet { self.past_it } else { Fault::Timeout };
-        let wait = quiet.min(rest);
-        if wait.is_zero() {
+        if rest.is_zero() {
             return Err(fault);
         }
+        // What came while nobody listened, because a caller read slowly, is not silence.
+        let wait = quiet.min(rest).max(LAST_LOOK);
         let session = self.session.as_mut().expect("the session is taken only on release");
         session.set_read_timeout(Some(wait));
         let blamed = |error: Box<pingora_core::Error>| match blame(&error) {

@@ -1,6 +1,9 @@
 //! Rows of the trail of writes, and of answers that are given again.
 
-use super::value::{corrupt, failed, get, json_or_none, narrow, time, uuid, uuid_or_none};
+use super::{
+    reports::Report,
+    value::{corrupt, failed, get, json_or_none, narrow, time, uuid, uuid_or_none},
+};
 use aione_core::{
     domain::{
         audit::{Actor, AuditEntry, Object},
@@ -41,7 +44,7 @@ pub(super) async fn insert(db: &mut SqliteConnection, entry: &AuditEntry) -> Res
 
 /// Newest first: ids rise with time.
 pub(super) async fn list(
-    db: impl SqliteExecutor<'_>,
+    report: &mut Report,
     filter: &AuditFilter,
     limit: u32,
 ) -> Result<Vec<AuditEntry>, StoreError> {
@@ -67,8 +70,7 @@ pub(super) async fn list(
         sql.push(" AND at < ").push_bind(until.0);
     }
     sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
-    let rows = sql.build().fetch_all(db).await.map_err(failed)?;
-    rows.iter().map(entry_of).collect()
+    report.fetch(sql).await?.iter().map(entry_of).collect()
 }
 
 /// Keeps an answer. Where one is kept in the same scope and has not run out, that is a conflict.

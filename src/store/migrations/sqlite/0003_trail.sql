@@ -21,6 +21,8 @@ CREATE TABLE audit (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX audit_by_org ON audit (org_id, id);
+CREATE INDEX audit_by_object ON audit (object_id, id);
+CREATE INDEX audit_by_actor ON audit (actor_id, id);
 
 CREATE TABLE kept_answers (
     scope      BLOB PRIMARY KEY, -- hash of organization, actor, route and Idempotency-Key
