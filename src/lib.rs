@@ -14,6 +14,7 @@ pub mod store;
 mod assemble;
 mod control;
 mod minting;
+mod own_hash;
 mod proxy;
 mod telemetry;
 mod tls;

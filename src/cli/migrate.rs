@@ -1,5 +1,6 @@
 //! `aione migrate`: brings the store's tables up to date, ahead of a gateway's start, which would do
-//! the same. What an earlier version needs stays, so that one may still run beside.
+//! the same. A version that runs already goes on; one that knows fewer tables does not start on the
+//! file any more, so that going back to it takes a copy from before.
 
 use super::stores;
 use crate::store::sqlite::SqliteStore;

@@ -53,7 +53,9 @@ async fn quick_start_key(assembly: &Assembly) -> anyhow::Result<String> {
         let (hash, prefix, grace_until) = (minted.hash, minted.prefix, clock::now());
         let rotate = Change::RotateKey { org, id, hash, prefix, grace_until };
         store.make(rotate, signed(org, "key.rotate")).await?;
-        store.make(Change::DisableKey { org, id, disabled: false }, signed(org, "key.enable")).await?;
+        if key.disabled {
+            store.make(Change::DisableKey { org, id, disabled: false }, signed(org, "key.enable")).await?;
+        }
         return Ok(minted.secret.expose().to_owned());
     }
     let team = store.find_team(org.id, "default").await?.context("the store has no default team")?;

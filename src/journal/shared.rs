@@ -6,7 +6,7 @@ use super::{
     segment::{Found, Segment},
     slot::Camp,
 };
-use crate::clock;
+use crate::{clock, own_hash::OwnHashes};
 use aione_core::domain::{
     clock::{Steady, Timestamp},
     id::RecordId,
@@ -14,7 +14,6 @@ use aione_core::domain::{
 use parking_lot::Mutex;
 use std::{
     collections::{HashSet, VecDeque},
-    hash::{BuildHasherDefault, Hasher},
     mem,
     sync::{
         Arc, OnceLock,
@@ -92,7 +91,7 @@ pub(super) struct State {
     /// Frames in `pending` that somebody waits for.
     pub(super) waiting: u64,
     /// Exchanges that have a slot.
-    pub(super) open: HashSet<RecordId, BuildHasherDefault<IdHasher>>,
+    pub(super) open: HashSet<RecordId, OwnHashes>,
     /// Exchanges of this run that have ended.
     pub(super) ended: u64,
     /// When the first end came after everything before it was acknowledged.
@@ -131,24 +130,6 @@ pub(super) struct SegmentInfo {
     pub(super) durable: u64,
     /// Nothing will be added.
     pub(super) sealed: bool,
-}
-
-/// Record ids end in random bytes: these are their hash.
-#[derive(Default)]
-pub(super) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(tail) = bytes.last_chunk::<8>() {
-            // The two bits of a UUID that are the same in all of them come to stand where they choose
-            // no bucket.
-            self.0 = u64::from_be_bytes(*tail);
-        }
-    }
 }
 
 impl Shared {

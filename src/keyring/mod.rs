@@ -15,6 +15,7 @@ mod tests;
 
 pub use pepper_file::{PepperFileError, load_or_make_pepper};
 
+use crate::own_hash::OwnHashes;
 use aione_core::{
     domain::{
         clock::{Steady, Timestamp},
@@ -30,11 +31,7 @@ use quick_cache::{
     OptionsBuilder, UnitWeighter,
     sync::{self, DefaultLifecycle},
 };
-use std::{
-    hash::{BuildHasherDefault, Hasher},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 
 /// Keys in memory.
@@ -90,26 +87,7 @@ pub struct KeyRing {
 }
 
 /// By hash. A hit sets one bit: nothing is queued, and nothing is put in order while a request waits.
-type Cache<T> = sync::Cache<KeyHash, T, UnitWeighter, BuildHasherDefault<OwnHash>>;
-
-/// A keyed hash is its own hash: nobody without the pepper can choose it.
-#[derive(Default)]
-struct OwnHash(u64);
-
-impl Hasher for OwnHash {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(head) = bytes.first_chunk::<8>() {
-            self.0 = u64::from_ne_bytes(*head);
-        }
-    }
-
-    /// The length, which is always the same.
-    fn write_usize(&mut self, _: usize) {}
-}
+type Cache<T> = sync::Cache<KeyHash, T, UnitWeighter, OwnHashes>;
 
 /// A key as it was read.
 #[derive(Clone)]
@@ -301,7 +279,7 @@ fn cache<T: Clone>(most: u64) -> Cache<T> {
         .weight_capacity(most)
         .build()
         .expect("both capacities are given");
-    Cache::with_options(options, UnitWeighter, BuildHasherDefault::default(), DefaultLifecycle::default())
+    Cache::with_options(options, UnitWeighter, OwnHashes::default(), DefaultLifecycle::default())
 }
 
 fn usable(context: &KeyInContext, now: Timestamp) -> Result<(), Denied> {

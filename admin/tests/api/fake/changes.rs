@@ -1,0 +1,171 @@
+//! Changes to that world, with their trail.
+
+use super::{StoredKey, World};
+use aione_core::{
+    domain::{
+        audit::AuditEntry,
+        clock::Timestamp,
+        credential::ManagementToken,
+        id::{KeyId, OrgId, TokenId},
+        key::{Key, KeyHash},
+    },
+    ports::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, KeyChange, Row, Sign, StoreError},
+};
+use async_trait::async_trait;
+
+impl World {
+    fn update_key(&self, org: OrgId, id: KeyId, change: &KeyChange) -> Result<Option<Key>, StoreError> {
+        let change = change.clone();
+        self.change(org, id, |stored| {
+            let key = &mut stored.key;
+            key.name = change.name.unwrap_or(key.name.clone());
+            key.models_allowed = change.models_allowed.unwrap_or(key.models_allowed.clone());
+            key.allowed_ips = change.allowed_ips.unwrap_or(key.allowed_ips.clone());
+            key.metadata = change.metadata.unwrap_or(key.metadata.clone());
+            key.limits = change.limits.applied_to(key.limits);
+        })
+    }
+
+    async fn set_disabled(&self, org: OrgId, id: KeyId, disabled: bool) -> Result<Option<Key>, StoreError> {
+        let _open = self.gate.read().await;
+        self.change(org, id, |stored| stored.key.disabled = disabled)
+    }
+
+    fn rotate_key(
+        &self,
+        org: OrgId,
+        id: KeyId,
+        hash: &KeyHash,
+        prefix: &str,
+        grace_until: Timestamp,
+    ) -> Result<Option<Key>, StoreError> {
+        self.change(org, id, |stored| {
+            stored.former = Some((stored.hash, grace_until));
+            stored.hash = *hash;
+            prefix.clone_into(&mut stored.key.prefix);
+            stored.key.rotate_grace_until = Some(grace_until);
+        })
+    }
+
+    fn delete_key(&self, org: OrgId, id: KeyId) -> Result<(), StoreError> {
+        self.store()?.keys.retain(|stored| stored.key.org != org || stored.key.id != id);
+        Ok(())
+    }
+
+    fn delete_token(&self, org: OrgId, id: TokenId) -> Result<Option<ManagementToken>, StoreError> {
+        let mut state = self.store()?;
+        let at = state.tokens.iter().position(|(token, _)| token.org == org && token.id == id);
+        Ok(at.map(|at| state.tokens.remove(at).0))
+    }
+
+    async fn apply(&self, change: Change) -> Result<Option<Changed>, StoreError> {
+        let key = |key: Option<Key>| key.map(|key| Row::Key(Box::new(key)));
+        let before = |org, id| Ok::<_, StoreError>(key(self.change(org, id, |_| {})?));
+        let replaced = |before: Option<Row>, after: Option<Key>| {
+            Some(Changed::Replaced { before: before?, after: key(after)? })
+        };
+        Ok(match change {
+            Change::InsertKey { key, hash } => {
+                self.store()?.keys.push(StoredKey { key: (*key).clone(), hash, former: None });
+                Some(Changed::Made(Row::Key(key)))
+            }
+            Change::UpdateKey { org, id, change } => {
+                replaced(before(org, id)?, self.update_key(org, id, &change)?)
+            }
+            Change::DisableKey { org, id, disabled } => {
+                replaced(before(org, id)?, self.set_disabled(org, id, disabled).await?)
+            }
+            Change::RotateKey { org, id, hash, prefix, grace_until } => {
+                replaced(before(org, id)?, self.rotate_key(org, id, &hash, &prefix, grace_until)?)
+            }
+            Change::DeleteKey { org, id, .. } => {
+                let was = before(org, id)?;
+                self.delete_key(org, id)?;
+                was.map(Changed::Deleted)
+            }
+            Change::InsertOrg { org, team } => {
+                let mut state = self.store()?;
+                if state.orgs.iter().any(|other| other.slug == org.slug) {
+                    return Err(StoreError::Conflict("the slug is taken".to_owned()));
+                }
+                state.orgs.push((*org).clone());
+                state.teams.push(team);
+                Some(Changed::Made(Row::Organization(org)))
+            }
+            Change::UpdateOrg { id, change } => {
+                let mut state = self.store()?;
+                let Some(org) = state.orgs.iter_mut().find(|org| org.id == id) else { return Ok(None) };
+                let before = Row::Organization(Box::new(org.clone()));
+                org.name = change.name.unwrap_or(org.name.clone());
+                org.plan = change.plan.unwrap_or(org.plan.clone());
+                org.time_zone = change.time_zone.unwrap_or(org.time_zone);
+                org.limits = change.limits.applied_to(org.limits);
+                Some(Changed::Replaced { before, after: Row::Organization(Box::new(org.clone())) })
+            }
+            Change::InsertTeam(team) => {
+                self.store()?.teams.push(team.clone());
+                Some(Changed::Made(Row::Team(team)))
+            }
+            Change::UpdateTeam { org, id, change } => {
+                let mut state = self.store()?;
+                let found = state.teams.iter_mut().find(|team| team.org == org && team.id == id);
+                let Some(team) = found else { return Ok(None) };
+                let before = Row::Team(team.clone());
+                team.name = change.name.unwrap_or(team.name.clone());
+                team.limits = change.limits.applied_to(team.limits);
+                Some(Changed::Replaced { before, after: Row::Team(team.clone()) })
+            }
+            Change::DeleteTeam { org, id, .. } => {
+                let mut state = self.store()?;
+                if state.keys.iter().any(|stored| stored.key.team == id) {
+                    return Err(StoreError::Conflict("it has keys".to_owned()));
+                }
+                let at = state.teams.iter().position(|team| team.org == org && team.id == id);
+                at.map(|at| Changed::Deleted(Row::Team(state.teams.remove(at))))
+            }
+            Change::InsertToken { token, hash } => {
+                self.store()?.tokens.push((token.clone(), hash));
+                Some(Changed::Made(Row::Token(token)))
+            }
+            Change::DeleteToken { org, id } => {
+                self.delete_token(org, id)?.map(|token| Changed::Deleted(Row::Token(token)))
+            }
+        })
+    }
+}
+
+#[async_trait]
+impl ChangeStore for World {
+    async fn make(&self, change: Change, sign: Sign) -> Result<Option<Changed>, StoreError> {
+        let Some(changed) = self.apply(change).await? else { return Ok(None) };
+        let trail = sign(&changed);
+        let mut state = self.store()?;
+        state.audit.push(trail.audit);
+        state.answers.extend(trail.answer);
+        Ok(Some(changed))
+    }
+
+    async fn find_answer(&self, scope: &[u8; 32], now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
+        let state = self.store()?;
+        let kept = state.answers.iter().find(|kept| kept.scope == *scope && kept.kept_until > now);
+        Ok(kept.cloned())
+    }
+
+    async fn note(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        self.store()?.audit.push(entry.clone());
+        Ok(())
+    }
+
+    async fn list_audit(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        let state = self.store()?;
+        let rows = state.audit.iter().rev().filter(|entry| {
+            filter.org.is_none_or(|org| entry.org == Some(org))
+                && filter.before.is_none_or(|before| entry.id < before)
+                && filter
+                    .object
+                    .as_ref()
+                    .is_none_or(|object| entry.object_id == *object || entry.object.as_str() == object)
+        });
+        Ok(rows.take(limit as usize).cloned().collect())
+    }
+}
