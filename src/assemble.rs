@@ -1,5 +1,5 @@
-//! From a checked configuration to a gateway that can serve: the only file that names concrete
-//! stores and puts the parts together.
+//! From a checked configuration to a gateway that can serve: the only file that names the concrete
+//! store and puts the parts together.
 
 use crate::{
     clock::{self, System},
@@ -8,12 +8,12 @@ use crate::{
     keyring::{self, KeyRing},
     minting::Minting,
     proxy::{Connectors, Gateway, Parts, Targets, Worlds},
-    store::{local::Limiter, sqlite::SqliteStore},
+    store::{Store, local::Limiter},
     telemetry::{access::AccessLog, metrics::Metrics},
 };
 use aione_admin::Admin;
 use aione_core::{
-    config::snapshot::{Database, Secret, Snapshot},
+    config::snapshot::{Secret, Snapshot},
     domain::key::Peppers,
     ports::UsageStore,
 };
@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub(crate) struct Assembly {
     pub(crate) config: Config,
     pub(crate) gateway: Arc<Gateway>,
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: Arc<Store>,
     /// Taken by the recorder.
     pub(crate) reader: Option<Reader>,
     pub(crate) minting: Minting,
@@ -32,9 +32,9 @@ pub(crate) struct Assembly {
 }
 
 /// Opens the store that the configuration names, with the peppers that belong to it.
-pub(crate) async fn open_store(snapshot: &Snapshot) -> anyhow::Result<(SqliteStore, Peppers)> {
-    let Database::Sqlite(path) = &snapshot.storage.database;
-    let store = SqliteStore::open(path).await.with_context(|| format!("cannot open {}", path.display()))?;
+pub(crate) async fn open_store(snapshot: &Snapshot) -> anyhow::Result<(Store, Peppers)> {
+    let database = &snapshot.storage.database;
+    let store = Store::open(database).await.with_context(|| format!("cannot open {database}"))?;
     let peppers = peppers(snapshot)?;
     store.check_pepper(&peppers).await.context("the store was made under another pepper")?;
     store.check_currency(&snapshot.billing.currency).await.context("the store is of another currency")?;
@@ -106,7 +106,7 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
 /// not be audited.
 async fn prepare(
     gateway: Arc<Gateway>,
-    store: Arc<SqliteStore>,
+    store: Arc<Store>,
     snapshot: Arc<Snapshot>,
 ) -> Result<Commit, String> {
     store
@@ -118,7 +118,7 @@ async fn prepare(
 }
 
 /// Tells of organizations whose plan the configuration has not: they get the default plan.
-async fn warn_of_missing_plans(store: &SqliteStore, snapshot: &Snapshot) {
+async fn warn_of_missing_plans(store: &Store, snapshot: &Snapshot) {
     match store.plans_in_use().await {
         Ok(plans) => {
             for (plan, organizations) in plans.iter().filter(|(plan, _)| snapshot.plan(plan).is_none()) {

@@ -65,6 +65,7 @@ pub(crate) async fn start(assembly: &mut Assembly, greeting: Option<Greeting>) -
     running.recorder.spawn(recorder::run(reader, assembly.store.clone()));
     running.tasks.spawn(assembly.config.clone().watch(stopping.clone()));
     running.tasks.spawn(assembly.gateway.targets.clone().refresh());
+    running.tasks.spawn(assembly.gateway.keyring.clone().refresh());
     running.tasks.spawn(sweep(assembly.gateway.clone()));
     if let Some(greeting) = greeting {
         running.tasks.spawn(greeting.prepare(assembly).await?);

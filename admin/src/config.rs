@@ -179,6 +179,7 @@ impl ConfigResponse {
             metrics_listen: snapshot.metrics_listen.to_string(),
             database: match snapshot.storage.database {
                 Database::Sqlite(_) => "sqlite",
+                Database::Postgres(_) => "postgres",
             },
             currency: snapshot.billing.currency.clone(),
             time_zone: snapshot.billing.time_zone.to_string(),

@@ -1,7 +1,8 @@
 //! The audit against an embedded store with right and wrong charges.
 
 use super::*;
-use crate::store::sqlite::SqliteStore;
+use crate::store::Store;
+use aione_core::config::snapshot::Database;
 use aione_core::domain::{
     clock::Timestamp,
     id::{KeyId, OrgId, TeamId},
@@ -63,7 +64,7 @@ fn record(number: u128, at: i64, cost: i128) -> UsageRecord {
 
 async fn audited(records: &[UsageRecord]) -> Report {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("aione.db")).await.unwrap();
+    let store = Store::open(&Database::Sqlite(folder.path().join("aione.db"))).await.unwrap();
     store.keep_price_book(&book(1), Timestamp(0)).await.unwrap();
     store.insert_records(records).await.unwrap();
     audit(&store).await.unwrap()

@@ -2,7 +2,7 @@
 //! that runs beside notices within `keys.cache_max_age`.
 
 use super::{ConfigFile, stores};
-use crate::{clock, minting::Minting, store::sqlite::SqliteStore, trail::signed};
+use crate::{clock, minting::Minting, store::Store, trail::signed};
 use aione_admin::{Mint, offline};
 use aione_core::{
     config::snapshot::Snapshot,
@@ -87,7 +87,7 @@ pub(super) enum TokenCommand {
 /// What a command works on.
 struct Bench {
     snapshot: Snapshot,
-    store: SqliteStore,
+    store: Store,
     org: Organization,
     minting: Minting,
 }
@@ -95,7 +95,7 @@ struct Bench {
 impl Bench {
     async fn open(config: &ConfigFile, org: &str) -> anyhow::Result<Self> {
         let snapshot = stores::load(config.file.as_deref())?.snapshot;
-        let (store, peppers): (SqliteStore, Peppers) = stores::open(&snapshot).await?;
+        let (store, peppers): (Store, Peppers) = stores::open(&snapshot).await?;
         let org = stores::org(&store, org).await?;
         let minting = Minting::new(peppers, &snapshot.keys.prefix);
         Ok(Self { snapshot, store, org, minting })

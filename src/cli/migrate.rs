@@ -3,21 +3,20 @@
 //! file any more, so that going back to it takes a copy from before.
 
 use super::stores;
-use crate::store::sqlite::SqliteStore;
-use aione_core::config::snapshot::Database;
+use crate::store::Store;
 use anyhow::Context;
 use std::{path::Path, process::ExitCode};
 
 pub(super) fn migrate(file: Option<&Path>) -> anyhow::Result<ExitCode> {
     let snapshot = stores::load(file)?.snapshot;
-    let Database::Sqlite(path) = &snapshot.storage.database;
+    let database = &snapshot.storage.database;
     let version = stores::runtime()?.block_on(async {
-        let store = SqliteStore::open(path).await?;
+        let store = Store::open(database).await?;
         let version = store.schema_version().await;
         store.close().await;
         version
     });
-    let version = version.with_context(|| format!("cannot migrate {}", path.display()))?;
-    println!("{}: schema version {version}", path.display());
+    let version = version.with_context(|| format!("cannot migrate {database}"))?;
+    println!("{database}: schema version {version}");
     Ok(ExitCode::SUCCESS)
 }

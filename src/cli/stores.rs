@@ -4,10 +4,10 @@ use crate::{
     assemble,
     clock::{self, System},
     config::{self, Loaded, Origin},
-    store::sqlite::SqliteStore,
+    store::Store,
 };
 use aione_core::{
-    config::snapshot::{Database, Snapshot},
+    config::snapshot::Snapshot,
     domain::key::Peppers,
     ports::{KeyStore, Organization, Surroundings},
 };
@@ -33,17 +33,17 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 /// The store and the peppers, as `serve` would open them.
-pub(super) async fn open(snapshot: &Snapshot) -> anyhow::Result<(SqliteStore, Peppers)> {
+pub(super) async fn open(snapshot: &Snapshot) -> anyhow::Result<(Store, Peppers)> {
     assemble::open_store(snapshot).await
 }
 
 /// Opens for reading alone, also beside a running gateway.
-pub(super) async fn open_read_only(snapshot: &Snapshot) -> anyhow::Result<SqliteStore> {
-    let Database::Sqlite(path) = &snapshot.storage.database;
-    SqliteStore::open_read_only(path).await.with_context(|| format!("cannot read {}", path.display()))
+pub(super) async fn open_read_only(snapshot: &Snapshot) -> anyhow::Result<Store> {
+    let database = &snapshot.storage.database;
+    Store::open_read_only(database).await.with_context(|| format!("cannot read {database}"))
 }
 
-pub(super) async fn org(store: &SqliteStore, id_or_slug: &str) -> anyhow::Result<Organization> {
+pub(super) async fn org(store: &Store, id_or_slug: &str) -> anyhow::Result<Organization> {
     let org = store.find_org(id_or_slug).await?;
     org.with_context(|| format!("no organization `{id_or_slug}`"))
 }

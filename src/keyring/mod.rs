@@ -4,12 +4,13 @@
 //! alone: no id is in it, so there is no "right id, wrong secret" whose time could differ from
 //! "unknown id", and what a hash-table look-up tells about a hash tells nothing about a secret.
 //!
-//! Known keys are kept in memory for `max_age` and are then read again. A change makes them
-//! outdated at once on this node: see [`KeyRing::forget`].
+//! Known keys are kept in memory for `max_age`, and read again before that where they are in use. A
+//! change makes them outdated at once on this node: see [`KeyRing::forget`].
 
 mod changes;
 mod pause;
 mod pepper_file;
+mod refresh;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +32,7 @@ use quick_cache::{
     OptionsBuilder, UnitWeighter,
     sync::{self, DefaultLifecycle},
 };
+use refresh::Refreshes;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 
@@ -43,8 +45,9 @@ const UNKNOWN_MAX: u64 = 100_000;
 const CACHE_ROOM: usize = 1024;
 /// How long a hash is taken as unknown without asking again.
 const UNKNOWN_AGE_MAX: Duration = Duration::from_secs(1);
-/// How old a known key may be while the store cannot be read.
-const STALE_AGE_MAX: Duration = Duration::from_secs(60);
+/// How old a known key may be while the store cannot be read. Nobody can change a key then, but through
+/// a node that still reaches the store.
+const STALE_AGE_MAX: Duration = Duration::from_secs(3_600);
 /// How long a caller waits for the store, its turn included.
 const ASK_MAX: Duration = Duration::from_millis(500);
 /// Hashes of known keys that are read again at once.
@@ -81,6 +84,7 @@ pub struct KeyRing {
     unknown: Cache<Unknown>,
     changes: Changes,
     pause: Pause,
+    refreshes: Refreshes,
     refresh_turns: Box<[Mutex<()>]>,
     lookup_turns: Box<[Mutex<()>]>,
     ask_max: Duration,
@@ -117,6 +121,7 @@ impl KeyRing {
             unknown: cache(UNKNOWN_MAX),
             changes: Changes::default(),
             pause: Pause::default(),
+            refreshes: Refreshes::default(),
             refresh_turns: turns(REFRESHES_MAX),
             lookup_turns: turns(LOOKUPS_MAX),
             ask_max: ASK_MAX,
@@ -124,7 +129,7 @@ impl KeyRing {
     }
 
     /// The key that `secret` belongs to, if it may be used at `now`. What is known of it is at
-    /// most `max_age` old, or a minute while the store cannot be read.
+    /// most `max_age` old, or an hour while the store cannot be read.
     ///
     /// # Errors
     /// See [`Denied`].
@@ -156,7 +161,13 @@ impl KeyRing {
     /// What is known of a hash and may be used without asking.
     fn fresh(&self, hash: &KeyHash, max_age: Duration, steady: Steady) -> Option<Arc<KeyInContext>> {
         let known = self.known.get(hash)?;
-        (self.is_current(&known) && is_younger(known.read_at, max_age, steady)).then_some(known.context)
+        if !self.is_current(&known) || !is_younger(known.read_at, max_age, steady) {
+            return None;
+        }
+        if refresh::is_due(steady.since_ns(known.read_at), max_age) {
+            self.refreshes.want(hash, steady);
+        }
+        Some(known.context)
     }
 
     /// Asks the store for each hash that the secret may be kept under, one that was known first.
@@ -170,6 +181,13 @@ impl KeyRing {
         let (known, others): (Vec<_>, Vec<_>) =
             self.peppers.hashes(secret).partition(|hash| self.known.contains_key(hash));
         for hash in known {
+            // While the store is away nobody waits to find out that it is: that is done beside.
+            if self.pause.is_on()
+                && let Ok(context) = self.make_do(&hash, steady)
+            {
+                self.refreshes.want(&hash, steady);
+                return Ok(context);
+            }
             if let Some(context) = self.ask(&hash, &self.refresh_turns, max_age, steady).await? {
                 return Ok(context);
             }
@@ -194,11 +212,8 @@ impl KeyRing {
         max_age: Duration,
         steady: Steady,
     ) -> Result<Option<Arc<KeyInContext>>, Denied> {
-        if !self.pause.may_ask(steady) {
-            return self.make_do(hash, steady).map(Some);
-        }
         let turn = &turns[changes::place(&hash.0, turns.len())];
-        let asked = tokio::time::timeout(self.ask_max, async {
+        let asking = async {
             let _turn = turn.lock().await;
             if let Some(context) = self.fresh(hash, max_age, steady) {
                 return Ok(Some(context));
@@ -207,8 +222,21 @@ impl KeyRing {
                 return Ok(None);
             }
             self.read(hash, steady).await
-        });
-        let error = match asked.await {
+        };
+        self.ask_store(hash, steady, asking).await
+    }
+
+    /// Waits for what the store says of a hash, within bounds and not while it is left in peace.
+    async fn ask_store(
+        &self,
+        hash: &KeyHash,
+        steady: Steady,
+        asking: impl Future<Output = Result<Option<Arc<KeyInContext>>, StoreError>>,
+    ) -> Result<Option<Arc<KeyInContext>>, Denied> {
+        if !self.pause.may_ask(steady) {
+            return self.make_do(hash, steady).map(Some);
+        }
+        let error = match tokio::time::timeout(self.ask_max, asking).await {
             Ok(Ok(found)) => {
                 self.pause.end();
                 return Ok(found);
@@ -243,7 +271,11 @@ impl KeyRing {
 
     /// What was known, while the store cannot be read.
     fn make_do(&self, hash: &KeyHash, steady: Steady) -> Result<Arc<KeyInContext>, Denied> {
-        self.fresh(hash, STALE_AGE_MAX, steady).ok_or(Denied::StoreUnavailable)
+        let known = self
+            .known
+            .get(hash)
+            .filter(|known| self.is_current(known) && is_younger(known.read_at, STALE_AGE_MAX, steady));
+        known.map(|known| known.context).ok_or(Denied::StoreUnavailable)
     }
 
     fn is_unknown(&self, hash: &KeyHash, max_age: Duration, steady: Steady) -> bool {

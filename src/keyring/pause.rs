@@ -28,6 +28,11 @@ impl Pause {
             && self.until.compare_exchange(until, next, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
+    /// Whether the store has not answered since it failed.
+    pub(super) fn is_on(&self) -> bool {
+        self.until.load(Ordering::Acquire) != NONE
+    }
+
     pub(super) fn begin(&self, steady: Steady) {
         self.until.fetch_max(after(steady), Ordering::AcqRel);
     }

@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aione_core::config::snapshot::Secret;
+use aione_core::config::snapshot::{Database, Secret};
 use aione_core::domain::clock::Timestamp;
 use aione_core::domain::id::KeyId;
 use aione_core::domain::key::{self, Key, KeyHash, Peppers};
 use aione_core::domain::plan::RateLimits;
 use aione_core::ports::{KeyStore, Surroundings, Team};
 use aione_gateway::clock::{self, System};
-use aione_gateway::store::sqlite::{DEFAULT_NAME, SqliteStore};
+use aione_gateway::store::{DEFAULT_NAME, Store};
 use anyhow::Context;
 
 use super::target::{DATABASE, KEY_RPM, KEY_TPM, PEPPER, PLAN};
@@ -36,7 +36,7 @@ struct Fresh {
 
 /// Makes `count` keys in the database of the gateway that will be started in `folder`.
 pub(super) async fn seed(folder: &Path, count: usize, in_use: usize) -> anyhow::Result<Seeded> {
-    let store = SqliteStore::open(&folder.join(DATABASE)).await?;
+    let store = Store::open(&Database::Sqlite(folder.join(DATABASE))).await?;
     let now = clock::now();
     store.bootstrap(now, rand::random(), &PLAN.into(), "UTC".parse()?).await?;
     let org = store.find_org(DEFAULT_NAME).await?.context("the first organization")?;
@@ -122,7 +122,7 @@ mod tests {
         let read = |file: &Path| fs::read_to_string(file).unwrap();
         let (in_use, others) = (read(&files.in_use), read(&files.others.unwrap()));
         assert_eq!((in_use.lines().count(), others.lines().count()), (5, 15));
-        let store = SqliteStore::open_read_only(&folder.path().join(DATABASE)).await.unwrap();
+        let store = Store::open_read_only(&Database::Sqlite(folder.path().join(DATABASE))).await.unwrap();
         let peppers = Peppers::new([PEPPER]).unwrap();
         for secret in in_use.lines().chain(others.lines()) {
             assert!(store.find_by_hash(&peppers.hash(secret)).await.unwrap().is_some());

@@ -109,13 +109,14 @@ fn build(document: &yaml::Document, context: &mut Context<'_>) -> Snapshot {
     let providers = provider::providers(document, context);
     let (models, prices) = model::models(document, &providers, context);
     let (plans, default_plan) = plan::plans(document, context);
-    let (peppers, pepper_file) = secret::peppers(&document.secrets, context);
+    let storage = operation::storage(&document.storage, context);
+    let (peppers, pepper_file) = secret::peppers(&document.secrets, &storage.database, context);
     operation::listeners(document, context);
     Snapshot {
         server: operation::server(&document.server, context),
         admin: operation::admin(&document.admin, context),
         metrics_listen: document.metrics.listen.0,
-        storage: operation::storage(&document.storage, context),
+        storage,
         peppers,
         pepper_file,
         keys: operation::keys(&document.keys, context),

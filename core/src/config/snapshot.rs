@@ -119,6 +119,24 @@ pub struct Storage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Database {
     Sqlite(PathBuf),
+    /// A URL, which may hold a password.
+    Postgres(Secret),
+}
+
+/// As people find it, without what is secret: a file's path, or a server and the name of a database.
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => path.display().fmt(f),
+            Self::Postgres(url) => {
+                let (_, rest) = url.expose().split_once("://").unwrap_or_default();
+                let place = rest.split(['?', '#']).next().unwrap_or_default();
+                // A password may have an `@` that nobody encoded.
+                let place = place.rsplit('@').next().unwrap_or_default();
+                write!(f, "postgres://{place}")
+            }
+        }
+    }
 }
 
 /// How far down the journal is pushed before the terminal bytes of an answer are released.

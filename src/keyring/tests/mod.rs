@@ -2,6 +2,7 @@
 
 mod fake;
 mod races;
+mod refresh;
 
 use super::*;
 use aione_core::{
@@ -23,7 +24,7 @@ const NOW: Timestamp = Timestamp(1_795_442_400_000);
 
 struct Test {
     store: Arc<FakeStore>,
-    ring: KeyRing,
+    ring: Arc<KeyRing>,
 }
 
 impl Test {
@@ -34,7 +35,13 @@ impl Test {
     fn with_peppers(peppers: &[&str]) -> Self {
         let store = Arc::new(FakeStore::default());
         let peppers = Peppers::new(peppers.iter().copied()).unwrap();
-        Self { ring: KeyRing::new(store.clone(), peppers), store }
+        Self { ring: Arc::new(KeyRing::new(store.clone(), peppers)), store }
+    }
+
+    fn with_ask_max(ask_max: Duration) -> Self {
+        let mut test = Self::new();
+        Arc::get_mut(&mut test.ring).unwrap().ask_max = ask_max;
+        test
     }
 
     /// Key `number`, in the store under the first pepper.
@@ -164,19 +171,19 @@ async fn expiry_and_grace_end_at_their_instant_without_reading_again() {
 }
 
 #[tokio::test]
-async fn a_known_key_outlives_a_store_that_is_away_for_a_minute() {
+async fn a_known_key_outlives_a_store_that_is_away_for_an_hour() {
     let test = Test::new();
     let (known, stranger) = (test.add(1), test.add(2));
     test.at(&known, 0).await.unwrap();
     test.store.fail(true);
-    for second in [5, 6, 30, 59] {
+    for second in [5, 6, 60, 600, 3_599] {
         assert!(test.at(&known, second).await.is_ok(), "after {second} s");
     }
-    assert_eq!(test.at(&known, 60).await.err(), Some(Denied::StoreUnavailable));
-    assert_eq!(test.at(&stranger, 60).await.err(), Some(Denied::StoreUnavailable));
+    assert_eq!(test.at(&known, 3_600).await.err(), Some(Denied::StoreUnavailable));
+    assert_eq!(test.at(&stranger, 3_600).await.err(), Some(Denied::StoreUnavailable));
     test.store.fail(false);
-    assert!(test.at(&known, 62).await.is_ok());
-    assert!(test.at(&stranger, 62).await.is_ok());
+    assert!(test.at(&known, 3_602).await.is_ok());
+    assert!(test.at(&stranger, 3_602).await.is_ok());
 }
 
 #[tokio::test]

@@ -92,8 +92,7 @@ async fn a_caller_that_leaves_holds_up_nobody() {
 
 #[tokio::test]
 async fn a_store_that_never_answers_is_given_up() {
-    let mut test = Test::new();
-    test.ring.ask_max = Duration::from_millis(1);
+    let test = Test::with_ask_max(Duration::from_millis(1));
     let (known, stranger) = (test.add(1), test.add(2));
     test.at(&known, 0).await.unwrap();
     let _gate = test.store.close_gate();

@@ -1,43 +1,26 @@
-//! The embedded store: one SQLite file beside the gateway.
+//! The embedded database: one SQLite file beside the gateway.
 //!
 //! Write-ahead log and `synchronous=FULL`: what a method has returned from survives a power cut,
 //! on which the journal relies when it is truncated. One connection writes, a few read, and
 //! reports have connections and bounds of their own.
 
-mod bootstrap;
-mod changes;
-mod cover;
-mod found_records;
-mod key_rows;
-mod keys;
-mod meta;
-mod overview;
-mod record_rows;
 mod reports;
-mod rollup_rows;
-mod rollups;
-mod schema;
-mod sums;
-mod tenants;
-#[cfg(test)]
-mod tests;
-mod trail;
-mod usage;
-mod uses;
-mod value;
-mod zone;
 
-pub use bootstrap::DEFAULT_NAME;
-
+use super::{
+    engine::{Db, Held, RunMax},
+    rollups::Rollups,
+    row::failed,
+    schema,
+};
 use aione_core::ports::StoreError;
-use reports::Reports;
-use rollups::Rollups;
+#[cfg(test)]
+pub(super) use reports::REPORTS_MAX;
+pub(super) use reports::Reports;
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
+    SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{fs, io, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
-use uses::Uses;
 
 /// Connections that read at the same time; more would only wait for the same disk and cores.
 const READERS_MAX: u32 = 4;
@@ -52,77 +35,61 @@ const CACHE_SIZE: &str = "-512";
 /// What the file holds are hashes, names and bills: nobody else's to read.
 const FILE_MODE: u32 = 0o600;
 
-/// An open database file. Clones share its connections.
+/// The connections of an open file.
 #[derive(Clone, Debug)]
-pub struct SqliteStore {
+pub(super) struct Pools {
     /// One connection, so that writers queue here and not at the file's lock.
     writer: SqlitePool,
     /// For what a request waits for: look-ups of a row or a page.
     readers: SqlitePool,
-    reports: Reports,
-    uses: Uses,
-    rollups: Rollups,
+    pub(super) reports: Reports,
 }
 
-impl SqliteStore {
-    /// Opens the file and brings its tables up to date. The file, readable by its owner alone,
-    /// and the folder that it is in are made where they are missing.
-    ///
-    /// # Errors
-    /// The file cannot be opened or made, or a newer version has written it.
-    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+impl Pools {
+    /// Opens the file, and makes it, readable by its owner alone, and the folder that it is in where they
+    /// are missing.
+    pub(super) async fn open(path: &Path, rollups: &Rollups) -> Result<Self, StoreError> {
         make_file(path).map_err(|error| unavailable(path, &error))?;
         let options = options(path).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
-        let rollups = Rollups::default();
         let writer =
             connect(rollups.watch(pool(1)), options).await.map_err(|error| unavailable(path, &error))?;
-        schema::migrate(&writer).await?;
-        let readers = connect(pool(READERS_MAX), options_read_only(path)).await.map_err(value::failed)?;
+        schema::migrate(begin(&writer).await?).await?;
+        let readers = connect(pool(READERS_MAX), options_read_only(path)).await.map_err(failed)?;
         let reports = Reports::open(options_read_only(path)).await?;
-        Ok(Self { writer, readers, reports, uses: Uses::default(), rollups })
+        Ok(Self { writer, readers, reports })
     }
 
-    /// Opens an existing file for reading, also beside a running gateway. Every method that
-    /// writes fails.
-    ///
-    /// # Errors
-    /// There is no such file, or its tables are of another version.
-    pub async fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+    pub(super) async fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let readers = connect(pool(READERS_MAX), options_read_only(path))
             .await
             .map_err(|error| unavailable(path, &error))?;
-        schema::check(&readers).await?;
         let reports = Reports::open(options_read_only(path)).await?;
-        Ok(Self {
-            writer: readers.clone(),
-            readers,
-            reports,
-            uses: Uses::default(),
-            rollups: Rollups::default(),
-        })
+        let pools = Self { writer: readers.clone(), readers, reports };
+        schema::check(&mut pools.read().await?).await?;
+        Ok(pools)
     }
 
-    /// The version that its tables have.
-    ///
-    /// # Errors
-    /// The store is unavailable.
-    pub async fn schema_version(&self) -> Result<usize, StoreError> {
-        let mut connection = self.readers.acquire().await.map_err(value::failed)?;
-        schema::version(&mut connection).await
+    pub(super) async fn read(&self) -> Result<Db, StoreError> {
+        let connection = self.readers.acquire().await.map_err(failed)?;
+        Ok(Db::Sqlite(Held::Connection(connection), RunMax(None)))
     }
 
-    /// Waits for what is under way and closes the file.
-    pub async fn close(&self) {
+    pub(super) async fn write(&self) -> Result<Db, StoreError> {
+        begin(&self.writer).await
+    }
+
+    pub(super) async fn close(&self) {
         self.reports.close().await;
         self.readers.close().await;
         self.writer.close().await;
     }
+}
 
-    /// Starts a transaction that writes. It takes the file's lock now: one that began by reading
-    /// could find the file changed when it comes to write.
-    async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(value::failed)
-    }
+/// Starts a transaction that writes. It takes the file's lock now: one that began by reading could find
+/// the file changed when it comes to write.
+async fn begin(writer: &SqlitePool) -> Result<Db, StoreError> {
+    let transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    Ok(Db::Sqlite(Held::Transaction(transaction), RunMax(None)))
 }
 
 fn pool(connections: u32) -> SqlitePoolOptions {
@@ -162,7 +129,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .pragma("cache_size", CACHE_SIZE)
 }
 
-fn options_read_only(path: &Path) -> SqliteConnectOptions {
+pub(super) fn options_read_only(path: &Path) -> SqliteConnectOptions {
     options(path).read_only(true)
 }
 

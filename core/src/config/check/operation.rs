@@ -8,7 +8,7 @@ use crate::config::{
     form::{Size, Span, format_size},
     model::{self as yaml, LogFormat, OnRedisLoss, ReserveCap},
     snapshot::{
-        Admin, Billing, Database, Drain, JournalSync, Keys, Limits, Log, Server, Storage, TlsFiles,
+        Admin, Billing, Database, Drain, JournalSync, Keys, Limits, Log, Secret, Server, Storage, TlsFiles,
         UnpricedPolicy,
     },
 };
@@ -19,6 +19,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
+/// How an address of PostgreSQL begins.
+const POSTGRES: [&str; 2] = ["postgres://", "postgresql://"];
 /// What `server.max_body` may be.
 const BODY_BYTES: std::ops::RangeInclusive<u64> = 1 << 10..=1 << 30;
 
@@ -101,7 +103,8 @@ pub(super) fn storage(storage: &yaml::Storage, context: &mut Context<'_>) -> Sto
     }
     let timeout = storage.journal_sync_timeout.0;
     Storage {
-        database: Database::Sqlite(database(storage, &spot.key("database"), context).unwrap_or_default()),
+        database: database(storage, &spot.key("database"), context)
+            .unwrap_or_else(|| Database::Sqlite(PathBuf::default())),
         journal: context.path(&spot.key("journal"), &storage.journal).unwrap_or_default(),
         journal_sync: match storage.journal_sync {
             yaml::JournalSync::Group => JournalSync::Group,
@@ -116,19 +119,27 @@ pub(super) fn storage(storage: &yaml::Storage, context: &mut Context<'_>) -> Sto
     }
 }
 
-fn database<'a>(storage: &yaml::Storage, spot: &Spot<'a>, context: &mut Context<'a>) -> Option<PathBuf> {
+fn database<'a>(storage: &yaml::Storage, spot: &Spot<'a>, context: &mut Context<'a>) -> Option<Database> {
     let url = context.resolve(spot, &storage.database)?;
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        context.problem(spot, format!("PostgreSQL {NOT_YET}"));
-        return None;
+    if let Some(rest) = POSTGRES.iter().find_map(|scheme| url.strip_prefix(scheme)) {
+        if rest.is_empty() || rest.contains(|c: char| c.is_control() || c.is_whitespace()) {
+            let example = "postgres://aione@db.example/aione?sslmode=verify-full".to_owned();
+            context.suggest(spot, "expected a server and a database", Some(example));
+            return None;
+        }
+        return Some(Database::Postgres(Secret::new(url)));
     }
     let path = url.strip_prefix("sqlite://").unwrap_or_default();
     if path.is_empty() || path.ends_with('/') || path.contains(['?', '#', '\0']) {
         let example = "sqlite://data/aione.db".to_owned();
-        context.suggest(spot, "expected `sqlite://` and the path of a file", Some(example));
+        context.suggest(
+            spot,
+            "expected `postgres://` and a server, or `sqlite://` and the path of a file",
+            Some(example),
+        );
         return None;
     }
-    Some(Context::folder_of(spot).join(path))
+    Some(Database::Sqlite(Context::folder_of(spot).join(path)))
 }
 
 pub(super) fn keys(keys: &yaml::Keys, context: &mut Context<'_>) -> Keys {

@@ -5,7 +5,7 @@ use crate::{
     config::{
         form::Interpolated,
         model,
-        snapshot::{OperatorToken, Secret},
+        snapshot::{Database, OperatorToken, Secret},
     },
     domain::credential::OPERATOR_TOKEN_BYTES_MAX,
 };
@@ -18,8 +18,13 @@ const SECRET_CHARS_MIN: usize = 32;
 const SECRET_BYTES_MAX: usize = 4096;
 const SHA256: &str = "sha256:";
 
-/// The peppers, and the file in which one that is made by itself is kept.
-pub(super) fn peppers(secrets: &model::Secrets, context: &mut Context<'_>) -> (Vec<Secret>, Option<PathBuf>) {
+/// The peppers, and the file in which one that is made by itself is kept: only beside a database that is
+/// on the same machine, since each node would make another.
+pub(super) fn peppers(
+    secrets: &model::Secrets,
+    database: &Database,
+    context: &mut Context<'_>,
+) -> (Vec<Secret>, Option<PathBuf>) {
     let spot = context.root().key("secrets").key("key_pepper");
     let texts = secrets.key_pepper.as_slice();
     if texts.is_empty() {
@@ -27,6 +32,13 @@ pub(super) fn peppers(secrets: &model::Secrets, context: &mut Context<'_>) -> (V
     }
     let first_file = texts.first().and_then(|first| context.file(&spot.one_of(0), first));
     if let ([_], Some((path, false))) = (texts, &first_file) {
+        if !matches!(database, Database::Sqlite(_)) {
+            let message = format!(
+                "there is no `{}`, and a pepper is made by itself only beside SQLite: give every node the same one",
+                path.display()
+            );
+            context.problem(&spot, message);
+        }
         return (Vec::new(), Some(path.clone()));
     }
     let mut peppers = Vec::with_capacity(texts.len());

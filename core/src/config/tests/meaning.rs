@@ -124,7 +124,7 @@ fn a_route_says_which_deployment_comes_first() {
 fn what_comes_later_is_refused_by_name() {
     refused(
         "\
-storage: { redis: 'redis://a', database: 'postgres://a' }
+storage: { redis: 'redis://a' }
 tracing: { otlp: 'http://a' }
 providers:
   a: { kind: anthropic, base_url: 'https://x@a' }
@@ -137,7 +137,6 @@ plans: { standard: { price_per_1m_tokens: { chat: '1' } } }
 ",
         &[
             "a.yaml:1:19: storage.redis: Redis is not supported yet by this version",
-            "a.yaml:1:42: storage.database: PostgreSQL is not supported yet by this version",
             "a.yaml:2:18: tracing.otlp: tracing is not supported yet by this version",
             "a.yaml:4:14: providers.a.kind: kind `anthropic` is not supported yet by this version",
             "a.yaml:4:35: providers.a.base_url: must not hold a user or a password: use `credentials`",
@@ -355,8 +354,30 @@ fn paths_start_at_the_file_in_which_they_stand() {
     assert_eq!(storage.database, Database::Sqlite("conf/more/a.db".into()));
     refused(
         &with("storage: { database: 'mysql://a' }"),
-        &["a.yaml:6:22: storage.database: expected `sqlite://` and the path of a file \
+        &["a.yaml:6:22: storage.database: expected `postgres://` and a server, or \
+         `sqlite://` and the path of a file \
          (did you mean `sqlite://data/aione.db`?)"],
+    );
+}
+
+#[test]
+fn a_database_of_several_nodes_needs_a_pepper_that_all_have() {
+    let database = "storage: { database: 'postgres://u:marker@db/aione?sslmode=require' }\n";
+    let pepper = "secrets: { key_pepper: 'a pepper that every node is given' }\n";
+    let storage = check_text(&with(&format!("{database}{pepper}"))).expect("sound").snapshot.storage;
+    assert_eq!(storage.database.to_string(), "postgres://db/aione");
+    assert!(!format!("{storage:?}").contains("marker"));
+    refused(
+        &with(database),
+        &[
+            "a.yaml:1:1: secrets.key_pepper: there is no `conf/data/pepper`, and a pepper is made by itself only \
+         beside SQLite: give every node the same one",
+        ],
+    );
+    refused(
+        &with(&format!("storage: {{ database: 'postgres://' }}\n{pepper}")),
+        &["a.yaml:6:22: storage.database: expected a server and a database \
+         (did you mean `postgres://aione@db.example/aione?sslmode=verify-full`?)"],
     );
 }
 

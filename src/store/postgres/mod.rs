@@ -1,0 +1,148 @@
+//! PostgreSQL: the database of several nodes.
+//!
+//! Few connections, each for what it is named after, and a bound on everything that is asked: the
+//! server breaks a statement off, and where it does not answer at all, this side stops waiting.
+
+mod partitions;
+
+use super::{
+    engine::{Db, Held, RunMax},
+    row::failed,
+    schema,
+};
+use aione_core::ports::StoreError;
+use partitions::Partitions;
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use std::time::Duration;
+
+/// Connections of a node: for look-ups, for the recorder and changes, for reports.
+const READERS_MAX: u32 = 4;
+const WRITERS_MAX: u32 = 4;
+const REPORTS_MAX: u32 = 4;
+/// How long a caller waits for a connection, and for a new one to be made.
+const ACQUIRE_MAX: Duration = Duration::from_secs(2);
+/// A connection that nobody needed for so long is closed.
+const IDLE_MAX: Duration = Duration::from_secs(600);
+/// How long the server may take for a look-up, a write and a report.
+const READ_MAX: Duration = Duration::from_secs(2);
+const WRITE_MAX: Duration = Duration::from_secs(10);
+const REPORT_MAX: Duration = Duration::from_secs(10);
+/// How much longer this side waits: for a server that is stopped and says nothing.
+const SILENCE_MAX: Duration = Duration::from_secs(1);
+/// How long bringing the tables up to date may take.
+const MIGRATION_MAX: Duration = Duration::from_secs(3_600);
+/// What the server shows of whose connection it is.
+const APPLICATION: &str = "aione";
+
+/// The connections to one server.
+#[derive(Clone, Debug)]
+pub(super) struct Pools {
+    readers: PgPool,
+    writers: PgPool,
+    reports: PgPool,
+    partitions: Partitions,
+}
+
+impl Pools {
+    pub(super) async fn open(url: &str) -> Result<Self, StoreError> {
+        let pools = Self::connect(options(url)?).await?;
+        let migration = pool(1).connect_with(bounded(options(url)?, MIGRATION_MAX)).await.map_err(failed)?;
+        schema::migrate(begin(&migration, MIGRATION_MAX).await?).await?;
+        migration.close().await;
+        Ok(pools)
+    }
+
+    pub(super) async fn open_read_only(url: &str) -> Result<Self, StoreError> {
+        let pools = Self::connect(options(url)?.options([("default_transaction_read_only", "on")])).await?;
+        schema::check(&mut pools.read().await?).await?;
+        Ok(pools)
+    }
+
+    /// Makes the first connection, to know that there is a server.
+    async fn connect(options: PgConnectOptions) -> Result<Self, StoreError> {
+        // A join by hash or by order would read all rollups of an organization where a few are asked
+        // for, and a statement of a millisecond is not worth being compiled.
+        let report = options.clone().options([
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+            ("jit", "off"),
+        ]);
+        let pools = Self {
+            readers: pool(READERS_MAX).connect_lazy_with(bounded(options.clone(), READ_MAX)),
+            writers: pool(WRITERS_MAX).connect_lazy_with(bounded(options, WRITE_MAX)),
+            reports: pool(REPORTS_MAX).connect_lazy_with(bounded(report, REPORT_MAX)),
+            partitions: Partitions::default(),
+        };
+        pools.read().await?;
+        Ok(pools)
+    }
+
+    pub(super) async fn read(&self) -> Result<Db, StoreError> {
+        let connection = self.readers.acquire().await.map_err(failed)?;
+        Ok(Db::Postgres(Held::Connection(connection), wait(READ_MAX)))
+    }
+
+    pub(super) async fn write(&self) -> Result<Db, StoreError> {
+        begin(&self.writers, WRITE_MAX).await
+    }
+
+    pub(super) async fn report(&self) -> Result<Db, StoreError> {
+        let begin = self.reports.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+        let transaction = wait(REPORT_MAX).keep(begin).await?;
+        Ok(Db::Postgres(Held::Transaction(transaction), wait(REPORT_MAX)))
+    }
+
+    pub(super) async fn close(&self) {
+        self.reports.close().await;
+        self.readers.close().await;
+        self.writers.close().await;
+    }
+}
+
+async fn begin(pool: &PgPool, run_max: Duration) -> Result<Db, StoreError> {
+    let transaction = wait(run_max).keep(pool.begin()).await?;
+    Ok(Db::Postgres(Held::Transaction(transaction), wait(run_max)))
+}
+
+/// How long this side waits for what the server may take so long for.
+fn wait(run_max: Duration) -> RunMax {
+    RunMax(Some(run_max + SILENCE_MAX))
+}
+
+fn pool(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_MAX)
+        .idle_timeout(IDLE_MAX)
+        .max_lifetime(None)
+}
+
+/// What is wrong is told without the address, which may hold a password.
+fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let options: PgConnectOptions = url.parse().map_err(|error| match error {
+        sqlx::Error::Configuration(why) => {
+            StoreError::Unavailable(format!("the address cannot be read: {why}"))
+        }
+        other => failed(other),
+    })?;
+    Ok(options.application_name(APPLICATION))
+}
+
+/// The server itself breaks off what takes too long, and a transaction that nobody goes on with.
+fn bounded(options: PgConnectOptions, run_max: Duration) -> PgConnectOptions {
+    let run_max = run_max.as_millis().to_string();
+    options.options([("statement_timeout", &run_max), ("idle_in_transaction_session_timeout", &run_max)])
+}
+
+/// Makes an empty schema for a test.
+#[cfg(test)]
+pub(super) async fn create_schema(url: &str, name: &str) -> Result<(), StoreError> {
+    let pool = pool(1).connect_with(options(url)?).await.map_err(failed)?;
+    let create = sqlx::AssertSqlSafe(format!("CREATE SCHEMA {name}"));
+    sqlx::raw_sql(create).execute(&pool).await.map_err(failed)?;
+    pool.close().await;
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! A table for each calendar month of usage records, made before its first one.
+
+use super::{Pools, begin};
+use crate::store::engine::{Db, Turn};
+use crate::store::statement::Statement;
+use aione_core::{
+    domain::{clock::Timestamp, usage::UsageRecord},
+    ports::StoreError,
+};
+use chrono::{Datelike as _, Months, NaiveDate};
+use parking_lot::Mutex;
+use std::{collections::BTreeSet, sync::Arc};
+
+/// Years whose months have tables of their own.
+const YEARS: std::ops::RangeInclusive<i32> = 2020..=2199;
+/// Months that are remembered to have a table: more than there ever are, but for clocks gone wrong.
+const KNOWN_MAX: usize = 1_200;
+
+/// The months that have a table, as far as this process knows, each by its first day.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Partitions(Arc<Mutex<BTreeSet<NaiveDate>>>);
+
+impl Pools {
+    /// Makes the tables that these records need. One is made beside the others and then attached, which
+    /// keeps neither readers nor writers of the others waiting.
+    pub(in crate::store) async fn make_room_for(&self, records: &[UsageRecord]) -> Result<(), StoreError> {
+        let missing: BTreeSet<_> = {
+            let known = self.partitions.0.lock();
+            let months = records.iter().filter_map(|record| month_of(record.opened.started_at));
+            months.filter(|month| !known.contains(month)).collect()
+        };
+        for month in missing {
+            let mut tx = begin(&self.writers, super::WRITE_MAX).await?;
+            make(&mut tx, month).await?;
+            tx.commit().await?;
+            let mut known = self.partitions.0.lock();
+            if known.len() >= KNOWN_MAX {
+                known.clear();
+            }
+            known.insert(month);
+        }
+        Ok(())
+    }
+}
+
+async fn make(tx: &mut Db, month: NaiveDate) -> Result<(), StoreError> {
+    // Of two nodes at the turn of a month, the second finds it made.
+    tx.take(Turn::Change).await?;
+    let name = format!("usage_records_{:04}_{:02}", month.year(), month.month());
+    let is_there = Statement::new("SELECT to_regclass(?) IS NOT NULL").bind(name.clone());
+    if tx.one(is_there).await?.get(0)? {
+        return Ok(());
+    }
+    let (start, end) = (start_of(month), start_of(next(month)));
+    let create = format!("CREATE TABLE {name} (LIKE usage_records INCLUDING DEFAULTS)");
+    tx.execute(Statement::new(create)).await?;
+    let attach = format!(
+        "ALTER TABLE usage_records ATTACH PARTITION {name} FOR VALUES FROM ({}) TO ({})",
+        start.0, end.0
+    );
+    tx.execute(Statement::new(attach)).await.map(drop)
+}
+
+/// `None`: a clock has gone wrong, and the table of all other times has room.
+fn month_of(at: Timestamp) -> Option<NaiveDate> {
+    let month = at.date_in(chrono_tz::UTC).with_day(1).expect("every month has a first day");
+    // A time that is no date is shown as one.
+    (YEARS.contains(&month.year()) && (start_of(month)..start_of(next(month))).contains(&at)).then_some(month)
+}
+
+fn next(month: NaiveDate) -> NaiveDate {
+    month.checked_add_months(Months::new(1)).unwrap_or(NaiveDate::MAX)
+}
+
+fn start_of(day: NaiveDate) -> Timestamp {
+    Timestamp::start_of(day, chrono_tz::UTC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_month_is_a_calendar_month_in_utc() {
+        let last = Timestamp(1_798_761_599_999);
+        let [december, january] = [last, last.plus_ms(1)].map(|at| month_of(at).unwrap());
+        assert_eq!(
+            (december.to_string().as_str(), january.to_string().as_str()),
+            ("2026-12-01", "2027-01-01")
+        );
+        assert_eq!(start_of(next(december)), last.plus_ms(1));
+        for wrong in [i64::MIN, -1, 0, i64::MAX] {
+            assert_eq!(month_of(Timestamp(wrong)), None);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Summing rollups by local day, hour and what else is asked for.
+
+use super::{
+    cover::{self, Grain, Piece},
+    engine::{Db, Engine},
+    row::{Row, saturated},
+    statement::{Statement, join_money},
+    zone,
+};
+use aione_core::{
+    domain::{clock::Timestamp, id::OrgId, money::Pico, rollup::Span, usage::Usage},
+    ports::{GroupBy, StoreError, UsageQuery, UsageSum},
+};
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+
+/// What is summed as counts, in the order of [`sum_of`].
+const COUNTS: [&str; 14] = [
+    "requests",
+    "unpriced",
+    "faults",
+    "input",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_1h",
+    "audio_in",
+    "output",
+    "reasoning",
+    "audio_out",
+    "images",
+    "searches",
+    "latency_ms",
+];
+/// The rest of an amount is summed in parts of this many 10⁻¹² of a unit, because a sum over
+/// whole ones leaves 64 bits after 9.2 million rollups.
+const PICO_PART: i128 = 1_000_000;
+
+/// 2200-01-01 UTC: no range goes further, and a record's clock may have said anything.
+const FURTHEST: Timestamp = Timestamp(7_258_118_400_000);
+
+/// # Errors
+/// The store is unavailable, or holds what no version wrote.
+pub(super) async fn sum(report: &mut Db, query: &UsageQuery) -> Result<Vec<UsageSum>, StoreError> {
+    let grain = grain_of(&query.group_by);
+    let Some(pieces) = pieces(report, query.org, query.zone, query.start, query.end, grain).await? else {
+        return Ok(Vec::new());
+    };
+    let rows = report.all(sum_sql(report.engine(), query, &pieces)).await?;
+    rows.iter().map(|row| sum_of(row, &query.group_by)).collect()
+}
+
+/// The rollups that make up the days from `start` to `end`, as far as the organization has any;
+/// `None` where it has none.
+pub(super) async fn pieces(
+    report: &mut Db,
+    org: OrgId,
+    zone: Tz,
+    start: NaiveDate,
+    end: NaiveDate,
+    grain: Grain,
+) -> Result<Option<Vec<Piece>>, StoreError> {
+    let Some((first, last)) = bounds(report, org).await? else { return Ok(None) };
+    let start = start.max(first.date_in(zone));
+    let end = end.min(last.min(FURTHEST).date_in(zone));
+    let pieces = cover::pieces(&zone::stretches(start, end, zone), grain);
+    Ok(Some(pieces).filter(|pieces| !pieces.is_empty()))
+}
+
+/// When an organization's first block begins and the last instant of its last one.
+async fn bounds(report: &mut Db, org: OrgId) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
+    let mut sql = Statement::new("SELECT ");
+    for (nth, (name, order)) in [("first", "ASC"), ("last", "DESC")].into_iter().enumerate() {
+        sql.push(if nth == 0 { "" } else { ", " });
+        sql.push("(SELECT start_at FROM usage_rollups WHERE org_id = ").push_value(org);
+        sql.push(" AND by_key = ").push_value(false).push(" AND span_ms = ").push_value(Span::Block.millis());
+        sql.push(&format!(" ORDER BY start_at {order} LIMIT 1) AS {name}"));
+    }
+    let rows = report.all(sql).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let (first, last): (Option<i64>, Option<i64>) = (row.get("first")?, row.get("last")?);
+    Ok(first
+        .zip(last)
+        .map(|(first, last)| (Timestamp(first), Timestamp(last.saturating_add(Span::Block.millis() - 1)))))
+}
+
+/// Begins a statement over `pieces`, each of which becomes a row.
+pub(super) fn over(engine: Engine, pieces: &[Piece]) -> Statement {
+    let rows: Vec<_> = pieces
+        .iter()
+        .map(|piece| [piece.span.millis(), piece.start.0, piece.end.0, piece.shift_ms])
+        .collect();
+    // As one value: the parameters of a statement are counted, and a day may be three pieces.
+    let rows = serde_json::to_string(&rows).expect("numbers are JSON");
+    let unpacked = engine.unpacked();
+    Statement::new(format!("WITH piece (span, from_at, until_at, shift_ms) AS ({unpacked}) ")).bind(rows)
+}
+
+/// Goes on with the rollups of `org` in those pieces.
+pub(super) fn push_rollups(sql: &mut Statement, org: OrgId, by_key: bool) {
+    // A cross join keeps the pieces outside, so that each is a range of the primary key.
+    sql.push(" FROM piece CROSS JOIN usage_rollups WHERE org_id = ");
+    sql.push_value(org).push(" AND by_key = ").push_value(by_key);
+    sql.push(" AND span_ms = span AND start_at >= from_at AND start_at < until_at");
+}
+
+/// The grouping columns, then the sums, in the order of [`sum_of`].
+fn sum_sql(engine: Engine, query: &UsageQuery, pieces: &[Piece]) -> Statement {
+    let mut sql = over(engine, pieces);
+    sql.push("SELECT ");
+    for column in &query.group_by {
+        sql.push(group_sql(*column)).push(", ");
+    }
+    for (nth, count) in COUNTS.into_iter().enumerate() {
+        // Counts are unsigned numbers in signed columns, and two of 2^63 would overflow a sum:
+        // the halves are summed apart.
+        sql.push(if nth == 0 { "" } else { ", " });
+        push_sum(&mut sql, &format!("({count} >> 32) & 4294967295"));
+        push_sum(sql.push(", "), &format!("{count} & 4294967295"));
+    }
+    for part in ["cost_units", &format!("cost_pico / {PICO_PART}"), &format!("cost_pico % {PICO_PART}")] {
+        push_sum(sql.push(", "), part);
+    }
+    push_rollups(&mut sql, query.org, query.key.is_some() || query.group_by.contains(&GroupBy::Key));
+    if let Some(model) = &query.model {
+        sql.push(" AND model = ").push_value(model.clone());
+    }
+    if let Some(team) = query.team {
+        sql.push(" AND team_id = ").push_value(team);
+    }
+    if let Some(key) = query.key {
+        sql.push(" AND key_id = ").push_value(key);
+    }
+    let places = (1..=query.group_by.len()).map(|place| place.to_string()).collect::<Vec<_>>().join(", ");
+    if places.is_empty() {
+        // One row over everything, and none where there is nothing.
+        sql.push(" HAVING COUNT(*) > 0");
+    } else {
+        sql.push(&format!(" GROUP BY {places} ORDER BY {places}"));
+    }
+    sql.push(" LIMIT ").push_value(saturated(query.page.limit));
+    sql.push(" OFFSET ").push_value(saturated(query.page.offset));
+    sql
+}
+
+/// PostgreSQL sums whole numbers up to others than it was given.
+fn push_sum(sql: &mut Statement, summand: &str) {
+    sql.push(&format!("CAST(SUM({summand}) AS BIGINT)"));
+}
+
+fn grain_of(group_by: &[GroupBy]) -> Grain {
+    if group_by.contains(&GroupBy::Hour) {
+        return Grain::Hour;
+    }
+    if group_by.contains(&GroupBy::Day) { Grain::Day } else { Grain::Range }
+}
+
+fn group_sql(column: GroupBy) -> &'static str {
+    match column {
+        GroupBy::Day => "(start_at + shift_ms) / 86400000",
+        GroupBy::Hour => "(start_at + shift_ms) / 3600000",
+        GroupBy::Model => "model",
+        GroupBy::Team => "team_id",
+        GroupBy::Key => "key_id",
+        GroupBy::Provider => "provider",
+    }
+}
+
+fn sum_of(row: &Row, group_by: &[GroupBy]) -> Result<UsageSum, StoreError> {
+    let group = group_by
+        .iter()
+        .enumerate()
+        .map(|(place, column)| label(row, place, *column))
+        .collect::<Result<_, _>>()?;
+    let mut cells = Cells { row, place: group_by.len() };
+    let (requests, unpriced, faults) = (cells.count()?, cells.count()?, cells.count()?);
+    let usage = Usage {
+        input: cells.count()?,
+        cache_read: cells.count()?,
+        cache_write_5m: cells.count()?,
+        cache_write_1h: cells.count()?,
+        audio_in: cells.count()?,
+        output: cells.count()?,
+        reasoning: cells.count()?,
+        audio_out: cells.count()?,
+        images: cells.count()?,
+        searches: cells.count()?,
+    };
+    let latency_ms = cells.count()?;
+    Ok(UsageSum { group, requests, unpriced, faults, usage, cost: cells.money()?, latency_ms })
+}
+
+fn label(row: &Row, place: usize, column: GroupBy) -> Result<String, StoreError> {
+    match column {
+        GroupBy::Day => row.get(place).map(zone::day_label),
+        GroupBy::Hour => row.get(place).map(zone::hour_label),
+        GroupBy::Model | GroupBy::Provider => row.get(place),
+        GroupBy::Team | GroupBy::Key => row.uuid(place).map(|id| id.to_string()),
+    }
+}
+
+/// A row's sums, read from left to right.
+struct Cells<'r> {
+    row: &'r Row,
+    place: usize,
+}
+
+impl Cells<'_> {
+    fn next(&mut self) -> Result<i64, StoreError> {
+        let value = self.row.get(self.place)?;
+        self.place += 1;
+        Ok(value)
+    }
+
+    /// A sum of counts from its two halves; at most 2⁶⁴ − 1.
+    fn count(&mut self) -> Result<u64, StoreError> {
+        let (high, low) = (i128::from(self.next()?), i128::from(self.next()?));
+        Ok(u64::try_from((high << 32) + low).unwrap_or(u64::MAX))
+    }
+
+    fn money(&mut self) -> Result<Pico, StoreError> {
+        let (units, parts, rest) = (self.next()?, self.next()?, self.next()?);
+        Ok(join_money(units, i128::from(parts) * PICO_PART + i128::from(rest)))
+    }
+}

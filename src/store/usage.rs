@@ -1,0 +1,73 @@
+//! The port `UsageStore`: records and their rollups in one transaction, and reports over them.
+
+use super::{Store, found_records, key_rows, overview, record_rows, sums};
+use aione_core::{
+    domain::{clock::Timestamp, id::RecordId, price::PriceBook, usage::UsageRecord},
+    ports::{Overview, OverviewQuery, RecordQuery, StoreError, UsageQuery, UsageStore, UsageSum},
+};
+use async_trait::async_trait;
+
+/// Rows of one statement that notes when keys were last used.
+const USES_CHUNK: usize = 512;
+
+#[async_trait]
+impl UsageStore for Store {
+    async fn insert_records(&self, records: &[UsageRecord]) -> Result<(), StoreError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.pools.make_room_for(records).await?;
+        let mut rollups = self.rollups.take().await;
+        let mut tx = self.pools.write().await?;
+        if record_rows::insert(&mut tx, records).await? == records.len() {
+            rollups.add(&mut tx, records).await?;
+        } else {
+            // After a crash some were there already. Which ones is dearer to know: begin again and ask.
+            drop(tx);
+            tx = self.pools.write().await?;
+            let inserted = record_rows::insert_telling(&mut tx, records).await?;
+            rollups.add(&mut tx, inserted).await?;
+        }
+        let uses = self.uses.news(records);
+        for uses in uses.chunks(USES_CHUNK) {
+            key_rows::touch(&mut tx, uses).await?;
+        }
+        tx.commit().await?;
+        rollups.keep();
+        self.uses.note(&uses);
+        Ok(())
+    }
+
+    async fn sum_usage(&self, query: &UsageQuery) -> Result<Vec<UsageSum>, StoreError> {
+        let mut report = self.pools.report().await?;
+        sums::sum(&mut report, query).await
+    }
+
+    async fn overview(&self, query: &OverviewQuery) -> Result<Overview, StoreError> {
+        let mut report = self.pools.report().await?;
+        overview::take(&mut report, query).await
+    }
+
+    async fn find_records(&self, query: &RecordQuery) -> Result<Vec<UsageRecord>, StoreError> {
+        let mut report = self.pools.report().await?;
+        found_records::find(&mut report, query).await
+    }
+
+    async fn list_records(
+        &self,
+        after: Option<RecordId>,
+        limit: u32,
+    ) -> Result<Vec<UsageRecord>, StoreError> {
+        record_rows::list(&mut self.pools.read().await?, after, limit).await
+    }
+
+    async fn keep_price_book(&self, book: &PriceBook, now: Timestamp) -> Result<(), StoreError> {
+        let mut tx = self.pools.write().await?;
+        record_rows::keep_book(&mut tx, book, now).await?;
+        tx.commit().await
+    }
+
+    async fn find_price_book(&self, version: u64) -> Result<Option<PriceBook>, StoreError> {
+        record_rows::find_book(&mut self.pools.read().await?, version).await
+    }
+}
