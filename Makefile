@@ -9,7 +9,7 @@ run:
 # Install what the tests need, run everything, stop what was started.
 test:
 	@scripts/prepare-tests.sh
-	@cargo nextest run --workspace --no-fail-fast
+	@scripts/with-postgres.sh cargo nextest run --workspace --no-fail-fast
 
 # What a change must pass besides the tests.
 check:
@@ -31,7 +31,7 @@ bench:
 # What takes longer than a test run may: run by hand, its figures go into the notes.
 long:
 	@scripts/prepare-tests.sh
-	@AIONE_TEST_KILLS=200 cargo nextest run --workspace --profile long
+	@AIONE_TEST_KILLS=200 scripts/with-postgres.sh cargo nextest run --workspace --profile long
 
 # Write what is generated: the configuration's schema and the API's description.
 schema:
