@@ -7,6 +7,7 @@ mod account;
 mod audit;
 mod auth;
 mod config;
+mod csv;
 mod cursor;
 mod dashboard;
 mod detach;

@@ -19,7 +19,9 @@ use aione_core::domain::id::{KeyId, OrgId, RecordId, TeamId};
 use aione_core::domain::money::Pico;
 use aione_core::domain::price::PriceBook;
 use aione_core::domain::usage::{Closed, End, Opened, Provenance, Usage, UsageRecord};
-use aione_core::ports::{Overview, OverviewQuery, RecordQuery, StoreError, UsageQuery, UsageStore, UsageSum};
+use aione_core::ports::{
+    Batches, Overview, OverviewQuery, RecordQuery, StoreError, UsageQuery, UsageStore, UsageSum,
+};
 use aione_gateway::billing::recorder;
 use aione_gateway::journal::{self, Durability, Journal};
 use anyhow::{Context, ensure};
@@ -233,6 +235,10 @@ impl UsageStore for Counting {
 
     async fn sum_usage(&self, _: &UsageQuery) -> Result<Vec<UsageSum>, StoreError> {
         Ok(Vec::new())
+    }
+
+    async fn pass_usage(&self, _: &UsageQuery, _: &mut dyn Batches<UsageSum>) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn overview(&self, _: &OverviewQuery) -> Result<Overview, StoreError> {

@@ -9,16 +9,16 @@ use super::{
     trace::Trace,
 };
 use aione_admin::{Listener, Peer};
-use axum::body::Body;
-use http_body_util::{BodyExt, Limited};
+use axum::body::{Body, HttpBody as _};
+use bytes::Bytes;
+use http::header;
+use http_body_util::BodyExt;
 use pingora_http::ResponseHeader;
 use std::time::Duration;
 use tower::ServiceExt;
 
 /// Bytes of a management request's body; the admin service takes no more either.
 const REQUEST_BYTES_MAX: usize = 64 * 1024;
-/// Bytes of a management answer's body on this way; a longer list is paged.
-const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long a management request's body may take.
 const BODY_MAX: Duration = Duration::from_secs(10);
 
@@ -47,19 +47,44 @@ pub(super) async fn serve(
     }
     let Ok(answer) = gateway.admin.clone().oneshot(request).await;
     let (parts, body) = answer.into_parts();
-    let body =
-        Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|_| Refusal::Internal)?.to_bytes();
+    trace.status = parts.status.as_u16();
+    let length = body.size_hint().exact();
     let build = || -> Result<ResponseHeader, Box<pingora_core::Error>> {
         let mut head = ResponseHeader::build_no_case(parts.status, Some(parts.headers.len() + 2))?;
         for (name, value) in &parts.headers {
             head.append_header(name.clone(), value.clone())?;
         }
-        head.insert_header(http::header::CONTENT_LENGTH, body.len())?;
+        match length {
+            Some(length) => head.insert_header(header::CONTENT_LENGTH, length)?,
+            None if client.takes_chunks() => head.insert_header(header::TRANSFER_ENCODING, "chunked")?,
+            None => {}
+        }
         head.insert_header("x-request-id", trace.id.to_string())?;
         Ok(head)
     };
-    let head = build().map_err(|_| Refusal::Internal)?;
-    trace.status = parts.status.as_u16();
-    reply::send(client, Box::new(head), body).await;
+    let head = Box::new(build().map_err(|_| Refusal::Internal)?);
+    match length {
+        Some(_) => {
+            let body = body.collect().await.map_err(|_| Refusal::Internal)?.to_bytes();
+            reply::send(client, head, body).await;
+        }
+        None => stream(client, head, body).await,
+    }
     Ok(())
+}
+
+/// An answer of unknown length goes on as it comes. What breaks off is not ended as if it were whole.
+async fn stream(client: &mut Client<'_>, head: Box<ResponseHeader>, mut body: Body) {
+    if client.write_head(head).await.is_err() {
+        return;
+    }
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return client.abort().await };
+        if let Ok(data) = frame.into_data()
+            && client.write_body(data, false).await.is_err()
+        {
+            return;
+        }
+    }
+    let _ = client.write_body(Bytes::new(), true).await;
 }

@@ -5,7 +5,10 @@ use super::{
     statement::Statement,
 };
 use aione_core::ports::StoreError;
-use futures_util::{StreamExt as _, stream::BoxStream};
+use futures_util::{
+    StreamExt as _, TryStreamExt as _,
+    stream::{self, BoxStream},
+};
 use sqlx::{Database, Postgres, Sqlite, Transaction, pool::PoolConnection};
 use std::{
     ops::{Deref, DerefMut},
@@ -95,32 +98,29 @@ impl Db {
         self.optional(statement).await?.ok_or_else(|| super::row::corrupt("a row is missing"))
     }
 
-    /// Hands on one row after the other, so that only one is held.
-    ///
-    /// # Errors
-    /// As [`Db::all`], and what `take` brings.
-    pub(super) async fn each(
+    /// One row after the other, so that only one is held.
+    pub(super) fn rows(
         &mut self,
         statement: Statement,
-        mut take: impl FnMut(Row) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        let (mut rows, run_max): (BoxStream<'_, sqlx::Result<Row>>, _) = match self {
+    ) -> Result<BoxStream<'_, Result<Row, StoreError>>, StoreError> {
+        let (rows, run_max): (BoxStream<'_, sqlx::Result<Row>>, _) = match self {
             Self::Sqlite(held, run_max) => {
                 let (sql, values) = statement.for_sqlite()?;
                 let rows = sqlx::query_with(sql, values).fetch(&mut **held);
                 (rows.map(|row| row.map(Row::Sqlite)).boxed(), *run_max)
             }
-            Self::Postgres(..) if statement.has_nul() => return Ok(()),
+            Self::Postgres(..) if statement.has_nul() => return Ok(stream::empty().boxed()),
             Self::Postgres(held, run_max) => {
                 let (sql, values) = statement.for_postgres()?;
                 let rows = sqlx::query_with(sql, values).fetch(&mut **held);
                 (rows.map(|row| row.map(Row::Postgres)).boxed(), *run_max)
             }
         };
-        while let Some(row) = run_max.keep(async { rows.next().await.transpose() }).await? {
-            take(row)?;
-        }
-        Ok(())
+        let timely = stream::unfold(rows, move |mut rows| async move {
+            let row = run_max.keep(rows.try_next()).await.transpose()?;
+            Some((row, rows))
+        });
+        Ok(timely.boxed())
     }
 
     /// Runs statements of this program's own that bring tables up to date.

@@ -11,6 +11,7 @@ use aione_core::{
     domain::{histogram::Histogram, id::TeamId, rollup::Span, standing::Recent},
     ports::{GroupBy, Overview, OverviewQuery, Page, StoreError, UsageQuery, UsageSum},
 };
+use futures_util::TryStreamExt as _;
 use std::{collections::HashMap, sync::Arc};
 
 /// Models and teams at most; days are fewer.
@@ -60,7 +61,11 @@ async fn latencies(report: &mut Db, query: &OverviewQuery) -> Result<Histogram, 
     let mut sql = sums::over(report.engine(), &pieces);
     sql.push("SELECT latencies");
     sums::push_rollups(&mut sql, query.org, false);
-    report.each(sql, |row| all.merge_bytes(row.get(0)?).map_err(corrupt)).await?;
+    let mut rows = report.rows(sql)?;
+    while let Some(row) = rows.try_next().await? {
+        all.merge_bytes(row.get(0)?).map_err(corrupt)?;
+    }
+    drop(rows);
     Ok(all)
 }
 

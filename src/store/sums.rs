@@ -9,10 +9,14 @@ use super::{
 };
 use aione_core::{
     domain::{clock::Timestamp, id::OrgId, money::Pico, rollup::Span, usage::Usage},
-    ports::{GroupBy, StoreError, UsageQuery, UsageSum},
+    ports::{Batches, GroupBy, Page, StoreError, UsageQuery, UsageSum},
 };
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use futures_util::TryStreamExt as _;
+
+/// Rows that are handed on together.
+const BATCH: usize = 1_000;
 
 /// What is summed as counts, in the order of [`sum_of`].
 const COUNTS: [&str; 14] = [
@@ -47,6 +51,27 @@ pub(super) async fn sum(report: &mut Db, query: &UsageQuery) -> Result<Vec<Usage
     };
     let rows = report.all(sum_sql(report.engine(), query, &pieces)).await?;
     rows.iter().map(|row| sum_of(row, &query.group_by)).collect()
+}
+
+/// Every row of a query, a batch after the other.
+pub(super) async fn pass(
+    report: &mut Db,
+    query: &UsageQuery,
+    to: &mut dyn Batches<UsageSum>,
+) -> Result<(), StoreError> {
+    let whole = UsageQuery { page: Page { offset: 0, limit: u64::MAX }, ..query.clone() };
+    let grain = grain_of(&query.group_by);
+    let Some(pieces) = pieces(report, query.org, query.zone, query.start, query.end, grain).await? else {
+        return Ok(());
+    };
+    let mut rows = report.rows(sum_sql(report.engine(), &whole, &pieces))?.try_chunks(BATCH);
+    while let Some(batch) = rows.try_next().await.map_err(|error| error.1)? {
+        let sums = batch.iter().map(|row| sum_of(row, &query.group_by)).collect::<Result<_, _>>()?;
+        if !to.take(sums).await {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// The rollups that make up the days from `start` to `end`, as far as the organization has any;

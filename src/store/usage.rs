@@ -3,7 +3,7 @@
 use super::{Store, found_records, key_rows, overview, record_rows, sums};
 use aione_core::{
     domain::{clock::Timestamp, id::RecordId, price::PriceBook, usage::UsageRecord},
-    ports::{Overview, OverviewQuery, RecordQuery, StoreError, UsageQuery, UsageStore, UsageSum},
+    ports::{Batches, Overview, OverviewQuery, RecordQuery, StoreError, UsageQuery, UsageStore, UsageSum},
 };
 use async_trait::async_trait;
 
@@ -41,6 +41,11 @@ impl UsageStore for Store {
     async fn sum_usage(&self, query: &UsageQuery) -> Result<Vec<UsageSum>, StoreError> {
         let mut report = self.pools.report().await?;
         sums::sum(&mut report, query).await
+    }
+
+    async fn pass_usage(&self, query: &UsageQuery, to: &mut dyn Batches<UsageSum>) -> Result<(), StoreError> {
+        let mut report = self.pools.report().await?;
+        sums::pass(&mut report, query, to).await
     }
 
     async fn overview(&self, query: &OverviewQuery) -> Result<Overview, StoreError> {

@@ -1,10 +1,12 @@
 //! `GET /obs/requests`: an organization's single usage records, newest first.
 
+mod export;
 mod row;
 
 use crate::{
     Admin,
     auth::Reader,
+    csv,
     cursor::{self, Cursors},
     error::Refusal,
     validate::{Fault, Fields, checks},
@@ -17,7 +19,12 @@ use aione_core::{
     },
     ports::{Organization, RecordPlace, RecordQuery},
 };
-use axum::{Json, extract::State, http::Uri};
+use axum::{
+    Json,
+    extract::State,
+    http::Uri,
+    response::{IntoResponse as _, Response},
+};
 use row::RequestRow;
 use serde::Serialize;
 use serde_json::Value;
@@ -50,27 +57,35 @@ pub(crate) struct RequestList {
         ("request_id" = Option<uuid::Uuid>, Query, description = "Only this one, by its `x-request-id`"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("page_size" = Option<u64>, Query, description = "1 to 200, 50 by default"),
+        ("format" = Option<String>, Query, description = "`json`, or `csv`: a file of all that follows `cursor`, or of all"),
     ),
-    responses((status = 200, body = RequestList), Refusal),
+    responses(
+        (status = 200, content((RequestList = "application/json"), (String = "text/csv"))),
+        Refusal,
+    ),
 )]
 pub(crate) async fn list(
     State(admin): State<Admin>,
     Reader(org): Reader,
     uri: Uri,
-) -> Result<Json<RequestList>, Refusal> {
+) -> Result<Response, Refusal> {
     let cursors = Cursors::new(&admin, "requests", org.id);
-    let query = take(&uri, &org, &cursors)?;
+    let (query, is_csv) = take(&uri, &org, &cursors)?;
+    if is_csv {
+        return csv::file("requests.csv", export::header(), export::all(admin.usage.clone(), query)).await;
+    }
     let mut records = admin.usage.find_records(&query).await?;
     // One more was asked for than is shown, to know whether there are more.
     let size = usize::try_from(query.limit - 1).unwrap_or(usize::MAX);
     let has_more = records.len() > size;
     records.truncate(size);
     let next_cursor = records.last().filter(|_| has_more).map(|last| cursors.seal(&place_bytes(last)));
-    Ok(Json(RequestList { items: records.iter().map(RequestRow::of).collect(), next_cursor }))
+    let items = records.iter().map(RequestRow::of).collect();
+    Ok(Json(RequestList { items, next_cursor }).into_response())
 }
 
-/// The query, checked as a whole.
-fn take(uri: &Uri, org: &Organization, cursors: &Cursors) -> Result<RecordQuery, Refusal> {
+/// The query, checked as a whole, and whether a file is asked for.
+fn take(uri: &Uri, org: &Organization, cursors: &Cursors) -> Result<(RecordQuery, bool), Refusal> {
     let mut fields = Fields::of_query(uri, &[]);
     let sent_end = fields.peek("end_date").unwrap_or_default();
     let start = fields.given("start_date", checks::date);
@@ -91,8 +106,9 @@ fn take(uri: &Uri, org: &Organization, cursors: &Cursors) -> Result<RecordQuery,
         after: fields.given("cursor", |value: &Value| cursors.open(value).and_then(|bytes| place(&bytes))),
         limit: fields.given("page_size", checks::digits(1, PAGE_MAX)).unwrap_or(PAGE_DEFAULT) + 1,
     };
+    let is_csv = fields.given("format", checks::one_of(&[("json", false), ("csv", true)]));
     fields.finish()?;
-    Ok(query)
+    Ok((query, is_csv.unwrap_or(false)))
 }
 
 fn outcome(value: &Value) -> Result<End, Fault> {

@@ -10,47 +10,47 @@ use utoipa::ToSchema;
 pub(crate) struct RequestRow {
     /// The answer's `x-request-id`.
     #[schema(value_type = uuid::Uuid)]
-    id: String,
+    pub(super) id: String,
     #[schema(format = DateTime)]
-    started_at: String,
+    pub(super) started_at: String,
     #[schema(value_type = uuid::Uuid)]
-    team_id: String,
+    pub(super) team_id: String,
     #[schema(value_type = uuid::Uuid)]
-    key_id: String,
+    pub(super) key_id: String,
     /// The resolved public model name.
-    model: String,
+    pub(super) model: String,
     /// Whose answer it was; empty where none answered.
-    provider: String,
+    pub(super) provider: String,
     /// The dialect the caller spoke, such as `openai_chat`.
-    dialect: String,
-    streamed: bool,
-    is_sandbox: bool,
+    pub(super) dialect: String,
+    pub(super) streamed: bool,
+    pub(super) is_sandbox: bool,
     /// `complete`, `client_closed`, `upstream_aborted`, `upstream_error`, `internal_error` or
     /// `interrupted`.
-    outcome: &'static str,
+    pub(super) outcome: &'static str,
     /// That was sent to the caller; 0 where nobody knows.
-    status: u16,
+    pub(super) status: u16,
     /// Upstreams that were asked.
-    attempts: u8,
+    pub(super) attempts: u8,
     /// Everything that was read, from a cache or not.
-    prompt_tokens: u64,
+    pub(super) prompt_tokens: u64,
     /// Of them, read from a cache.
-    cached_tokens: u64,
+    pub(super) cached_tokens: u64,
     /// Everything that was written, reasoning included.
-    completion_tokens: u64,
+    pub(super) completion_tokens: u64,
     /// Of them, reasoning.
-    reasoning_tokens: u64,
-    total_tokens: u64,
+    pub(super) reasoning_tokens: u64,
+    pub(super) total_tokens: u64,
     /// Where the numbers come from: `provider`, `estimated` or `partial`.
-    provenance: &'static str,
+    pub(super) provenance: &'static str,
     /// A decimal amount in the billing currency, not rounded; `null`: not known, since a class that
     /// occurred has no rate.
     #[schema(required = true)]
-    cost_rmb: Option<String>,
+    pub(super) cost_rmb: Option<String>,
     /// From the last byte of the request to the last byte of the answer.
-    latency_ms: u32,
+    pub(super) latency_ms: u32,
     /// From the last byte of the request to the first byte of the answer.
-    first_byte_ms: u32,
+    pub(super) first_byte_ms: u32,
 }
 
 impl RequestRow {

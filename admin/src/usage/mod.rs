@@ -1,11 +1,12 @@
 //! `GET /obs/usage`: what an organization used, summed by what the caller asks for.
 
-mod csv;
+mod export;
 mod row;
 
 use crate::{
     Admin,
     auth::Reader,
+    csv,
     error::Refusal,
     page::PageNumber,
     validate::{Fault, Fields, checks},
@@ -21,9 +22,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{Datelike, NaiveDate};
+use futures_util::{StreamExt as _, stream};
 use row::UsageRow;
 use serde_json::Value;
+use std::future;
 
+/// The name of the file.
+const FILE: &str = "usage.csv";
 /// Rows on one page at most, and by default.
 const USAGE_PAGE_MAX: u64 = 10_000;
 /// Characters of a model's name in a filter.
@@ -32,7 +37,10 @@ const MODEL_NAME_MAX: usize = 512;
 #[derive(Clone, Copy)]
 enum Format {
     Json,
-    Csv,
+    Csv {
+        /// Every row, where the caller names no page.
+        whole: bool,
+    },
 }
 
 /// Sum the organization's usage.
@@ -47,7 +55,7 @@ enum Format {
         ("key_id" = Option<uuid::Uuid>, Query, description = "Only this key's"),
         ("page" = Option<u64>, Query, description = "From 1"),
         ("page_size" = Option<u64>, Query, description = "1 to 10000, which is the default"),
-        ("format" = Option<String>, Query, description = "`json` or `csv`"),
+        ("format" = Option<String>, Query, description = "`json`, or `csv`: a file of every row, or of one page where `page` or `page_size` is given"),
     ),
     responses(
         (status = 200, body = [UsageRow], description = "The grouping fields asked for, then the numbers; `x-next-page` where more follow"),
@@ -60,12 +68,22 @@ pub(crate) async fn list(
     uri: Uri,
 ) -> Result<Response, Refusal> {
     let asked = Asked::take(&uri, &org, admin.surroundings.now())?;
+    let groups = asked.query.group_by.clone();
+    if let Format::Csv { whole: true } = asked.format {
+        let lines = export::all(admin.usage.clone(), asked.query);
+        return csv::file(FILE, export::header(&groups), lines).await;
+    }
     let mut sums = admin.usage.sum_usage(&asked.query).await?;
     let headers = asked.page.cut(&mut sums);
-    let rows: Vec<UsageRow> = sums.into_iter().map(|sum| UsageRow::of(&asked.query.group_by, sum)).collect();
     Ok(match asked.format {
-        Format::Json => (headers, Json(rows)).into_response(),
-        Format::Csv => (headers, csv::file(&asked.query.group_by, &rows)).into_response(),
+        Format::Json => {
+            let rows: Vec<_> = sums.into_iter().map(|sum| UsageRow::of(&groups, sum)).collect();
+            (headers, Json(rows)).into_response()
+        }
+        Format::Csv { .. } => {
+            let lines = stream::once(future::ready(Ok(export::lines(&groups, sums)))).boxed();
+            (headers, csv::file(FILE, export::header(&groups), lines).await?).into_response()
+        }
     })
 }
 
@@ -80,6 +98,7 @@ impl Asked {
     fn take(uri: &Uri, org: &Organization, now: Timestamp) -> Result<Self, Refusal> {
         let mut fields = Fields::of_query(uri, &["group_by"]);
         let (start, end) = take_dates(&mut fields, now.date_in(org.time_zone));
+        let whole = ["page", "page_size"].iter().all(|name| fields.peek(name).is_none());
         let page = PageNumber::take(&mut fields, USAGE_PAGE_MAX);
         let asked = Self {
             query: UsageQuery {
@@ -95,7 +114,7 @@ impl Asked {
             },
             page,
             format: fields
-                .given("format", checks::one_of(&[("json", Format::Json), ("csv", Format::Csv)]))
+                .given("format", checks::one_of(&[("json", Format::Json), ("csv", Format::Csv { whole })]))
                 .unwrap_or(Format::Json),
         };
         fields.finish()?;

@@ -16,9 +16,9 @@ use aione_core::{
         usage::UsageRecord,
     },
     ports::{
-        ConfigControl, DryRun, Fleet, KeptAnswer, KeyFilter, KeyInContext, KeyStore, KeyUse, LiveUse,
-        Organization, Overview, OverviewQuery, Page, RecordQuery, Reloaded, StoreError, Surroundings, Team,
-        UsageQuery, UsageStore, UsageSum,
+        Batches, ConfigControl, DryRun, Fleet, KeptAnswer, KeyFilter, KeyInContext, KeyStore, KeyUse,
+        LiveUse, Organization, Overview, OverviewQuery, Page, RecordQuery, Reloaded, StoreError,
+        Surroundings, Team, UsageQuery, UsageStore, UsageSum,
     },
 };
 use async_trait::async_trait;
@@ -265,6 +265,20 @@ impl UsageStore for World {
         let mut state = self.store()?;
         state.asked.push(query.clone());
         Ok(state.sums.iter().take(query.page.limit.try_into().unwrap()).cloned().collect())
+    }
+
+    async fn pass_usage(&self, query: &UsageQuery, to: &mut dyn Batches<UsageSum>) -> Result<(), StoreError> {
+        let sums = {
+            let mut state = self.store()?;
+            state.asked.push(query.clone());
+            state.sums.clone()
+        };
+        for batch in sums.chunks(2) {
+            if !to.take(batch.to_vec()).await {
+                break;
+            }
+        }
+        Ok(())
     }
 
     async fn overview(&self, query: &OverviewQuery) -> Result<Overview, StoreError> {

@@ -164,3 +164,24 @@ async fn a_wrong_query_is_refused_with_every_problem() {
     assert_eq!(backwards.problems(), ["query.end_date value_error"]);
     assert!(api.world.state().looked_for.is_empty());
 }
+
+#[tokio::test]
+async fn a_file_has_every_request_and_is_read_page_by_page() {
+    let api = world();
+    let file = requests(&api, "?format=csv").await;
+    assert_eq!(file.headers["content-type"], "text/csv; charset=utf-8");
+    assert_eq!(file.headers["content-disposition"], "attachment; filename=\"requests.csv\"");
+    let mut lines = file.text.lines();
+    let header = lines.next().unwrap();
+    assert!(header.starts_with("id,started_at,team_id,") && header.ends_with(",latency_ms,first_byte_ms"));
+    let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
+    assert!(rows.iter().all(|row| row.len() == header.split(',').count()));
+    let ids: Vec<_> = rows.iter().map(|row| row[0].parse::<uuid::Uuid>().unwrap().as_u128()).collect();
+    assert_eq!(ids, [5, 4, 3, 2, 1], "no row of another organization");
+
+    api.world.state().looked_for.clear();
+    api.world.state().records = (0..4_500).rev().map(|number| record(number, ACME)).collect();
+    assert_eq!(requests(&api, "?format=csv").await.text.lines().count(), 4_501);
+    assert_eq!(api.world.state().looked_for.len(), 3);
+    assert_eq!(requests(&api, "?format=xml").await.problems(), ["query.format enum"]);
+}

@@ -123,3 +123,17 @@ async fn a_spreadsheet_runs_nothing_of_it() {
          cost_rmb,unpriced_requests\r\n'=cmd|' /C calc'!A0,2026-11-23,2,15,5,10,3,25,0.00000105,1\r\n"
     );
 }
+
+#[tokio::test]
+async fn a_file_has_every_row_unless_a_page_is_named() {
+    let api = Api::new();
+    api.world.state().sums = (1..=30).map(|day| sum(&[&format!("2026-11-{day:02}")])).collect();
+    let lines = |answer: &Answer| answer.text.lines().count();
+    assert_eq!(lines(&usage(&api, "?format=csv").await), 31);
+    let page = usage(&api, "?format=csv&page_size=2").await;
+    assert_eq!((lines(&page), page.headers["x-next-page"].to_str().unwrap()), (3, "2"));
+    api.world.state().fault = Some(aione_core::ports::StoreError::Unavailable("away".to_owned()));
+    for query in ["?format=csv", "?format=csv&page=1"] {
+        assert_eq!(usage(&api, query).await.status, 503, "a file that never began is no file");
+    }
+}

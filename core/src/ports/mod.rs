@@ -11,7 +11,7 @@ pub use change::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, Row, Sig
 pub use keys::{KeyChange, KeyFilter, KeyInContext, KeyStore, LimitChange, Organization, Team, TenantChange};
 pub use upstreams::{Upstream, Upstreams};
 pub use usage::{
-    GroupBy, Overview, OverviewQuery, RecordPlace, RecordQuery, UsageQuery, UsageStore, UsageSum,
+    Batches, GroupBy, Overview, OverviewQuery, RecordPlace, RecordQuery, UsageQuery, UsageStore, UsageSum,
 };
 
 use crate::domain::{

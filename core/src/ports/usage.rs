@@ -115,12 +115,21 @@ pub struct RecordPlace {
     pub id: RecordId,
 }
 
+/// Takes what a store hands on, one batch after the other, so that neither side holds all of it.
+#[async_trait]
+pub trait Batches<T: Send>: Send {
+    /// `false`: nobody wants more.
+    async fn take(&mut self, batch: Vec<T>) -> bool;
+}
+
 /// Usage records and the price books that priced them.
 #[async_trait]
 pub trait UsageStore: Send + Sync {
     /// Inserts what is not there yet, by record id, in one transaction; durable on return.
     async fn insert_records(&self, records: &[UsageRecord]) -> Result<(), StoreError>;
     async fn sum_usage(&self, query: &UsageQuery) -> Result<Vec<UsageSum>, StoreError>;
+    /// Every row of a query, whatever its page says, all of it of one moment.
+    async fn pass_usage(&self, query: &UsageQuery, to: &mut dyn Batches<UsageSum>) -> Result<(), StoreError>;
     /// A few round trips in one transaction.
     async fn overview(&self, query: &OverviewQuery) -> Result<Overview, StoreError>;
     /// An organization's records, the newest first.

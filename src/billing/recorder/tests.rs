@@ -13,7 +13,7 @@ use aione_core::{
         price::{ModelPrice, PricePeriod, Rates},
         usage::End,
     },
-    ports::{Overview, OverviewQuery, RecordQuery, UsageQuery, UsageSum},
+    ports::{Batches, Overview, OverviewQuery, RecordQuery, UsageQuery, UsageSum},
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -59,6 +59,10 @@ impl UsageStore for Scripted {
             None => Ok(()),
             Some(_) => Err(StoreError::Unavailable("the answer to COMMIT was lost".to_owned())),
         }
+    }
+
+    async fn pass_usage(&self, _: &UsageQuery, _: &mut dyn Batches<UsageSum>) -> Result<(), StoreError> {
+        unreachable!("the recorder reports nothing")
     }
 
     async fn sum_usage(&self, _: &UsageQuery) -> Result<Vec<UsageSum>, StoreError> {
