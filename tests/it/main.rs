@@ -23,6 +23,7 @@ mod first;
 mod lifecycle;
 mod limits;
 mod operations;
+mod postgres;
 mod public_admin;
 mod quickstart;
 mod refusals;

@@ -6,6 +6,7 @@ pub mod gateway;
 pub mod http;
 pub mod money;
 pub mod ports;
+pub mod postgres;
 pub mod records;
 pub mod settings;
 pub mod upstream;
