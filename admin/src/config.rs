@@ -1,7 +1,7 @@
 //! The running configuration, shown without its secrets, its reload, and a reload's dry run. For
 //! operators.
 
-use crate::{Admin, auth::Operator, detach, error::Refusal, write::Write};
+use crate::{Admin, auth::Operator, author::Deed, detach, error::Refusal, write::Write};
 use aione_core::{
     config::snapshot::{Database, Model, Provider, Snapshot, UnpricedPolicy},
     domain::{audit::Object, plan::Plan},
@@ -124,9 +124,14 @@ pub(crate) async fn reload(
     let before = admin.config.snapshot().version;
     let outcome = detach::to_the_end(async move {
         let done = admin.config.reload().await?;
-        let before = Some(json!({ "version": hex(before) }));
-        let after = Some(json!({ "version": hex(done.version), "changes": &done.changes }));
-        write.note(&admin, "config.reload", (Object::Config, String::new()), before, after).await;
+        let deed = Deed {
+            action: "config.reload",
+            object: Object::Config,
+            object_id: String::new(),
+            before: Some(json!({ "version": hex(before) })),
+            after: Some(json!({ "version": hex(done.version), "changes": &done.changes })),
+        };
+        write.note(&admin, deed).await;
         Ok(done)
     })
     .await?;

@@ -6,6 +6,7 @@
 mod account;
 mod audit;
 mod auth;
+mod author;
 mod config;
 mod cursor;
 mod dashboard;

@@ -1,6 +1,6 @@
 //! The deployments of this node, and taking one out. For operators.
 
-use crate::{Admin, auth::Operator, detach, error::Refusal, write::Write};
+use crate::{Admin, auth::Operator, author::Deed, detach, error::Refusal, write::Write};
 use aione_core::{config::standing::Condition, domain::audit::Object, ports::Upstream};
 use axum::{
     Json,
@@ -91,10 +91,14 @@ async fn set_drained(
     let Path(deployment) = path.map_err(|_| Refusal::NoSuchPath)?;
     let upstream =
         admin.upstreams.set_drained(&deployment, drained).ok_or(Refusal::NotFound("Deployment"))?;
-    let action = if drained { "deployment.drain" } else { "deployment.undrain" };
-    let object = (Object::Deployment, upstream.id.to_string());
-    let after = Some(json!({ "drained": drained }));
-    detach::to_the_end(async move { write.note(&admin, action, object, None, after).await }).await?;
+    let deed = Deed {
+        action: if drained { "deployment.drain" } else { "deployment.undrain" },
+        object: Object::Deployment,
+        object_id: upstream.id.to_string(),
+        before: None,
+        after: Some(json!({ "drained": drained })),
+    };
+    detach::to_the_end(async move { write.note(&admin, deed).await }).await?;
     Ok(Json(UpstreamResponse::of(upstream)))
 }
 

@@ -2,18 +2,18 @@
 //! row in the trail; and that it is done to its end also when the caller has hung up.
 
 use crate::{
-    Admin, Peer, detach,
+    Admin, Peer,
+    author::{Author, Deed},
+    detach,
     error::Refusal,
     json,
     repetition::{Repetition, replayed},
-    shape,
     validate::Fields,
 };
 use aione_core::{
     domain::{
-        audit::{Actor, AuditEntry, Object},
-        clock::Timestamp,
-        id::{AuditId, KeyId, OrgId},
+        audit::Actor,
+        id::{KeyId, OrgId},
     },
     ports::{Change, Changed, StoreError, Trail},
 };
@@ -24,7 +24,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use serde_json::Value;
 use std::{net::IpAddr, sync::Arc};
 
 /// Who acts and for which organization, left in the request by the extractor that allowed it.
@@ -105,14 +104,11 @@ impl Write {
             Some(repetition) => Some(repetition.keeper(admin, now)?),
             None => None,
         };
-        let mut entry = self.entry(admin, Some(org), action, now);
+        let author = Author::of(admin, self.acting.actor, self.address, Some(org));
         let render = rendered.clone();
         let sign = Box::new(move |changed: &Changed| {
-            entry.object = changed.row().object();
-            entry.object_id = changed.row().id();
-            (entry.before, entry.after) = shape::difference(changed, now);
             let answer = to_keep.map(|keep| keep(status, &render(changed)));
-            Trail { audit: entry, answer }
+            Trail { audit: author.row_of(action, changed), answer }
         });
         let announced = Announced::of(&change, org);
         let (changes, fleet) = (admin.changes.clone(), admin.fleet.clone());
@@ -144,36 +140,11 @@ impl Write {
     /// Leaves a row in the trail for what changed something other than the store's own rows. It is
     /// done by then, also where the store is away: the log tells of it then.
     /// To be awaited where a caller's leaving breaks nothing off.
-    pub(crate) async fn note(
-        self,
-        admin: &Admin,
-        action: &'static str,
-        object: (Object, String),
-        before: Option<Value>,
-        after: Option<Value>,
-    ) {
-        let entry = self.entry(admin, self.acting.org, action, admin.surroundings.now());
-        let (object, object_id) = object;
-        let entry = AuditEntry { object, object_id, before, after, ..entry };
+    pub(crate) async fn note(self, admin: &Admin, deed: Deed) {
+        let action = deed.action;
+        let entry = Author::of(admin, self.acting.actor, self.address, self.acting.org).row(deed);
         if let Err(error) = admin.changes.note(&entry).await {
             tracing::error!(%error, ?entry, "the trail misses a row: {action}");
-        }
-    }
-
-    fn entry(&self, admin: &Admin, org: Option<OrgId>, action: &str, now: Timestamp) -> AuditEntry {
-        let mut entropy = [0; 10];
-        admin.surroundings.entropy(&mut entropy);
-        AuditEntry {
-            id: AuditId::new(now, entropy),
-            at: now,
-            org,
-            actor: self.acting.actor.clone(),
-            address: self.address,
-            action: action.to_owned(),
-            object: Object::Config,
-            object_id: String::new(),
-            before: None,
-            after: None,
         }
     }
 }
