@@ -3,7 +3,7 @@
 
 use crate::{Admin, validate::Fault};
 use aione_core::domain::{
-    cursor::{self, KEY_TEXT},
+    cursor::{self, KEY_LABEL},
     id::OrgId,
 };
 use serde_json::Value;
@@ -17,8 +17,7 @@ pub(crate) struct Cursors {
 
 impl Cursors {
     pub(crate) fn new(admin: &Admin, kind: &str, org: OrgId) -> Self {
-        let keys = admin.mint.hashes(KEY_TEXT).into_iter().map(|hash| hash.0).collect();
-        Self { keys, list: [org.0.as_bytes(), kind.as_bytes()].concat() }
+        Self { keys: admin.mint.seal_keys(KEY_LABEL), list: [org.0.as_bytes(), kind.as_bytes()].concat() }
     }
 
     pub(crate) fn seal(&self, place: &[u8]) -> String {

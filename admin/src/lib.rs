@@ -76,8 +76,8 @@ pub trait Mint: Send + Sync {
     fn mint_token(&self) -> Minted;
     /// What `secret` hashes to under each pepper, the one that mints first. Never empty.
     fn hashes(&self, secret: &str) -> Vec<KeyHash>;
-    /// Keys for sealing what only a caller who knows `label` may read again, one for each pepper: the
-    /// first seals, all open. Never empty.
+    /// Keys for what leaves this gateway and is to come back unread or unchanged, one for each pepper:
+    /// the first seals, all open. Another `label` gives other keys. Never empty.
     fn seal_keys(&self, label: &[u8]) -> Vec<[u8; 32]>;
     /// Whether form and checksum are those of an inference key, so that a look-up is worth it.
     fn looks_like_inference_key(&self, text: &str) -> bool;
