@@ -58,7 +58,7 @@ pub(crate) async fn list(
     Reader(org): Reader,
     uri: Uri,
 ) -> Result<Json<RequestList>, Refusal> {
-    let cursors = Cursors::new(&admin, "requests", org.id);
+    let cursors = Cursors::new(&admin, "requests", Some(org.id));
     let query = take(&uri, &org, &cursors)?;
     let mut records = admin.usage.find_records(&query).await?;
     // One more was asked for than is shown, to know whether there are more.

@@ -176,6 +176,16 @@ async fn the_trail_is_the_operators_and_comes_in_pages() {
     let last = api.get(&format!("/audit?page_size=2&cursor={cursor}")).with(OPERATOR).send().await.json();
     assert_eq!((last["items"].as_array().unwrap().len(), &last["next_cursor"]), (1, &Value::Null));
     assert_eq!(api.get("/audit?org=nobody").with(OPERATOR).send().await.status, 404);
+
+    let ours = api.get("/audit?org=acme&page_size=1").with(OPERATOR).send().await.json();
+    let ours = ours["next_cursor"].as_str().unwrap();
+    let id = first["items"][0]["id"].as_str().unwrap();
+    for query in [format!("cursor={ours}"), format!("org=globex&cursor={ours}"), format!("cursor={id}")] {
+        let refused = api.get(&format!("/audit?{query}")).with(OPERATOR).send().await;
+        assert_eq!(refused.problems(), ["query.cursor value_error"], "{query}");
+    }
+    let same = api.get(&format!("/audit?org=acme&cursor={ours}")).with(OPERATOR).send().await;
+    assert_eq!(same.json()["items"].as_array().unwrap().len(), 2);
     let wrong = api.get("/audit?page_size=0&cursor=x&from=yesterday").with(OPERATOR).send().await;
     assert_eq!(wrong.problems().len(), 3);
 }
