@@ -7,7 +7,7 @@ use aione_core::{
     domain::{audit::Object, plan::Plan},
     ports::DryRun,
 };
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, response::Response};
 use serde::Serialize;
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc};
@@ -119,11 +119,11 @@ pub(crate) async fn reload(
     State(admin): State<Admin>,
     _: Operator,
     write: Write,
-) -> Result<Json<ReloadResponse>, Refusal> {
+) -> Result<Response, Refusal> {
     write.says_nothing()?;
     let before = admin.config.snapshot().version;
-    let outcome = detach::to_the_end(async move {
-        let done = admin.config.reload().await?;
+    detach::to_the_end(async move {
+        let done = admin.config.reload().await.map_err(Refusal::ConfigRefused)?;
         let deed = Deed {
             action: "config.reload",
             object: Object::Config,
@@ -131,16 +131,14 @@ pub(crate) async fn reload(
             before: Some(json!({ "version": hex(before) })),
             after: Some(json!({ "version": hex(done.version), "changes": &done.changes })),
         };
-        write.note(&admin, deed).await;
-        Ok(done)
+        let answer = ReloadResponse {
+            version: hex(done.version),
+            changes: done.changes,
+            needs_restart: done.needs_restart,
+        };
+        write.note(&admin, deed, answer).await
     })
-    .await?;
-    let done = outcome.map_err(Refusal::ConfigRefused)?;
-    Ok(Json(ReloadResponse {
-        version: hex(done.version),
-        changes: done.changes,
-        needs_restart: done.needs_restart,
-    }))
+    .await?
 }
 
 /// Read the configuration as a reload would, and tell what that would change. Nothing is changed.

@@ -5,6 +5,7 @@ use aione_core::{config::standing::Condition, domain::audit::Object, ports::Upst
 use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
+    response::Response,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -63,7 +64,7 @@ pub(crate) async fn drain(
     _: Operator,
     path: DeploymentPath,
     write: Write,
-) -> Result<Json<UpstreamResponse>, Refusal> {
+) -> Result<Response, Refusal> {
     set_drained(admin, path, true, write).await
 }
 
@@ -78,7 +79,7 @@ pub(crate) async fn undrain(
     _: Operator,
     path: DeploymentPath,
     write: Write,
-) -> Result<Json<UpstreamResponse>, Refusal> {
+) -> Result<Response, Refusal> {
     set_drained(admin, path, false, write).await
 }
 
@@ -87,8 +88,9 @@ async fn set_drained(
     path: DeploymentPath,
     drained: bool,
     write: Write,
-) -> Result<Json<UpstreamResponse>, Refusal> {
+) -> Result<Response, Refusal> {
     let Path(deployment) = path.map_err(|_| Refusal::NoSuchPath)?;
+    write.says_nothing()?;
     let upstream =
         admin.upstreams.set_drained(&deployment, drained).ok_or(Refusal::NotFound("Deployment"))?;
     let deed = Deed {
@@ -98,8 +100,8 @@ async fn set_drained(
         before: None,
         after: Some(json!({ "drained": drained })),
     };
-    detach::to_the_end(async move { write.note(&admin, deed).await }).await?;
-    Ok(Json(UpstreamResponse::of(upstream)))
+    let answer = UpstreamResponse::of(upstream);
+    detach::to_the_end(async move { write.note(&admin, deed, answer).await }).await?
 }
 
 impl UpstreamResponse {

@@ -58,10 +58,8 @@ impl FromRequest<Admin> for Write {
         let address = parts.extensions.get::<Peer>().map(|peer| peer.0);
         let body = json::read(body).await?;
         let repetition = Repetition::of(&parts, &acting, &body)?;
-        if let Some(repetition) = &repetition
-            && let Some(kept) = admin.changes.find_answer(&repetition.scope, admin.surroundings.now()).await?
-        {
-            return Err(Done::Replayed(replayed(admin, repetition, kept)?));
+        if let Some(answer) = answered(admin, repetition.as_ref()).await? {
+            return Err(Done::Replayed(answer));
         }
         Ok(Self { acting, address, body, repetition })
     }
@@ -125,27 +123,59 @@ impl Write {
             outcome
         })
         .await?;
-        match (made, &self.repetition) {
+        match made {
+            Ok(Some(changed)) => Ok(Some(respond(status, rendered(&changed)))),
             // Two of the same at once: the other one was first.
-            (made @ (Err(StoreError::Conflict(_)) | Ok(None)), Some(repetition)) => {
-                match admin.changes.find_answer(&repetition.scope, now).await? {
-                    Some(kept) => replayed(admin, repetition, kept).map(Some),
-                    None => made.map(|_| None).map_err(Refusal::Store),
-                }
+            Ok(None) => answered(admin, self.repetition.as_ref()).await,
+            Err(error @ StoreError::Conflict(_)) => {
+                answered(admin, self.repetition.as_ref()).await?.ok_or(Refusal::Store(error)).map(Some)
             }
-            (made, _) => Ok(made?.map(|changed| respond(status, rendered(&changed)))),
+            Err(error) => Err(Refusal::Store(error)),
         }
     }
 
-    /// Leaves a row in the trail for what changed something other than the store's own rows. It is
-    /// done by then, also where the store is away: the log tells of it then.
+    /// Leaves a row in the trail for what changed something other than the store's own rows, and keeps
+    /// `answer` for repetitions. It is done by then, also where the store is away: the log tells of it
+    /// then, and a repetition does it again.
     /// To be awaited where a caller's leaving breaks nothing off.
-    pub(crate) async fn note(self, admin: &Admin, deed: Deed) {
+    pub(crate) async fn note(
+        self,
+        admin: &Admin,
+        deed: Deed,
+        answer: impl Serialize,
+    ) -> Result<Response, Refusal> {
+        let (status, body) = (StatusCode::OK, body_of(Some(answer)));
         let action = deed.action;
-        let entry = Author::of(admin, self.acting.actor, self.address, self.acting.org).row(deed);
-        if let Err(error) = admin.changes.note(&entry).await {
-            tracing::error!(%error, ?entry, "the trail misses a row: {action}");
+        let author = Author::of(admin, self.acting.actor, self.address, self.acting.org);
+        let kept = match &self.repetition {
+            Some(repetition) => Some(repetition.keeper(admin, author.now)?(status, &body)),
+            None => None,
+        };
+        let mut trail = Trail { audit: author.row(deed), answer: kept };
+        let mut noted = admin.changes.note(&trail).await;
+        // Two of the same at once: both have done it, and the answer is that of the first.
+        let is_second = trail.answer.is_some() && matches!(noted, Err(StoreError::Conflict(_)));
+        if is_second {
+            trail.answer = None;
+            noted = admin.changes.note(&trail).await;
         }
+        if let Err(error) = noted {
+            tracing::error!(%error, entry = ?trail.audit, "the trail misses a row: {action}");
+        }
+        let own = respond(status, body);
+        if !is_second {
+            return Ok(own);
+        }
+        Ok(answered(admin, self.repetition.as_ref()).await?.unwrap_or(own))
+    }
+}
+
+/// The answer that is kept now for repetitions of a request.
+async fn answered(admin: &Admin, repetition: Option<&Repetition>) -> Result<Option<Response>, Refusal> {
+    let Some(repetition) = repetition else { return Ok(None) };
+    match admin.changes.find_answer(&repetition.scope, admin.surroundings.now()).await? {
+        Some(kept) => replayed(admin, repetition, kept).map(Some),
+        None => Ok(None),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{SqliteStore, key_rows, tenants, trail, value::failed};
 use aione_core::{
     domain::{audit::AuditEntry, clock::Timestamp, key::Key},
-    ports::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, Row, Sign, StoreError},
+    ports::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, Row, Sign, StoreError, Trail},
 };
 use async_trait::async_trait;
 use sqlx::SqliteConnection;
@@ -26,9 +26,12 @@ impl ChangeStore for SqliteStore {
         trail::find_answer(&self.readers, scope, now).await
     }
 
-    async fn note(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+    async fn note(&self, kept: &Trail) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        trail::insert(&mut tx, entry).await?;
+        trail::insert(&mut tx, &kept.audit).await?;
+        if let Some(answer) = &kept.answer {
+            trail::keep_answer(&mut tx, answer, kept.audit.at).await?;
+        }
         tx.commit().await.map_err(failed)
     }
 
