@@ -134,6 +134,12 @@ impl Write {
         }
     }
 
+    /// The answer to a write whose object is not there: that of the same request, where it was done
+    /// since this one came in; else `refusal`.
+    pub(crate) async fn answered_or(self, admin: &Admin, refusal: Refusal) -> Result<Response, Refusal> {
+        answered(admin, self.repetition.as_ref()).await?.ok_or(refusal)
+    }
+
     /// Leaves a row in the trail for what changed something other than the store's own rows, and keeps
     /// `answer` for repetitions. It is done by then, also where the store is away: the log tells of it
     /// then, and a repetition does it again.

@@ -85,6 +85,30 @@ async fn a_delete_and_a_rotation_can_be_repeated() {
 }
 
 #[tokio::test]
+async fn a_delete_that_overlaps_itself_gets_the_answer_of_the_first() {
+    let api = Api::new();
+    let (key, _) = api.key(r#"{"name":"ci"}"#).await;
+    let make = async |what: &str, body: &str| {
+        let made = api.post(&format!("/orgs/acme/{what}")).with(OPERATOR).body(body).send().await.json();
+        format!("/orgs/acme/{what}/{}", made["id"].as_str().unwrap())
+    };
+    let team = make("teams", r#"{"name":"t"}"#).await;
+    let token = make("tokens", r#"{"name":"t","role":"viewer"}"#).await;
+    for path in [format!("/gateway/keys/{key}"), team, token] {
+        let delete = async |idempotency_key: &str| {
+            let call = api.call(Method::DELETE, &path).with(OPERATOR).org("acme");
+            call.header("idempotency-key", idempotency_key).send().await
+        };
+        assert_eq!(delete("d").await.status, 204, "{path}");
+        api.world.state().looks_too_early = true;
+        let second = delete("d").await;
+        assert_eq!(second.status, 204, "{path}: {}", second.text);
+        assert_eq!(second.headers["idempotent-replayed"], "true");
+        assert_eq!(delete("another").await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_drain_and_a_reload_can_be_repeated() {
     let api = Api::new();
     let call = async |method: Method, path: &str, body: &str| {
