@@ -12,7 +12,7 @@ use utoipa::{
 };
 
 /// What `cargo run -p aione-admin --example openapi` prints; a test compares the two.
-const COMMITTED: &str = include_str!("../openapi.json");
+pub(crate) const COMMITTED: &str = include_str!("../openapi.json");
 
 /// The document without its calls, which the handlers add.
 pub(crate) fn frame() -> utoipa::openapi::OpenApi {
