@@ -3,8 +3,9 @@
 use crate::{
     Admin,
     auth::{self, Operator},
+    cursor::{self, Cursors},
     error::Refusal,
-    validate::{Fields, checks},
+    validate::{Fault, Fields, checks},
 };
 use aione_core::{
     domain::{audit::AuditEntry, clock::Timestamp, id::AuditId},
@@ -25,7 +26,7 @@ const FILTER_MAX: usize = 128;
 pub(crate) struct AuditList {
     items: Vec<AuditRow>,
     /// For `cursor`, to go on; `null`: there is no more.
-    #[schema(required = true, value_type = Option<uuid::Uuid>)]
+    #[schema(required = true)]
     next_cursor: Option<String>,
 }
 
@@ -74,7 +75,7 @@ struct ActorShape {
         ("object" = Option<String>, Query, description = "An object's id, or its kind, such as `key`"),
         ("from" = Option<String>, Query, description = "A time, inclusive"),
         ("until" = Option<String>, Query, description = "A time, exclusive"),
-        ("cursor" = Option<uuid::Uuid>, Query, description = "`next_cursor` of the page before"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, under the same `org`"),
         ("page_size" = Option<u64>, Query, description = "1 to 200, 50 by default"),
     ),
     responses((status = 200, body = AuditList), Refusal),
@@ -85,27 +86,33 @@ pub(crate) async fn list(
     uri: Uri,
 ) -> Result<Json<AuditList>, Refusal> {
     let mut query = Fields::of_query(&uri, &[]);
-    let org = query.given("org", checks::text(1, FILTER_MAX));
-    let mut filter = AuditFilter {
-        org: None,
+    let org = match query.given("org", checks::text(1, FILTER_MAX)) {
+        Some(org) => Some(auth::find_organization(&admin, &org).await?.id),
+        None => None,
+    };
+    let cursors = Cursors::new(&admin, "audit", org);
+    let filter = AuditFilter {
+        org,
         actor: query.given("actor", checks::text(1, FILTER_MAX)),
         object: query.given("object", checks::text(1, FILTER_MAX)),
         from: query.given("from", checks::time),
         until: query.given("until", checks::time),
-        before: query.given("cursor", checks::id::<AuditId>),
+        before: query.given("cursor", |value: &Value| cursors.open(value).and_then(|bytes| place(&bytes))),
     };
     let size = query.given("page_size", checks::digits(1, PAGE_MAX)).unwrap_or(PAGE_DEFAULT);
     query.finish_ignoring_others()?;
-    if let Some(org) = org {
-        filter.org = Some(auth::find_organization(&admin, &org).await?.id);
-    }
     let size = u32::try_from(size).unwrap_or(u32::MAX);
     // One more than is shown, to know whether there are more.
     let mut entries = admin.changes.list_audit(&filter, size + 1).await?;
     let has_more = entries.len() > size as usize;
     entries.truncate(size as usize);
-    let next_cursor = entries.last().filter(|_| has_more).map(|entry| entry.id.to_string());
+    let next_cursor = entries.last().filter(|_| has_more).map(|entry| cursors.seal(entry.id.0.as_bytes()));
     Ok(Json(AuditList { items: entries.into_iter().map(AuditRow::of).collect(), next_cursor }))
+}
+
+/// The row after which a page begins.
+fn place(bytes: &[u8]) -> Result<AuditId, Fault> {
+    uuid::Uuid::from_slice(bytes).map(AuditId).map_err(|_| cursor::fault())
 }
 
 impl AuditRow {

@@ -1,13 +1,13 @@
 //! The running configuration, shown without its secrets, its reload, and a reload's dry run. For
 //! operators.
 
-use crate::{Admin, auth::Operator, detach, error::Refusal, write::Write};
+use crate::{Admin, auth::Operator, author::Deed, detach, error::Refusal, write::Write};
 use aione_core::{
     config::snapshot::{Database, Model, Provider, Snapshot, UnpricedPolicy},
     domain::{audit::Object, plan::Plan},
     ports::DryRun,
 };
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, response::Response};
 use serde::Serialize;
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc};
@@ -119,23 +119,26 @@ pub(crate) async fn reload(
     State(admin): State<Admin>,
     _: Operator,
     write: Write,
-) -> Result<Json<ReloadResponse>, Refusal> {
+) -> Result<Response, Refusal> {
     write.says_nothing()?;
     let before = admin.config.snapshot().version;
-    let outcome = detach::to_the_end(async move {
-        let done = admin.config.reload().await?;
-        let before = Some(json!({ "version": hex(before) }));
-        let after = Some(json!({ "version": hex(done.version), "changes": &done.changes }));
-        write.note(&admin, "config.reload", (Object::Config, String::new()), before, after).await;
-        Ok(done)
+    detach::to_the_end(async move {
+        let done = admin.config.reload().await.map_err(Refusal::ConfigRefused)?;
+        let deed = Deed {
+            action: "config.reload",
+            object: Object::Config,
+            object_id: String::new(),
+            before: Some(json!({ "version": hex(before) })),
+            after: Some(json!({ "version": hex(done.version), "changes": &done.changes })),
+        };
+        let answer = ReloadResponse {
+            version: hex(done.version),
+            changes: done.changes,
+            needs_restart: done.needs_restart,
+        };
+        write.note(&admin, deed, answer).await
     })
-    .await?;
-    let done = outcome.map_err(Refusal::ConfigRefused)?;
-    Ok(Json(ReloadResponse {
-        version: hex(done.version),
-        changes: done.changes,
-        needs_restart: done.needs_restart,
-    }))
+    .await?
 }
 
 /// Read the configuration as a reload would, and tell what that would change. Nothing is changed.

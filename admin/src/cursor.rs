@@ -3,12 +3,12 @@
 
 use crate::{Admin, validate::Fault};
 use aione_core::domain::{
-    cursor::{self, KEY_TEXT},
+    cursor::{self, KEY_LABEL},
     id::OrgId,
 };
 use serde_json::Value;
 
-/// The cursors of one organization's list of one kind.
+/// The cursors of a list of one kind: an organization's, or everybody's.
 pub(crate) struct Cursors {
     /// One for each pepper: the first signs, all open.
     keys: Vec<[u8; 32]>,
@@ -16,9 +16,10 @@ pub(crate) struct Cursors {
 }
 
 impl Cursors {
-    pub(crate) fn new(admin: &Admin, kind: &str, org: OrgId) -> Self {
-        let keys = admin.mint.hashes(KEY_TEXT).into_iter().map(|hash| hash.0).collect();
-        Self { keys, list: [org.0.as_bytes(), kind.as_bytes()].concat() }
+    pub(crate) fn new(admin: &Admin, kind: &str, org: Option<OrgId>) -> Self {
+        // No organization has the id that is all zeros.
+        let whose = org.map_or([0; 16], |org| org.0.into_bytes());
+        Self { keys: admin.mint.seal_keys(KEY_LABEL), list: [&whose, kind.as_bytes()].concat() }
     }
 
     pub(crate) fn seal(&self, place: &[u8]) -> String {

@@ -17,7 +17,7 @@ padding:.25rem .75rem .25rem 0;border-bottom:1px solid #ddd}section{margin:2rem 
 
 /// The page, and the policy under which its one style is let in.
 static PAGE: LazyLock<(String, HeaderValue)> = LazyLock::new(|| {
-    let document = serde_json::from_str(&crate::openapi_json()).expect("the document is JSON");
+    let document = serde_json::from_str(crate::openapi::COMMITTED).expect("the committed document is JSON");
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{}'; frame-ancestors 'none'",
         STANDARD.encode(Sha256::digest(STYLE))

@@ -6,6 +6,7 @@
 mod account;
 mod audit;
 mod auth;
+mod author;
 mod config;
 mod csv;
 mod cursor;
@@ -45,11 +46,12 @@ use axum::{
     http::{HeaderValue, header},
     middleware,
     response::Response,
+    routing::MethodRouter,
 };
 use error::Refusal;
 use pace::Pace;
 use std::{net::IpAddr, sync::Arc};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa::OpenApi;
 
 /// Where every call is found.
 pub const BASE: &str = "/api/v1";
@@ -76,8 +78,8 @@ pub trait Mint: Send + Sync {
     fn mint_token(&self) -> Minted;
     /// What `secret` hashes to under each pepper, the one that mints first. Never empty.
     fn hashes(&self, secret: &str) -> Vec<KeyHash>;
-    /// Keys for sealing what only a caller who knows `label` may read again, one for each pepper: the
-    /// first seals, all open. Never empty.
+    /// Keys for what leaves this gateway and is to come back unread or unchanged, one for each pepper:
+    /// the first seals, all open. Another `label` gives other keys. Never empty.
     fn seal_keys(&self, label: &[u8]) -> Vec<[u8; 32]>;
     /// Whether form and checksum are those of an inference key, so that a look-up is worth it.
     fn looks_like_inference_key(&self, text: &str) -> bool;
@@ -107,10 +109,64 @@ pub enum Listener {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Peer(pub IpAddr);
 
+/// The whole API: its paths, each with the calls on it. From this one table is made what answers a call
+/// and what describes it, so that a start needs no description. A test compares the paths and methods
+/// with those that the handlers name.
+macro_rules! with_every_call {
+    ($do:ident) => {
+        $do! {
+            "/gateway/keys" => get keys::list, post keys::create;
+            "/gateway/keys/{key_id}" => get keys::get, put keys::update, delete keys::delete;
+            "/gateway/keys/{key_id}/rotate" => put keys::rotate;
+            "/gateway/keys/{key_id}/disable" => put keys::disable;
+            "/gateway/keys/{key_id}/enable" => put keys::enable;
+            "/gateway/key" => get own_key::show;
+            "/gateway/models" => get models::list;
+            "/billing/plan" => get plan::show;
+            "/billing/account" => get account::show;
+            "/billing/invoices" => get account::invoices;
+            "/obs/usage" => get usage::list;
+            "/obs/requests" => get requests::list;
+            "/obs/dashboard" => get dashboard::show;
+            "/orgs" => get orgs::list, post orgs::create;
+            "/orgs/{org}" => get orgs::get, put orgs::update;
+            "/orgs/{org}/plan" => put orgs::set_plan;
+            "/orgs/{org}/teams" => get teams::list, post teams::create;
+            "/orgs/{org}/teams/{team_id}" => get teams::get, put teams::update, delete teams::delete;
+            "/orgs/{org}/tokens" => get tokens::list, post tokens::create;
+            "/orgs/{org}/tokens/{token_id}" => delete tokens::delete;
+            "/config" => get config::show;
+            "/config/check" => post config::check;
+            "/config/reload" => post config::reload;
+            "/upstreams" => get upstreams::list;
+            "/upstreams/{deployment}/drain" => put upstreams::drain;
+            "/upstreams/{deployment}/undrain" => put upstreams::undrain;
+            "/explain" => get explain::show;
+            "/audit" => get audit::list;
+        }
+    };
+}
+
+macro_rules! answered {
+    ($($path:literal => $($method:ident $module:ident::$handler:ident),+;)+) => {
+        Router::new()$(.route($path, MethodRouter::new()$(.$method($module::$handler))+))+
+    };
+}
+
+macro_rules! described {
+    ($($path:literal => $($method:ident $module:ident::$handler:ident),+;)+) => {
+        #[derive(OpenApi)]
+        #[openapi(paths($($($module::$handler),+),+))]
+        struct Described;
+    };
+}
+
+with_every_call!(described);
+
 /// Every call under [`BASE`]. Answers everything else with 404 in the API's shape.
 pub fn router(admin: Admin) -> Router {
-    let (router, _) = calls().split_for_parts();
-    router
+    Router::new()
+        .nest(BASE, with_every_call!(answered))
         .route(&format!("{BASE}/openapi.json"), axum::routing::get(openapi::committed))
         .route(&format!("{BASE}/docs"), axum::routing::get(docs::show))
         .fallback(async || Refusal::NoSuchPath)
@@ -120,48 +176,15 @@ pub fn router(admin: Admin) -> Router {
         .with_state(admin)
 }
 
-/// The OpenAPI 3.1 document of [`router`], as JSON with a final newline.
+/// The OpenAPI 3.1 document of [`router`], as JSON with a final newline; made anew each time.
 ///
 /// # Panics
 /// Never: the document is made of strings.
 #[must_use]
 pub fn openapi_json() -> String {
-    let (_, mut document) = calls().split_for_parts();
+    let mut document = openapi::frame().nest(BASE, Described::openapi());
     openapi::describe_writes(&mut document);
     document.to_pretty_json().expect("a document of strings is JSON") + "\n"
-}
-
-fn calls() -> OpenApiRouter<Admin> {
-    let api = OpenApiRouter::new()
-        .routes(routes!(keys::list, keys::create))
-        .routes(routes!(keys::get, keys::update, keys::delete))
-        .routes(routes!(keys::rotate))
-        .routes(routes!(keys::disable))
-        .routes(routes!(keys::enable))
-        .routes(routes!(own_key::show))
-        .routes(routes!(models::list))
-        .routes(routes!(plan::show))
-        .routes(routes!(account::show))
-        .routes(routes!(account::invoices))
-        .routes(routes!(usage::list))
-        .routes(routes!(requests::list))
-        .routes(routes!(dashboard::show))
-        .routes(routes!(orgs::list, orgs::create))
-        .routes(routes!(orgs::get, orgs::update))
-        .routes(routes!(orgs::set_plan))
-        .routes(routes!(teams::list, teams::create))
-        .routes(routes!(teams::get, teams::update, teams::delete))
-        .routes(routes!(tokens::list, tokens::create))
-        .routes(routes!(tokens::delete))
-        .routes(routes!(config::show))
-        .routes(routes!(config::check))
-        .routes(routes!(config::reload))
-        .routes(routes!(upstreams::list))
-        .routes(routes!(upstreams::drain))
-        .routes(routes!(upstreams::undrain))
-        .routes(routes!(explain::show))
-        .routes(routes!(audit::list));
-    OpenApiRouter::with_openapi(openapi::frame()).nest(BASE, api)
 }
 
 /// Nothing here is for a cache, a frame or a script.
@@ -176,4 +199,28 @@ async fn harden(mut answer: Response) -> Response {
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    macro_rules! listed {
+        ($($path:literal => $($method:ident $module:ident::$handler:ident),+;)+) => {
+            [$($((stringify!($method), $path)),+),+]
+        };
+    }
+
+    #[test]
+    fn what_is_answered_is_what_is_described() {
+        let answered = with_every_call!(listed).map(|(method, path)| format!("{method} {BASE}{path}"));
+        let document: serde_json::Value = serde_json::from_str(&openapi_json()).expect("it is JSON");
+        let paths = document["paths"].as_object().expect("it has paths");
+        let described = paths.iter().flat_map(|(path, methods)| {
+            let methods = methods.as_object().expect("a path has methods");
+            methods.keys().map(move |method| format!("{method} {path}"))
+        });
+        assert_eq!(BTreeSet::from(answered), described.collect());
+    }
 }

@@ -2,19 +2,19 @@
 //! same fields, by the same checks, as through the API.
 
 use crate::{
+    author::Author,
     error::Refusal,
     keys::{Models, NewKey, Rotation},
-    shape,
     tokens::NewToken,
     validate::Fields,
 };
 use aione_core::{
     config::snapshot::Snapshot,
     domain::{
-        audit::{Actor, AuditEntry},
+        audit::Actor,
         clock::Timestamp,
         credential::ManagementToken,
-        id::{AuditId, KeyId, OrgId, TeamId, TokenId},
+        id::{KeyId, OrgId, TeamId, TokenId},
         key::Key,
     },
     ports::{Organization, Sign, Trail},
@@ -25,22 +25,8 @@ use std::time::Duration;
 /// The row in the trail that whoever has the store itself at hand leaves of a change. `entropy` is ten
 /// random bytes.
 pub fn sign(org: OrgId, action: &'static str, now: Timestamp, entropy: [u8; 10]) -> Sign {
-    Box::new(move |changed| {
-        let (before, after) = shape::difference(changed, now);
-        let audit = AuditEntry {
-            id: AuditId::new(now, entropy),
-            at: now,
-            org: Some(org),
-            actor: Actor::Local,
-            address: None,
-            action: action.to_owned(),
-            object: changed.row().object(),
-            object_id: changed.row().id(),
-            before,
-            after,
-        };
-        Trail { audit, answer: None }
-    })
+    let author = Author { actor: Actor::Local, address: None, org: Some(org), now, entropy };
+    Box::new(move |changed| Trail { audit: author.row_of(action, changed), answer: None })
 }
 
 /// The key that `POST /gateway/keys` would make of `fields`, in `team`.

@@ -12,15 +12,15 @@ use utoipa::{
 };
 
 /// What `cargo run -p aione-admin --example openapi` prints; a test compares the two.
-const COMMITTED: &str = include_str!("../openapi.json");
+pub(crate) const COMMITTED: &str = include_str!("../openapi.json");
 
 /// The document without its calls, which the handlers add.
 pub(crate) fn frame() -> utoipa::openapi::OpenApi {
     Frame::openapi()
 }
 
-/// What writes to the store have in common: they can be repeated, and then give the first answer again.
-/// A reload, a dry run and a drain do the same thing each time by themselves.
+/// What writes have in common: they can be repeated, and then give the first answer again. A dry run is
+/// none.
 pub(crate) fn describe_writes(document: &mut utoipa::openapi::OpenApi) {
     let header = ParameterBuilder::new()
         .name("Idempotency-Key")
@@ -32,8 +32,8 @@ pub(crate) fn describe_writes(document: &mut utoipa::openapi::OpenApi) {
         ))
         .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
         .build();
-    let stored = |path: &str| !path.contains("/config/") && !path.contains("/upstreams/");
-    for (_, path) in document.paths.paths.iter_mut().filter(|(path, _)| stored(path)) {
+    let writes = |path: &str| !path.ends_with("/config/check");
+    for (_, path) in document.paths.paths.iter_mut().filter(|(path, _)| writes(path)) {
         for write in [&mut path.post, &mut path.put, &mut path.delete].into_iter().flatten() {
             write.parameters.get_or_insert_default().push(header.clone().into());
         }

@@ -198,8 +198,12 @@ pub(crate) async fn delete(
     path: InPath,
     write: Write,
 ) -> Result<Response, Refusal> {
-    let (org, team) = found(&admin, path).await?;
     write.says_nothing()?;
+    let (org, team) = match found(&admin, path).await {
+        // Two of the same at once: the other one may have deleted it.
+        Err(gone @ Refusal::NotFound(TEAM)) => return write.answered_or(&admin, gone).await,
+        found => found?,
+    };
     if team.name == DEFAULT_TEAM {
         return Err(Refusal::Conflict("The team `default` stays: keys that name no team are its"));
     }

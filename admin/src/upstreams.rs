@@ -1,10 +1,11 @@
 //! The deployments of this node, and taking one out. For operators.
 
-use crate::{Admin, auth::Operator, detach, error::Refusal, write::Write};
+use crate::{Admin, auth::Operator, author::Deed, detach, error::Refusal, write::Write};
 use aione_core::{config::standing::Condition, domain::audit::Object, ports::Upstream};
 use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
+    response::Response,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -63,7 +64,7 @@ pub(crate) async fn drain(
     _: Operator,
     path: DeploymentPath,
     write: Write,
-) -> Result<Json<UpstreamResponse>, Refusal> {
+) -> Result<Response, Refusal> {
     set_drained(admin, path, true, write).await
 }
 
@@ -78,7 +79,7 @@ pub(crate) async fn undrain(
     _: Operator,
     path: DeploymentPath,
     write: Write,
-) -> Result<Json<UpstreamResponse>, Refusal> {
+) -> Result<Response, Refusal> {
     set_drained(admin, path, false, write).await
 }
 
@@ -87,15 +88,20 @@ async fn set_drained(
     path: DeploymentPath,
     drained: bool,
     write: Write,
-) -> Result<Json<UpstreamResponse>, Refusal> {
+) -> Result<Response, Refusal> {
     let Path(deployment) = path.map_err(|_| Refusal::NoSuchPath)?;
+    write.says_nothing()?;
     let upstream =
         admin.upstreams.set_drained(&deployment, drained).ok_or(Refusal::NotFound("Deployment"))?;
-    let action = if drained { "deployment.drain" } else { "deployment.undrain" };
-    let object = (Object::Deployment, upstream.id.to_string());
-    let after = Some(json!({ "drained": drained }));
-    detach::to_the_end(async move { write.note(&admin, action, object, None, after).await }).await?;
-    Ok(Json(UpstreamResponse::of(upstream)))
+    let deed = Deed {
+        action: if drained { "deployment.drain" } else { "deployment.undrain" },
+        object: Object::Deployment,
+        object_id: upstream.id.to_string(),
+        before: None,
+        after: Some(json!({ "drained": drained })),
+    };
+    let answer = UpstreamResponse::of(upstream);
+    detach::to_the_end(async move { write.note(&admin, deed, answer).await }).await?
 }
 
 impl UpstreamResponse {

@@ -2,18 +2,18 @@
 //! row in the trail; and that it is done to its end also when the caller has hung up.
 
 use crate::{
-    Admin, Peer, detach,
+    Admin, Peer,
+    author::{Author, Deed},
+    detach,
     error::Refusal,
     json,
     repetition::{Repetition, replayed},
-    shape,
     validate::Fields,
 };
 use aione_core::{
     domain::{
-        audit::{Actor, AuditEntry, Object},
-        clock::Timestamp,
-        id::{AuditId, KeyId, OrgId},
+        audit::Actor,
+        id::{KeyId, OrgId},
     },
     ports::{Change, Changed, StoreError, Trail},
 };
@@ -24,7 +24,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use serde_json::Value;
 use std::{net::IpAddr, sync::Arc};
 
 /// Who acts and for which organization, left in the request by the extractor that allowed it.
@@ -59,10 +58,8 @@ impl FromRequest<Admin> for Write {
         let address = parts.extensions.get::<Peer>().map(|peer| peer.0);
         let body = json::read(body).await?;
         let repetition = Repetition::of(&parts, &acting, &body)?;
-        if let Some(repetition) = &repetition
-            && let Some(kept) = admin.changes.find_answer(&repetition.scope, admin.surroundings.now()).await?
-        {
-            return Err(Done::Replayed(replayed(admin, repetition, kept)?));
+        if let Some(answer) = answered(admin, repetition.as_ref()).await? {
+            return Err(Done::Replayed(answer));
         }
         Ok(Self { acting, address, body, repetition })
     }
@@ -105,14 +102,11 @@ impl Write {
             Some(repetition) => Some(repetition.keeper(admin, now)?),
             None => None,
         };
-        let mut entry = self.entry(admin, Some(org), action, now);
+        let author = Author::of(admin, self.acting.actor, self.address, Some(org));
         let render = rendered.clone();
         let sign = Box::new(move |changed: &Changed| {
-            entry.object = changed.row().object();
-            entry.object_id = changed.row().id();
-            (entry.before, entry.after) = shape::difference(changed, now);
             let answer = to_keep.map(|keep| keep(status, &render(changed)));
-            Trail { audit: entry, answer }
+            Trail { audit: author.row_of(action, changed), answer }
         });
         let announced = Announced::of(&change, org);
         let (changes, fleet) = (admin.changes.clone(), admin.fleet.clone());
@@ -129,52 +123,65 @@ impl Write {
             outcome
         })
         .await?;
-        match (made, &self.repetition) {
+        match made {
+            Ok(Some(changed)) => Ok(Some(respond(status, rendered(&changed)))),
             // Two of the same at once: the other one was first.
-            (made @ (Err(StoreError::Conflict(_)) | Ok(None)), Some(repetition)) => {
-                match admin.changes.find_answer(&repetition.scope, now).await? {
-                    Some(kept) => replayed(admin, repetition, kept).map(Some),
-                    None => made.map(|_| None).map_err(Refusal::Store),
-                }
+            Ok(None) => answered(admin, self.repetition.as_ref()).await,
+            Err(error @ StoreError::Conflict(_)) => {
+                answered(admin, self.repetition.as_ref()).await?.ok_or(Refusal::Store(error)).map(Some)
             }
-            (made, _) => Ok(made?.map(|changed| respond(status, rendered(&changed)))),
+            Err(error) => Err(Refusal::Store(error)),
         }
     }
 
-    /// Leaves a row in the trail for what changed something other than the store's own rows. It is
-    /// done by then, also where the store is away: the log tells of it then.
+    /// The answer to a write whose object is not there: that of the same request, where it was done
+    /// since this one came in; else `refusal`.
+    pub(crate) async fn answered_or(self, admin: &Admin, refusal: Refusal) -> Result<Response, Refusal> {
+        answered(admin, self.repetition.as_ref()).await?.ok_or(refusal)
+    }
+
+    /// Leaves a row in the trail for what changed something other than the store's own rows, and keeps
+    /// `answer` for repetitions. It is done by then, also where the store is away: the log tells of it
+    /// then, and a repetition does it again.
     /// To be awaited where a caller's leaving breaks nothing off.
     pub(crate) async fn note(
         self,
         admin: &Admin,
-        action: &'static str,
-        object: (Object, String),
-        before: Option<Value>,
-        after: Option<Value>,
-    ) {
-        let entry = self.entry(admin, self.acting.org, action, admin.surroundings.now());
-        let (object, object_id) = object;
-        let entry = AuditEntry { object, object_id, before, after, ..entry };
-        if let Err(error) = admin.changes.note(&entry).await {
-            tracing::error!(%error, ?entry, "the trail misses a row: {action}");
+        deed: Deed,
+        answer: impl Serialize,
+    ) -> Result<Response, Refusal> {
+        let (status, body) = (StatusCode::OK, body_of(Some(answer)));
+        let action = deed.action;
+        let author = Author::of(admin, self.acting.actor, self.address, self.acting.org);
+        let kept = match &self.repetition {
+            Some(repetition) => Some(repetition.keeper(admin, author.now)?(status, &body)),
+            None => None,
+        };
+        let mut trail = Trail { audit: author.row(deed), answer: kept };
+        let mut noted = admin.changes.note(&trail).await;
+        // Two of the same at once: both have done it, and the answer is that of the first.
+        let is_second = trail.answer.is_some() && matches!(noted, Err(StoreError::Conflict(_)));
+        if is_second {
+            trail.answer = None;
+            noted = admin.changes.note(&trail).await;
         }
+        if let Err(error) = noted {
+            tracing::error!(%error, entry = ?trail.audit, "the trail misses a row: {action}");
+        }
+        let own = respond(status, body);
+        if !is_second {
+            return Ok(own);
+        }
+        Ok(answered(admin, self.repetition.as_ref()).await?.unwrap_or(own))
     }
+}
 
-    fn entry(&self, admin: &Admin, org: Option<OrgId>, action: &str, now: Timestamp) -> AuditEntry {
-        let mut entropy = [0; 10];
-        admin.surroundings.entropy(&mut entropy);
-        AuditEntry {
-            id: AuditId::new(now, entropy),
-            at: now,
-            org,
-            actor: self.acting.actor.clone(),
-            address: self.address,
-            action: action.to_owned(),
-            object: Object::Config,
-            object_id: String::new(),
-            before: None,
-            after: None,
-        }
+/// The answer that is kept now for repetitions of a request.
+async fn answered(admin: &Admin, repetition: Option<&Repetition>) -> Result<Option<Response>, Refusal> {
+    let Some(repetition) = repetition else { return Ok(None) };
+    match admin.changes.find_answer(&repetition.scope, admin.surroundings.now()).await? {
+        Some(kept) => replayed(admin, repetition, kept).map(Some),
+        None => Ok(None),
     }
 }
 

@@ -13,7 +13,8 @@ pub(super) enum Command {
 pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
     let Command::Inspect(config) = command;
     let snapshot = stores::load(config.file.as_deref())?.snapshot;
-    println!("{}", journal::inspect::inspect(&snapshot.storage.journal)?);
+    // Both reports end their own last line.
+    print!("{}", journal::inspect::inspect(&snapshot.storage.journal)?);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -23,6 +24,6 @@ pub(super) fn audit(file: Option<&Path>) -> anyhow::Result<ExitCode> {
         let store = stores::open_read_only(&snapshot).await?;
         anyhow::Ok(audit::audit(&store).await?)
     })?;
-    println!("{report}");
+    print!("{report}");
     Ok(if report.agrees() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

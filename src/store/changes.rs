@@ -4,7 +4,7 @@
 use super::{Store, engine::Db, key_rows, tenants, trail};
 use aione_core::{
     domain::{audit::AuditEntry, clock::Timestamp, key::Key},
-    ports::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, Row, Sign, StoreError},
+    ports::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, Row, Sign, StoreError, Trail},
 };
 use async_trait::async_trait;
 
@@ -13,11 +13,7 @@ impl ChangeStore for Store {
     async fn make(&self, change: Change, sign: Sign) -> Result<Option<Changed>, StoreError> {
         let mut tx = self.change().await?;
         let Some(changed) = apply(&mut tx, change).await? else { return Ok(None) };
-        let kept = sign(&changed);
-        trail::insert(&mut tx, &kept.audit).await?;
-        if let Some(answer) = &kept.answer {
-            trail::keep_answer(&mut tx, answer, kept.audit.at).await?;
-        }
+        keep(&mut tx, &sign(&changed)).await?;
         tx.commit().await?;
         Ok(Some(changed))
     }
@@ -26,15 +22,23 @@ impl ChangeStore for Store {
         trail::find_answer(&mut self.pools.read().await?, scope, now).await
     }
 
-    async fn note(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+    async fn note(&self, kept: &Trail) -> Result<(), StoreError> {
         let mut tx = self.pools.write().await?;
-        trail::insert(&mut tx, entry).await?;
+        keep(&mut tx, kept).await?;
         tx.commit().await
     }
 
     async fn list_audit(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         // Not by the connections that look keys up: a filter may pass over much.
         trail::list(&mut self.pools.report().await?, filter, limit).await
+    }
+}
+
+async fn keep(db: &mut Db, kept: &Trail) -> Result<(), StoreError> {
+    trail::insert(db, &kept.audit).await?;
+    match &kept.answer {
+        Some(answer) => trail::keep_answer(db, answer, kept.audit.at).await,
+        None => Ok(()),
     }
 }
 

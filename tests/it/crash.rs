@@ -259,6 +259,7 @@ fn expect_audited(gateway: &Gateway, count: usize) {
     let text =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{text}");
+    assert!(text.lines().all(|line| !line.is_empty()), "an empty line: {text:?}");
     let counted = text.split(|c: char| !c.is_ascii_digit()).any(|word| word == count.to_string());
     assert!(counted, "{count} records, and the audit says: {text}");
 }

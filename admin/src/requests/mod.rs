@@ -69,7 +69,7 @@ pub(crate) async fn list(
     Reader(org): Reader,
     uri: Uri,
 ) -> Result<Response, Refusal> {
-    let cursors = Cursors::new(&admin, "requests", org.id);
+    let cursors = Cursors::new(&admin, "requests", Some(org.id));
     let (query, is_csv) = take(&uri, &org, &cursors)?;
     if is_csv {
         return csv::file("requests.csv", export::header(), export::all(admin.usage.clone(), query)).await;

@@ -1,10 +1,11 @@
-//! `GET /obs/dashboard`: fixed shapes, days without traffic, and whose view it is.
+//! `GET /obs/dashboard`: sums, days without traffic, and whose view it is.
 
 use crate::support::{ACME, ACME_TEAM, ADMIN, Answer, Api, FINANCE, NOW, OPERATOR, OWNER, VIEWER};
 use aione_core::{
     domain::{histogram::Histogram, id::TeamId, money::Pico, standing::Recent, usage::Usage},
     ports::{Overview, UsageSum},
 };
+use serde_json::{Value, json};
 use std::{collections::HashMap, sync::Arc};
 
 const OTHER_TEAM: TeamId = TeamId(uuid::Uuid::from_u128(0xa2));
@@ -26,7 +27,7 @@ fn sum(group: &str, requests: u64, output: u64, cost: i128) -> UsageSum {
 }
 
 /// Two days of the last three: 16 requests, 16 018 tokens.
-fn overview() -> Overview {
+pub(crate) fn overview() -> Overview {
     let mut latencies = Histogram::default();
     (0..15).for_each(|_| latencies.record(20));
     latencies.record(25);
@@ -44,44 +45,55 @@ fn overview() -> Overview {
     }
 }
 
-const TREND: &str = concat!(
-    r#""daily_trend":[{"date":"2026-11-22","requests":8,"tokens":3005,"cost_rmb":"1.50"},"#,
-    r#"{"date":"2026-11-23","requests":0,"tokens":0,"cost_rmb":"0.00"},"#,
-    r#"{"date":"2026-11-24","requests":8,"tokens":13013,"cost_rmb":"0.000000000002"}]"#
-);
-
-#[tokio::test]
-async fn the_technical_view_has_its_fields_in_order() {
-    let api = Api::new();
-    api.world.state().overview = overview();
-    let expect = [
-        r#"{"view_mode":"tech","tech":{"total_tokens":16018,"prompt_tokens":10682,"completion_tokens":5336,"#,
-        r#""total_requests":16,"total_cost_rmb":"1.500000000002","avg_latency_ms":20,"p99_latency_ms":25,"#,
-        r#""error_rate_pct":"12.5","rpm_usage_pct":"15","model_distribution":["#,
-        r#"{"model":"b","requests":9,"tokens":9005},{"model":"c","requests":6,"tokens":35},"#,
-        r#"{"model":"a","requests":1,"tokens":35}],"#,
-        TREND,
-        r#"},"business":null}"#,
-    ];
-    assert_eq!(dashboard(&api, "?range_days=3").await.text, expect.concat());
+fn trend() -> Value {
+    json!([
+        { "date": "2026-11-22", "requests": 8, "tokens": 3005, "cost_rmb": "1.50" },
+        { "date": "2026-11-23", "requests": 0, "tokens": 0, "cost_rmb": "0.00" },
+        { "date": "2026-11-24", "requests": 8, "tokens": 13013, "cost_rmb": "0.000000000002" },
+    ])
 }
 
 #[tokio::test]
-async fn the_business_view_has_its_fields_in_order() {
+async fn the_technical_view_shows_what_was_used() {
     let api = Api::new();
     api.world.state().overview = overview();
-    let expect = [
-        r#"{"view_mode":"business","tech":null,"business":{"total_chars_wan":2.4,"total_conversations":16,"#,
-        r#""total_cost_rmb":"1.500000000002","budget_progress_pct":"0","capacity_status":"sufficient","#,
-        r#""service_status":"degraded","team_cost_ranking":["#,
-        r#"{"team_id":"00000000-0000-0000-0000-0000000000a2","team_name":"00000000-0000-0000-0000-0000000000a2","#,
-        r#""cost_rmb":"0.07","conversations":10},"#,
-        r#"{"team_id":"00000000-0000-0000-0000-0000000000a1","team_name":"default","#,
-        r#""cost_rmb":"0.000000000005","conversations":6}],"#,
-        TREND,
-        "}}",
-    ];
-    assert_eq!(dashboard(&api, "?range_days=3&view=business").await.text, expect.concat());
+    let tech = json!({
+        "total_tokens": 16018, "prompt_tokens": 10682, "completion_tokens": 5336, "total_requests": 16,
+        "total_cost_rmb": "1.500000000002", "avg_latency_ms": 20, "p99_latency_ms": 25,
+        "error_rate_pct": "12.5", "rpm_usage_pct": "15",
+        "model_distribution": [
+            { "model": "b", "requests": 9, "tokens": 9005 },
+            { "model": "c", "requests": 6, "tokens": 35 },
+            { "model": "a", "requests": 1, "tokens": 35 },
+        ],
+        "daily_trend": trend(),
+    });
+    let expected = json!({ "view_mode": "tech", "tech": tech, "business": null });
+    assert_eq!(dashboard(&api, "?range_days=3").await.json(), expected);
+}
+
+#[tokio::test]
+async fn the_business_view_shows_what_it_cost() {
+    let api = Api::new();
+    api.world.state().overview = overview();
+    let business = json!({
+        "total_chars_wan": 2.4, "total_conversations": 16, "total_cost_rmb": "1.500000000002",
+        "budget_progress_pct": "0", "capacity_status": "sufficient", "service_status": "degraded",
+        "team_cost_ranking": [
+            {
+                "team_id": "00000000-0000-0000-0000-0000000000a2",
+                "team_name": "00000000-0000-0000-0000-0000000000a2",
+                "cost_rmb": "0.07", "conversations": 10,
+            },
+            {
+                "team_id": "00000000-0000-0000-0000-0000000000a1", "team_name": "default",
+                "cost_rmb": "0.000000000005", "conversations": 6,
+            },
+        ],
+        "daily_trend": trend(),
+    });
+    let expected = json!({ "view_mode": "business", "tech": null, "business": business });
+    assert_eq!(dashboard(&api, "?range_days=3&view=business").await.json(), expected);
 }
 
 #[tokio::test]

@@ -60,6 +60,8 @@ pub(crate) struct State {
     pub(crate) fault: Option<StoreError>,
     /// Whether changes are done and yet answered as if the store were away.
     pub(crate) loses_answers: bool,
+    /// Whether the next look for a kept answer finds none, as if it came before the answer did.
+    pub(crate) looks_too_early: bool,
     minted: u32,
 }
 
@@ -92,6 +94,7 @@ impl World {
             last_problems: Vec::new(),
             fault: None,
             loses_answers: false,
+            looks_too_early: false,
             minted: 0,
         };
         Self {

@@ -1,7 +1,11 @@
 //! What every write has in common: repetitions, and a row in the trail.
 
 use crate::support::{ACME, ADMIN, Answer, Api, NOW, OPERATOR, OTHER_OWNER, OWNER, VIEWER};
-use aione_core::domain::{audit::Actor, clock::Timestamp};
+use aione_core::{
+    domain::{audit::Actor, clock::Timestamp},
+    ports::Reloaded,
+};
+use axum::http::Method;
 use serde_json::{Value, json};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -73,12 +77,77 @@ async fn a_delete_and_a_rotation_can_be_repeated() {
         api.put(&format!("{path}/rotate")).with(OWNER).header("idempotency-key", "r").send().await.text
     };
     assert_eq!(rotate().await, rotate().await, "one new secret, told twice");
-    let delete = async || {
-        api.call(axum::http::Method::DELETE, &path).with(OWNER).header("idempotency-key", "d").send().await
+    let delete =
+        async || api.call(Method::DELETE, &path).with(OWNER).header("idempotency-key", "d").send().await;
+    assert_eq!(delete().await.status, 204);
+    assert_eq!(delete().await.status, 204);
+    assert_eq!(api.call(Method::DELETE, &path).with(OWNER).send().await.status, 404);
+}
+
+#[tokio::test]
+async fn a_delete_that_overlaps_itself_gets_the_answer_of_the_first() {
+    let api = Api::new();
+    let (key, _) = api.key(r#"{"name":"ci"}"#).await;
+    let make = async |what: &str, body: &str| {
+        let made = api.post(&format!("/orgs/acme/{what}")).with(OPERATOR).body(body).send().await.json();
+        format!("/orgs/acme/{what}/{}", made["id"].as_str().unwrap())
     };
-    assert_eq!(delete().await.status, 204);
-    assert_eq!(delete().await.status, 204);
-    assert_eq!(api.call(axum::http::Method::DELETE, &path).with(OWNER).send().await.status, 404);
+    let team = make("teams", r#"{"name":"t"}"#).await;
+    let token = make("tokens", r#"{"name":"t","role":"viewer"}"#).await;
+    for path in [format!("/gateway/keys/{key}"), team, token] {
+        let delete = async |idempotency_key: &str| {
+            let call = api.call(Method::DELETE, &path).with(OPERATOR).org("acme");
+            call.header("idempotency-key", idempotency_key).send().await
+        };
+        assert_eq!(delete("d").await.status, 204, "{path}");
+        api.world.state().looks_too_early = true;
+        let second = delete("d").await;
+        assert_eq!(second.status, 204, "{path}: {}", second.text);
+        assert_eq!(second.headers["idempotent-replayed"], "true");
+        assert_eq!(delete("another").await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_drain_and_a_reload_can_be_repeated() {
+    let api = Api::new();
+    let call = async |method: Method, path: &str, body: &str| {
+        api.call(method, path).with(OPERATOR).header("idempotency-key", "d").body(body).send().await
+    };
+    let reload = async |body: &str| call(Method::POST, "/config/reload", body).await;
+    let drain = async || call(Method::PUT, "/upstreams/spare%2Fgpt-4o-mini/drain", "").await;
+    api.world.state().reload = Ok(Reloaded { version: 1, ..Reloaded::default() });
+    let first = (drain().await, reload("").await);
+    assert_eq!((first.0.status.as_u16(), first.1.status.as_u16()), (200, 200));
+    // What would be said now is another thing.
+    api.node.change("spare/gpt-4o-mini", |upstream| upstream.in_flight = 7);
+    api.world.state().reload = Ok(Reloaded { version: 2, ..Reloaded::default() });
+    let again = (drain().await, reload("").await);
+    assert_eq!((again.0.text, again.1.text), (first.0.text, first.1.text));
+    assert_eq!(again.0.headers["idempotent-replayed"], "true");
+    assert_eq!(api.world.state().audit.len(), 2);
+    assert_eq!(reload("{}").await.refusal(), (409, "idempotency_key_reused".to_owned()));
+
+    api.world.state().reload = Err(vec!["a problem".to_owned()]);
+    let refused = async || {
+        api.post("/config/reload").with(OPERATOR).header("idempotency-key", "r").send().await.refusal().1
+    };
+    assert_eq!(refused().await, "config_refused");
+    api.world.state().reload = Ok(Reloaded::default());
+    assert_eq!(refused().await, "", "what was refused is not remembered");
+}
+
+#[tokio::test]
+async fn a_reload_that_overlaps_itself_is_answered_once_and_told_twice() {
+    let api = Api::new();
+    let reload =
+        async || api.post("/config/reload").with(OPERATOR).header("idempotency-key", "r").send().await;
+    api.world.state().reload = Ok(Reloaded { version: 1, ..Reloaded::default() });
+    let first = reload().await;
+    api.world.state().looks_too_early = true;
+    api.world.state().reload = Ok(Reloaded { version: 2, ..Reloaded::default() });
+    assert_eq!(reload().await.text, first.text);
+    assert_eq!(api.world.state().audit.len(), 2);
 }
 
 #[tokio::test]
@@ -118,7 +187,7 @@ async fn every_write_leaves_a_row_that_holds_no_secret() {
     let rotated = api.put(&format!("{path}/rotate")).with(OPERATOR).org("acme").send().await.json();
     api.put(&format!("{path}/disable")).with(OWNER).send().await;
     api.put(&format!("{path}/enable")).with(OWNER).send().await;
-    api.call(axum::http::Method::DELETE, &path).with(OWNER).send().await;
+    api.call(Method::DELETE, &path).with(OWNER).send().await;
     let token = api
         .post("/orgs/acme/tokens")
         .with(OPERATOR)
@@ -127,7 +196,7 @@ async fn every_write_leaves_a_row_that_holds_no_secret() {
         .await
         .json();
     let token_path = format!("/orgs/acme/tokens/{}", token["id"].as_str().unwrap());
-    api.call(axum::http::Method::DELETE, &token_path).with(OPERATOR).send().await;
+    api.call(Method::DELETE, &token_path).with(OPERATOR).send().await;
     api.post("/config/reload").with(OPERATOR).send().await;
 
     let list = api.get("/audit").with(OPERATOR).send().await;
@@ -176,6 +245,16 @@ async fn the_trail_is_the_operators_and_comes_in_pages() {
     let last = api.get(&format!("/audit?page_size=2&cursor={cursor}")).with(OPERATOR).send().await.json();
     assert_eq!((last["items"].as_array().unwrap().len(), &last["next_cursor"]), (1, &Value::Null));
     assert_eq!(api.get("/audit?org=nobody").with(OPERATOR).send().await.status, 404);
+
+    let ours = api.get("/audit?org=acme&page_size=1").with(OPERATOR).send().await.json();
+    let ours = ours["next_cursor"].as_str().unwrap();
+    let id = first["items"][0]["id"].as_str().unwrap();
+    for query in [format!("cursor={ours}"), format!("org=globex&cursor={ours}"), format!("cursor={id}")] {
+        let refused = api.get(&format!("/audit?{query}")).with(OPERATOR).send().await;
+        assert_eq!(refused.problems(), ["query.cursor value_error"], "{query}");
+    }
+    let same = api.get(&format!("/audit?org=acme&cursor={ours}")).with(OPERATOR).send().await;
+    assert_eq!(same.json()["items"].as_array().unwrap().len(), 2);
     let wrong = api.get("/audit?page_size=0&cursor=x&from=yesterday").with(OPERATOR).send().await;
     assert_eq!(wrong.problems().len(), 3);
 }
@@ -195,7 +274,7 @@ async fn a_write_that_takes_no_body_takes_none() {
     let path = format!("/gateway/keys/{id}");
     let disable = api.put(&format!("{path}/disable")).with(OWNER).body(r#"{"disabled":false}"#).send().await;
     assert_eq!(disable.problems(), ["body.disabled extra_forbidden"]);
-    let delete = api.call(axum::http::Method::DELETE, &path).with(OWNER).body("not json").send().await;
+    let delete = api.call(Method::DELETE, &path).with(OWNER).body("not json").send().await;
     assert_eq!(delete.status, 422);
     assert_eq!(names(&api), ["ci"]);
     assert_eq!(api.put(&format!("{path}/disable")).with(OWNER).body("{}").send().await.status, 200);

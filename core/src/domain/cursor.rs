@@ -5,9 +5,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// Hashed under a pepper it gives the key that cursors are signed with. It has no form that a
-/// secret can have, so that no secret's hash is that key.
-pub const KEY_TEXT: &str = "aione cursor key 1";
+/// The label of the keys that cursors are signed with. It holds a byte that no header can, so that
+/// nobody's `Idempotency-Key` is that label.
+pub const KEY_LABEL: &[u8] = b"\0cursor 1";
 /// Bytes of the HMAC that a cursor carries.
 const SIGN_BYTES: usize = 16;
 

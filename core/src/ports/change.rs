@@ -193,8 +193,11 @@ pub trait ChangeStore: Send + Sync {
     async fn make(&self, change: Change, sign: Sign) -> Result<Option<Changed>, StoreError>;
     /// An answer that was kept and has not run out.
     async fn find_answer(&self, scope: &[u8; 32], now: Timestamp) -> Result<Option<KeptAnswer>, StoreError>;
-    /// A row for what changed something other than the store's own rows.
-    async fn note(&self, entry: &AuditEntry) -> Result<(), StoreError>;
+    /// A row for what changed something other than the store's own rows, and what it was answered.
+    ///
+    /// # Errors
+    /// `Conflict` where an answer is kept already in the same scope; then nothing is kept.
+    async fn note(&self, trail: &Trail) -> Result<(), StoreError>;
     /// Newest first.
     async fn list_audit(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
 }

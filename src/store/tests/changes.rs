@@ -10,6 +10,7 @@ use uuid::Uuid;
 contract! {
     a_change_and_its_trail_are_kept_together,
     what_cannot_be_kept_is_not_done,
+    a_note_is_kept_with_its_answer_or_not_at_all,
     an_answer_that_ran_out_makes_room,
     a_change_tells_before_and_after,
     the_trail_is_listed_newest_first_and_by_filter,
@@ -62,6 +63,18 @@ async fn what_cannot_be_kept_is_not_done(on: Engine) {
     assert_eq!(store.list_audit(&AuditFilter::default(), 10).await.unwrap().len(), 1);
 }
 
+async fn a_note_is_kept_with_its_answer_or_not_at_all(on: Engine) {
+    let store = store(on).await;
+    let note = async |number| {
+        let audit = entry(number, Object::Deployment);
+        store.note(&Trail { audit, answer: Some(answer(1)) }).await
+    };
+    note(1).await.unwrap();
+    assert_eq!(store.find_answer(&[1; 32], NOW).await.unwrap(), Some(answer(1)));
+    assert!(matches!(note(2).await, Err(StoreError::Conflict(_))));
+    assert_eq!(store.list_audit(&AuditFilter::default(), 10).await.unwrap(), [entry(1, Object::Deployment)]);
+}
+
 async fn an_answer_that_ran_out_makes_room(on: Engine) {
     let store = store(on).await;
     for (number, at) in [(1, NOW), (2, NOW.plus_ms(1000))] {
@@ -98,7 +111,7 @@ async fn the_trail_is_listed_newest_first_and_by_filter(on: Engine) {
         let object = if number % 2 == 0 { Object::Key } else { Object::Config };
         let org = (object == Object::Key).then_some(org_id(1));
         let made = aione_core::domain::audit::AuditEntry { org, ..entry(number, object) };
-        store.note(&made).await.unwrap();
+        store.note(&Trail { audit: made, answer: None }).await.unwrap();
     }
     let numbers = async |filter: AuditFilter| {
         let rows = store.list_audit(&filter, 3).await.unwrap();

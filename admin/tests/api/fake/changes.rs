@@ -9,7 +9,7 @@ use aione_core::{
         id::{KeyId, OrgId, TokenId},
         key::{Key, KeyHash},
     },
-    ports::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, KeyChange, Row, Sign, StoreError},
+    ports::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, KeyChange, Row, Sign, StoreError, Trail},
 };
 use async_trait::async_trait;
 
@@ -146,13 +146,25 @@ impl ChangeStore for World {
     }
 
     async fn find_answer(&self, scope: &[u8; 32], now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
-        let state = self.store()?;
+        let mut state = self.store()?;
+        if state.looks_too_early {
+            state.looks_too_early = false;
+            return Ok(None);
+        }
         let kept = state.answers.iter().find(|kept| kept.scope == *scope && kept.kept_until > now);
         Ok(kept.cloned())
     }
 
-    async fn note(&self, entry: &AuditEntry) -> Result<(), StoreError> {
-        self.store()?.audit.push(entry.clone());
+    async fn note(&self, trail: &Trail) -> Result<(), StoreError> {
+        let mut state = self.store()?;
+        if let Some(answer) = &trail.answer {
+            let is_kept = |kept: &KeptAnswer| kept.scope == answer.scope && kept.kept_until > trail.audit.at;
+            if state.answers.iter().any(is_kept) {
+                return Err(StoreError::Conflict("an answer is kept".to_owned()));
+            }
+        }
+        state.audit.push(trail.audit.clone());
+        state.answers.extend(trail.answer.clone());
         Ok(())
     }
 

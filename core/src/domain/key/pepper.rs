@@ -7,7 +7,7 @@ use sha2::Sha256;
 /// Hashed to tell peppers apart without telling what they are. It has no form that a secret can
 /// have, so that its hash is no key's.
 const CHECK_TEXT: &[u8] = b"aione pepper check 1";
-/// Stands before what a sealing key is derived from. No secret begins with it.
+/// Stands before what any other key is derived from. No secret begins with it.
 const SEAL_TEXT: &[u8] = b"aione seal 1 ";
 /// The shortest pepper that is taken, in bytes.
 pub const PEPPER_MIN: usize = 32;
@@ -74,7 +74,7 @@ impl Peppers {
         self.all().map(|state| finish(state, CHECK_TEXT).0)
     }
 
-    /// Keys for sealing, derived from each pepper and `label`, the first's first.
+    /// Keys for sealing and signing, derived from each pepper and `label`, the first's first.
     pub fn seal_keys<'a>(&'a self, label: &'a [u8]) -> impl Iterator<Item = [u8; 32]> + 'a {
         let text = [SEAL_TEXT, label].concat();
         self.all().map(move |state| finish(state, &text).0)
