@@ -14,6 +14,7 @@ mod http1;
 mod journal;
 mod load;
 mod procfs;
+mod records;
 mod suite;
 mod upstream;
 
@@ -32,6 +33,8 @@ enum Command {
     Driver(driver::Options),
     /// The gateway's journal and recorder, without a proxy around them
     Journal(journal::Options),
+    /// Fill a store with usage records and time the reports over them
+    Records(records::Options),
     /// Measure all targets side by side and write the tables
     Suite(suite::Options),
 }
@@ -43,6 +46,7 @@ fn main() -> anyhow::Result<()> {
         Command::Floor(options) => floor::run(&options),
         Command::Driver(options) => driver::run(&options),
         Command::Journal(options) => journal::run(&options),
+        Command::Records(options) => records::run(&options),
         Command::Suite(options) => suite::run(options),
     }
 }
