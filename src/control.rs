@@ -9,7 +9,7 @@ pub(crate) use greeting::Greeting;
 
 use crate::{
     assemble::Assembly,
-    billing::recorder,
+    billing::{recorder, retention},
     clock,
     config::Config,
     proxy::{Gateway, address_behind},
@@ -65,6 +65,9 @@ pub(crate) async fn start(assembly: &mut Assembly, greeting: Option<Greeting>) -
     running.recorder.spawn(recorder::run(reader, assembly.store.clone()));
     running.tasks.spawn(assembly.config.clone().watch(stopping.clone()));
     running.tasks.spawn(assembly.gateway.targets.clone().refresh());
+    if let Some(keep) = snapshot.storage.keep_records {
+        running.tasks.spawn(retention::run(assembly.store.clone(), keep));
+    }
     running.tasks.spawn(assembly.gateway.keyring.clone().refresh());
     running.tasks.spawn(sweep(assembly.gateway.clone()));
     if let Some(greeting) = greeting {

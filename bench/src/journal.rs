@@ -253,6 +253,10 @@ impl UsageStore for Counting {
         Ok(Vec::new())
     }
 
+    async fn forget_records(&self, _: Timestamp) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     async fn keep_price_book(&self, _: &PriceBook, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }

@@ -1,3 +1,5 @@
-//! Usage becomes money, in the background: [`recorder`] brings it from the journal to the store.
+//! Usage becomes money, in the background: [`recorder`] brings it from the journal to the store, and
+//! [`retention`] lets go of what is too old.
 
 pub mod recorder;
+pub mod retention;

@@ -57,6 +57,9 @@ const COLUMNS: [&str; 34] = [
     "cost_pico",
 ];
 
+/// Records that are deleted at a time: others write in between.
+const DELETED_MAX: u32 = 1_000;
+
 /// How many rows a statement may have, the most first: each statement is a trip to the connection's
 /// thread or to a server, which costs more than a row does, and is prepared once.
 static INSERTS: LazyLock<[(usize, String); 3]> =
@@ -106,6 +109,18 @@ pub(super) async fn list(
     }
     sql.push(" ORDER BY id LIMIT ").push_value(limit);
     db.all(sql).await?.iter().map(record_of).collect()
+}
+
+/// Deletes the oldest of those that started before `before`, and tells whether there may be more.
+pub(super) async fn delete_some(db: &mut Db, before: Timestamp) -> Result<bool, StoreError> {
+    // An id begins with its record's time, so that the oldest stand together.
+    let delete = Statement::new(
+        "DELETE FROM usage_records WHERE id IN
+         (SELECT id FROM usage_records WHERE id < ? AND started_at < ? ORDER BY id LIMIT ?)",
+    );
+    let deleted =
+        db.execute(delete.bind(RecordId::new(before, [0; 10])).bind(before).bind(DELETED_MAX)).await?;
+    Ok(deleted == u64::from(DELETED_MAX))
 }
 
 pub(super) async fn keep_book(db: &mut Db, book: &PriceBook, now: Timestamp) -> Result<(), StoreError> {

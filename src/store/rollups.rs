@@ -32,7 +32,7 @@ const FILL_CHUNK: u32 = 5_000;
 const FILL_TOLD: usize = 500_000;
 
 /// Organizations share so many turns.
-const TURNS: u8 = 64;
+pub(super) const TURNS: u8 = 64;
 
 /// What a rollup is of. Ordered as the primary key is, so that rows are written one beside the
 /// other.

@@ -1,6 +1,6 @@
 //! The port `UsageStore`: records and their rollups in one transaction, and reports over them.
 
-use super::{Store, found_records, key_rows, overview, record_rows, sums};
+use super::{Pools, Store, found_records, key_rows, overview, record_rows, sums};
 use aione_core::{
     domain::{clock::Timestamp, id::RecordId, price::PriceBook, usage::UsageRecord},
     ports::{Batches, Overview, OverviewQuery, RecordQuery, StoreError, UsageQuery, UsageStore, UsageSum},
@@ -64,6 +64,16 @@ impl UsageStore for Store {
         limit: u32,
     ) -> Result<Vec<UsageRecord>, StoreError> {
         record_rows::list(&mut self.pools.read().await?, after, limit).await
+    }
+
+    async fn forget_records(&self, before: Timestamp) -> Result<bool, StoreError> {
+        let mut tx = self.change().await?;
+        let more = match &self.pools {
+            Pools::Sqlite(_) => record_rows::delete_some(&mut tx, before).await?,
+            Pools::Postgres(pools) => pools.drop_a_month(&mut tx, before).await?,
+        };
+        tx.commit().await?;
+        Ok(more)
     }
 
     async fn keep_price_book(&self, book: &PriceBook, now: Timestamp) -> Result<(), StoreError> {

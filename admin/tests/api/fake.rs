@@ -305,6 +305,10 @@ impl UsageStore for World {
         unreachable!("the management API lists no records")
     }
 
+    async fn forget_records(&self, _: Timestamp) -> Result<bool, StoreError> {
+        unreachable!("the management API forgets no records")
+    }
+
     async fn keep_price_book(&self, _: &PriceBook, _: Timestamp) -> Result<(), StoreError> {
         unreachable!("the management API keeps no price books")
     }

@@ -265,6 +265,7 @@ fn snapshot() -> Snapshot {
             journal: "data/journal".into(),
             journal_sync: JournalSync::Group,
             journal_sync_timeout: Duration::from_secs(1),
+            keep_records: None,
         },
         peppers: vec![Secret::new("the pepper".to_owned())],
         pepper_file: None,

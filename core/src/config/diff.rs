@@ -46,6 +46,7 @@ pub fn apply(running: &Snapshot, mut candidate: Snapshot) -> (Snapshot, Reloaded
         storage.journal as "storage.journal",
         storage.journal_sync as "storage.journal_sync",
         storage.journal_sync_timeout as "storage.journal_sync_timeout",
+        storage.keep_records as "storage.keep_records",
         keys.prefix as "keys.prefix",
         log.json as "log.format",
     );

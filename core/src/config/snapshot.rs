@@ -114,6 +114,8 @@ pub struct Storage {
     pub journal: PathBuf,
     pub journal_sync: JournalSync,
     pub journal_sync_timeout: Duration,
+    /// `None`: for ever.
+    pub keep_records: Option<Duration>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -137,6 +137,9 @@ pub trait UsageStore: Send + Sync {
     /// Records in id order after `after`, for the audit.
     async fn list_records(&self, after: Option<RecordId>, limit: u32)
     -> Result<Vec<UsageRecord>, StoreError>;
+    /// Lets go of some of the records that started before `before`; what they came to stays in reports.
+    /// True: there may be more. A store may keep the rest of a month.
+    async fn forget_records(&self, before: Timestamp) -> Result<bool, StoreError>;
     /// Keeps a book under its version; a book that is there already stays as it is.
     async fn keep_price_book(&self, book: &PriceBook, now: Timestamp) -> Result<(), StoreError>;
     async fn find_price_book(&self, version: u64) -> Result<Option<PriceBook>, StoreError>;

@@ -81,6 +81,10 @@ impl UsageStore for Scripted {
         Ok(self.rows.lock().values().cloned().collect())
     }
 
+    async fn forget_records(&self, _: Timestamp) -> Result<bool, StoreError> {
+        unreachable!("the recorder forgets nothing")
+    }
+
     async fn keep_price_book(&self, _: &PriceBook, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }

@@ -11,6 +11,8 @@ use chrono::{Datelike as _, Months, NaiveDate};
 use parking_lot::Mutex;
 use std::{collections::BTreeSet, sync::Arc};
 
+/// How the name of a month's table begins.
+const PREFIX: &str = "usage_records_";
 /// Years whose months have tables of their own.
 const YEARS: std::ops::RangeInclusive<i32> = 2020..=2199;
 /// Months that are remembered to have a table: more than there ever are, but for clocks gone wrong.
@@ -43,10 +45,32 @@ impl Pools {
     }
 }
 
+impl Pools {
+    /// Drops the table of the oldest month that ended by `before`, and tells whether there was one.
+    pub(in crate::store) async fn drop_a_month(
+        &self,
+        tx: &mut Db,
+        before: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let months = "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+                      WHERE i.inhparent = 'usage_records'::regclass ORDER BY 1";
+        let rows = tx.all(Statement::new(months)).await?;
+        let names = rows.iter().map(|row| row.get::<&str>(0)).collect::<Result<Vec<_>, _>>()?;
+        let months = names.into_iter().filter_map(month_called);
+        let Some(month) = months.into_iter().find(|month| start_of(next(*month)) <= before) else {
+            return Ok(false);
+        };
+        tx.execute(Statement::new(format!("DROP TABLE {}", name_of(month)))).await?;
+        // Before it is gone: a table that is made for nothing does no harm.
+        self.partitions.0.lock().remove(&month);
+        Ok(true)
+    }
+}
+
 async fn make(tx: &mut Db, month: NaiveDate) -> Result<(), StoreError> {
     // Of two nodes at the turn of a month, the second finds it made.
     tx.take(Turn::Change).await?;
-    let name = format!("usage_records_{:04}_{:02}", month.year(), month.month());
+    let name = name_of(month);
     let is_there = Statement::new("SELECT to_regclass(?) IS NOT NULL").bind(name.clone());
     if tx.one(is_there).await?.get(0)? {
         return Ok(());
@@ -66,6 +90,16 @@ fn month_of(at: Timestamp) -> Option<NaiveDate> {
     let month = at.date_in(chrono_tz::UTC).with_day(1).expect("every month has a first day");
     // A time that is no date is shown as one.
     (YEARS.contains(&month.year()) && (start_of(month)..start_of(next(month))).contains(&at)).then_some(month)
+}
+
+fn name_of(month: NaiveDate) -> String {
+    format!("{PREFIX}{:04}_{:02}", month.year(), month.month())
+}
+
+/// The month of a table; `None`: it is the one for all other times.
+fn month_called(name: &str) -> Option<NaiveDate> {
+    let (year, month) = name.strip_prefix(PREFIX)?.split_once('_')?;
+    NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, 1)
 }
 
 fn next(month: NaiveDate) -> NaiveDate {
@@ -89,6 +123,8 @@ mod tests {
             ("2026-12-01", "2027-01-01")
         );
         assert_eq!(start_of(next(december)), last.plus_ms(1));
+        assert_eq!(month_called(&name_of(december)), Some(december));
+        assert_eq!(month_called("usage_records_other"), None);
         for wrong in [i64::MIN, -1, 0, i64::MAX] {
             assert_eq!(month_of(Timestamp(wrong)), None);
         }

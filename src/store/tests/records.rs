@@ -3,11 +3,12 @@
 use super::*;
 use aione_core::{
     domain::{money::Rate, price::*},
-    ports::{StoreError, UsageStore as _},
+    ports::{GroupBy, Page, StoreError, UsageQuery, UsageStore as _},
 };
 use std::collections::BTreeMap;
 
 contract! {
+    old_records_go_and_reports_stay,
     a_record_comes_back_as_it_was,
     every_end_and_provenance_can_be_kept,
     a_record_that_is_there_stays_as_it_is,
@@ -123,4 +124,43 @@ async fn a_price_book_is_kept_once(on: Engine) {
     store.keep_price_book(&book(2), NOW).await.unwrap();
     assert_eq!(store.find_price_book(u64::MAX).await.unwrap(), Some(book(u64::MAX)));
     assert_eq!(store.find_price_book(0).await.unwrap(), None);
+}
+
+async fn old_records_go_and_reports_stay(on: Engine) {
+    let store = TestStore::open(on).await;
+    let day = |number: i64| NOW.plus_ms(number * 86_400_000);
+    let old: Vec<_> = (0..1_200_u128).map(|number| dated(number, day(-100))).collect();
+    let young: Vec<_> = (2_000..2_005_u128).map(|number| dated(number, day(0))).collect();
+    store.insert_records(&old).await.unwrap();
+    store.insert_records(&young).await.unwrap();
+    let everything = UsageQuery {
+        org: org_id(1),
+        zone: chrono_tz::UTC,
+        start: "2026-01-01".parse().unwrap(),
+        end: "2026-12-31".parse().unwrap(),
+        group_by: vec![GroupBy::Day],
+        model: None,
+        team: None,
+        key: None,
+        page: Page { offset: 0, limit: 10 },
+    };
+    let before = store.sum_usage(&everything).await.unwrap();
+    assert_eq!(before.len(), 2);
+    while store.forget_records(day(-60)).await.unwrap() {}
+    let left: Vec<_> = store.list_records(None, 10_000).await.unwrap();
+    assert_eq!(left, young);
+    assert_eq!(store.sum_usage(&everything).await.unwrap(), before);
+    assert!(!store.forget_records(day(-60)).await.unwrap());
+    // What comes late is stored all the same.
+    store.insert_records(&[dated(1, day(-99))]).await.unwrap();
+    assert_eq!(store.list_records(None, 10_000).await.unwrap().len(), 6);
+}
+
+/// With an id that begins with its time, as ids do.
+fn dated(number: u128, at: Timestamp) -> UsageRecord {
+    let mut one = record(number, at);
+    let entropy = number.to_be_bytes().last_chunk::<10>().copied().unwrap();
+    one.opened.id = RecordId::new(at, entropy);
+    one.closed.id = one.opened.id;
+    one
 }

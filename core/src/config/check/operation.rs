@@ -21,6 +21,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How an address of PostgreSQL begins.
 const POSTGRES: [&str; 2] = ["postgres://", "postgresql://"];
+/// A record that is still in the journal of some node must be told from one that is stored already.
+const KEEP_RECORDS_MIN: Duration = Duration::from_secs(7 * 24 * 3600);
 /// What `server.max_body` may be.
 const BODY_BYTES: std::ops::RangeInclusive<u64> = 1 << 10..=1 << 30;
 
@@ -116,6 +118,10 @@ pub(super) fn storage(storage: &yaml::Storage, context: &mut Context<'_>) -> Sto
             MILLISECOND,
             MINUTE,
         ),
+        keep_records: storage
+            .keep_records
+            .as_ref()
+            .map(|keep| context.bounded(&spot.key("keep_records"), keep.0, KEEP_RECORDS_MIN, 36_500 * DAY)),
     }
 }
 

@@ -82,6 +82,9 @@ pub struct Storage {
     pub journal_sync: JournalSync,
     /// Past it the answer is released and the journal raises its alarm. Default `1s`.
     pub journal_sync_timeout: Span,
+    /// How long single usage records are kept, such as `9600h`, at least `168h`; the sums over them, of
+    /// which reports are made, stay. On PostgreSQL whole months go. Default `null`: for ever.
+    pub keep_records: Option<Span>,
     /// Not supported yet.
     pub redis: Option<OneOrMany<Interpolated>>,
 }
@@ -236,6 +239,7 @@ impl Default for Storage {
             journal: text("data/journal"),
             journal_sync: JournalSync::Group,
             journal_sync_timeout: seconds(1),
+            keep_records: None,
             redis: None,
         }
     }
