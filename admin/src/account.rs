@@ -109,8 +109,8 @@ pub(crate) async fn show(
 #[utoipa::path(
     get, path = "/billing/invoices", tag = "Billing", operation_id = "listInvoices",
     params(
-        ("page" = Option<u64>, Query, description = "From 1"),
-        ("page_size" = Option<u64>, Query, description = "1 to 100, 20 by default"),
+        ("page" = Option<u64>, Query, minimum = 1, maximum = 1_000_000, description = "From 1"),
+        ("page_size" = Option<u64>, Query, minimum = 1, maximum = 100, description = "1 to 100, 20 by default"),
     ),
     responses((status = 200, body = Vec<InvoiceListResponse>, description = "`x-total-count` of all pages"), Refusal),
 )]

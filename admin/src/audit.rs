@@ -70,13 +70,13 @@ struct ActorShape {
 #[utoipa::path(
     get, path = "/audit", tag = "Configuration", operation_id = "listAudit",
     params(
-        ("org" = Option<String>, Query, description = "Only this organization's, by id or slug"),
-        ("actor" = Option<String>, Query, description = "An actor's id, or `operator`, `token`, `local`"),
-        ("object" = Option<String>, Query, description = "An object's id, or its kind, such as `key`"),
-        ("from" = Option<String>, Query, description = "A time, inclusive"),
-        ("until" = Option<String>, Query, description = "A time, exclusive"),
+        ("org" = Option<String>, Query, min_length = 1, max_length = 128, description = "Only this organization's, by id or slug"),
+        ("actor" = Option<String>, Query, min_length = 1, max_length = 128, description = "An actor's id, or `operator`, `token`, `local`"),
+        ("object" = Option<String>, Query, min_length = 1, max_length = 128, description = "An object's id, or its kind, such as `key`"),
+        ("from" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "A time, inclusive"),
+        ("until" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "A time, exclusive"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, under the same `org`"),
-        ("page_size" = Option<u64>, Query, description = "1 to 200, 50 by default"),
+        ("page_size" = Option<u64>, Query, minimum = 1, maximum = 200, description = "1 to 200, 50 by default"),
     ),
     responses((status = 200, body = AuditList), Refusal),
 )]

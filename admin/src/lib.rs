@@ -184,6 +184,7 @@ pub fn router(admin: Admin) -> Router {
 pub fn openapi_json() -> String {
     let mut document = openapi::frame().nest(BASE, Described::openapi());
     openapi::describe_writes(&mut document);
+    openapi::close_bodies(&mut document);
     document.to_pretty_json().expect("a document of strings is JSON") + "\n"
 }
 

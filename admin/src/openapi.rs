@@ -5,8 +5,9 @@ use axum::{http::header, response::IntoResponse};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        ObjectBuilder, Required, Type,
+        ObjectBuilder, RefOr, Required, Schema, Type,
         path::{ParameterBuilder, ParameterIn},
+        schema::AdditionalProperties,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
@@ -30,12 +31,28 @@ pub(crate) fn describe_writes(document: &mut utoipa::openapi::OpenApi) {
             "1 to 255 visible characters of the caller's choice. For 24 hours the same request under the same \
              key gets the first answer again, with `idempotent-replayed: true`; another body gets 409",
         ))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .schema(Some(
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .min_length(Some(1))
+                .max_length(Some(255))
+                .pattern(Some("^[!-~]+$")),
+        ))
         .build();
     let writes = |path: &str| !path.ends_with("/config/check");
     for (_, path) in document.paths.paths.iter_mut().filter(|(path, _)| writes(path)) {
         for write in [&mut path.post, &mut path.put, &mut path.delete].into_iter().flatten() {
             write.parameters.get_or_insert_default().push(header.clone().into());
+        }
+    }
+}
+
+/// What bodies have in common: a field that nobody knows is refused.
+pub(crate) fn close_bodies(document: &mut utoipa::openapi::OpenApi) {
+    let schemas = document.components.iter_mut().flat_map(|components| &mut components.schemas);
+    for (_, schema) in schemas.filter(|(name, _)| name.ends_with("Request")) {
+        if let RefOr::T(Schema::Object(object)) = schema {
+            object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
         }
     }
 }

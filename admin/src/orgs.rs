@@ -47,9 +47,10 @@ pub(crate) struct NewOrg {
     #[schema(min_length = 1, max_length = 128)]
     name: String,
     /// Small letters, digits and dashes. It cannot be changed.
-    #[schema(min_length = 1, max_length = 63)]
+    #[schema(min_length = 1, max_length = 63, pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
     slug: String,
     /// A plan's code. Absent: the default plan.
+    #[schema(min_length = 1, max_length = 128)]
     plan: Option<String>,
     /// A name of the IANA time zone database. Absent: the gateway's.
     time_zone: Option<String>,
@@ -87,6 +88,7 @@ pub(crate) struct OrgUpdate {
 #[expect(dead_code, reason = "it documents the fields, which are taken one by one")]
 pub(crate) struct PlanChange {
     /// A plan of the configuration. It holds at once.
+    #[schema(min_length = 1, max_length = 128)]
     code: String,
 }
 
@@ -125,8 +127,8 @@ pub(crate) struct OrgList {
 #[utoipa::path(
     get, path = "/orgs", tag = "Organizations", operation_id = "listOrgs",
     params(
-        ("page" = Option<u64>, Query, description = "From 1"),
-        ("page_size" = Option<u64>, Query, description = "1 to 1000, which is the default"),
+        ("page" = Option<u64>, Query, minimum = 1, maximum = 1_000_000, description = "From 1"),
+        ("page_size" = Option<u64>, Query, minimum = 1, maximum = 1_000, description = "1 to 1000, which is the default"),
     ),
     responses((status = 200, body = OrgList, description = "`x-next-page` where more follow"), Refusal),
 )]

@@ -86,8 +86,8 @@ pub(crate) struct TeamList {
     get, path = "/orgs/{org}/teams", tag = "Organizations", operation_id = "listTeams",
     params(
         ("org" = String, Path, description = "Id or slug"),
-        ("page" = Option<u64>, Query, description = "From 1"),
-        ("page_size" = Option<u64>, Query, description = "1 to 1000, which is the default"),
+        ("page" = Option<u64>, Query, minimum = 1, maximum = 1_000_000, description = "From 1"),
+        ("page_size" = Option<u64>, Query, minimum = 1, maximum = 1_000, description = "1 to 1000, which is the default"),
     ),
     responses((status = 200, body = TeamList, description = "`x-next-page` where more follow"), Refusal),
 )]

@@ -39,10 +39,10 @@ pub(crate) struct NewToken {
     #[schema(min_length = 1, max_length = 128)]
     name: String,
     /// `owner`, `admin`, `viewer` or `finance`.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^(owner|admin|viewer|finance)$")]
     role: Role,
     /// Absent: never.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>)]
     expires_at: Option<Timestamp>,
 }
 

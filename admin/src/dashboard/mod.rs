@@ -53,8 +53,8 @@ pub(crate) struct DashboardResponse {
 #[utoipa::path(
     get, path = "/obs/dashboard", tag = "Usage", operation_id = "getDashboard",
     params(
-        ("range_days" = Option<u64>, Query, description = "1 to 90 days of the organization's time zone, the last of them today; default 7"),
-        ("view" = Option<String>, Query, description = "`tech` or `business`; default: `business` for a token of the role `finance`, `tech` for all others"),
+        ("range_days" = Option<u64>, Query, minimum = 1, maximum = 90, description = "1 to 90 days of the organization's time zone, the last of them today; default 7"),
+        ("view" = Option<String>, Query, pattern = "^(tech|business)$", description = "`tech` or `business`; default: `business` for a token of the role `finance`, `tech` for all others"),
     ),
     responses((status = 200, body = DashboardResponse), Refusal),
 )]

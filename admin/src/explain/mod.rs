@@ -81,7 +81,7 @@ struct LimitsInForce {
 #[utoipa::path(
     get, path = "/explain", tag = "Upstreams", operation_id = "explain",
     params(
-        ("model" = String, Query, description = "A model's name or alias, as in a request"),
+        ("model" = String, Query, min_length = 1, max_length = 512, description = "A model's name or alias, as in a request"),
         ("key_id" = uuid::Uuid, Query, description = "A key of the organization"),
     ),
     responses((status = 200, body = ExplainResponse, description = "Also where it would be refused"), Refusal),

@@ -57,7 +57,7 @@ pub(crate) struct NewKey {
     /// Addresses or networks in CIDR notation; empty: from anywhere.
     #[schema(required = false, value_type = Vec<String>)]
     allowed_ips: Vec<IpNet>,
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>)]
     expires_at: Option<Timestamp>,
     #[schema(minimum = 1)]
     max_concurrency: Option<u64>,

@@ -45,11 +45,11 @@ type Answer<T> = Result<Json<T>, Refusal>;
 #[utoipa::path(
     get, path = "/gateway/keys", tag = "Keys", operation_id = "listKeys",
     params(
-        ("page" = Option<u64>, Query, description = "From 1"),
-        ("page_size" = Option<u64>, Query, description = "1 to 1000, which is the default"),
+        ("page" = Option<u64>, Query, minimum = 1, maximum = 1_000_000, description = "From 1"),
+        ("page_size" = Option<u64>, Query, minimum = 1, maximum = 1_000, description = "1 to 1000, which is the default"),
         ("team_id" = Option<uuid::Uuid>, Query, description = "Only this team's"),
-        ("status" = Option<String>, Query, description = "`active`, `disabled` or `expired`"),
-        ("q" = Option<String>, Query, description = "A part of the name or the prefix"),
+        ("status" = Option<String>, Query, pattern = "^(active|disabled|expired)$", description = "`active`, `disabled` or `expired`"),
+        ("q" = Option<String>, Query, max_length = 128, description = "A part of the name or the prefix"),
     ),
     responses((status = 200, body = KeyList, description = "`x-next-page` where more follow"), Refusal),
 )]

@@ -48,16 +48,16 @@ pub(crate) struct RequestList {
 #[utoipa::path(
     get, path = "/obs/requests", tag = "Usage", operation_id = "listRequests",
     params(
-        ("start_date" = Option<String>, Query, description = "`YYYY-MM-DD` in the organization's time zone, inclusive"),
-        ("end_date" = Option<String>, Query, description = "`YYYY-MM-DD`, inclusive"),
-        ("model" = Option<String>, Query, description = "Only this model, by its public name"),
+        ("start_date" = Option<chrono::NaiveDate>, Query, description = "`YYYY-MM-DD` in the organization's time zone, inclusive"),
+        ("end_date" = Option<chrono::NaiveDate>, Query, description = "`YYYY-MM-DD`, inclusive"),
+        ("model" = Option<String>, Query, min_length = 1, max_length = 512, description = "Only this model, by its public name"),
         ("team_id" = Option<uuid::Uuid>, Query, description = "Only this team's"),
         ("key_id" = Option<uuid::Uuid>, Query, description = "Only this key's"),
-        ("outcome" = Option<String>, Query, description = "`complete`, `client_closed`, `upstream_aborted`, `upstream_error`, `internal_error` or `interrupted`"),
+        ("outcome" = Option<String>, Query, pattern = "^(complete|client_closed|upstream_aborted|upstream_error|internal_error|interrupted)$", description = "`complete`, `client_closed`, `upstream_aborted`, `upstream_error`, `internal_error` or `interrupted`"),
         ("request_id" = Option<uuid::Uuid>, Query, description = "Only this one, by its `x-request-id`"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("page_size" = Option<u64>, Query, description = "1 to 200, 50 by default"),
-        ("format" = Option<String>, Query, description = "`json`, or `csv`: a file of all that follows `cursor`, or of all"),
+        ("page_size" = Option<u64>, Query, minimum = 1, maximum = 200, description = "1 to 200, 50 by default"),
+        ("format" = Option<String>, Query, pattern = "^(json|csv)$", description = "`json`, or `csv`: a file of all that follows `cursor`, or of all"),
     ),
     responses(
         (status = 200, content((RequestList = "application/json"), (String = "text/csv"))),

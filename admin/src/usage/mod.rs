@@ -47,15 +47,15 @@ enum Format {
 #[utoipa::path(
     get, path = "/obs/usage", tag = "Usage", operation_id = "listUsage",
     params(
-        ("start_date" = Option<String>, Query, description = "`YYYY-MM-DD` in the organization's time zone, inclusive; default: the first of the month"),
-        ("end_date" = Option<String>, Query, description = "`YYYY-MM-DD`, inclusive; default: today"),
-        ("group_by" = Option<String>, Query, description = "Any of `day`, `hour`, `model`, `team`, `key`, `provider`, with commas; default `day`"),
-        ("model" = Option<String>, Query, description = "Only this model, by its public name"),
+        ("start_date" = Option<chrono::NaiveDate>, Query, description = "`YYYY-MM-DD` in the organization's time zone, inclusive; default: the first of the month"),
+        ("end_date" = Option<chrono::NaiveDate>, Query, description = "`YYYY-MM-DD`, inclusive; default: today"),
+        ("group_by" = Option<String>, Query, pattern = "^(day|hour|model|team|key|provider)(,(day|hour|model|team|key|provider))*$", description = "Any of `day`, `hour`, `model`, `team`, `key`, `provider`, with commas; default `day`"),
+        ("model" = Option<String>, Query, min_length = 1, max_length = 512, description = "Only this model, by its public name"),
         ("team_id" = Option<uuid::Uuid>, Query, description = "Only this team's"),
         ("key_id" = Option<uuid::Uuid>, Query, description = "Only this key's"),
-        ("page" = Option<u64>, Query, description = "From 1"),
-        ("page_size" = Option<u64>, Query, description = "1 to 10000, which is the default"),
-        ("format" = Option<String>, Query, description = "`json`, or `csv`: a file of every row, or of one page where `page` or `page_size` is given"),
+        ("page" = Option<u64>, Query, minimum = 1, maximum = 1_000_000, description = "From 1"),
+        ("page_size" = Option<u64>, Query, minimum = 1, maximum = 10_000, description = "1 to 10000, which is the default"),
+        ("format" = Option<String>, Query, pattern = "^(json|csv)$", description = "`json`, or `csv`: a file of every row, or of one page where `page` or `page_size` is given"),
     ),
     responses(
         (status = 200, body = [UsageRow], description = "The grouping fields asked for, then the numbers; `x-next-page` where more follow"),
