@@ -35,6 +35,7 @@ mod secrets;
 mod streams;
 mod support_itself;
 mod telemetry;
+mod tenants;
 mod tidy;
 mod tls;
 mod upstreams;
