@@ -50,9 +50,10 @@ pub(crate) struct NewOrg {
     #[schema(min_length = 1, max_length = 63, pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
     slug: String,
     /// A plan's code. Absent: the default plan.
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(min_length = 1, max_length = 128, nullable = false)]
     plan: Option<String>,
     /// A name of the IANA time zone database. Absent: the gateway's.
+    #[schema(nullable = false)]
     time_zone: Option<String>,
     #[schema(minimum = 1)]
     rpm_limit: Option<u64>,
@@ -69,8 +70,9 @@ pub(crate) struct NewOrg {
 #[schema(as = OrgUpdateRequest)]
 #[expect(dead_code, reason = "it documents the fields, which are taken one by one")]
 pub(crate) struct OrgUpdate {
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(min_length = 1, max_length = 128, nullable = false)]
     name: Option<String>,
+    #[schema(nullable = false)]
     time_zone: Option<String>,
     #[schema(minimum = 1)]
     rpm_limit: Option<u64>,

@@ -38,14 +38,31 @@ const NOT_YET: [&str; 1] = ["monthly_budget_rmb"];
 
 type InPath = Result<Path<(String, String)>, PathRejection>;
 
-/// A body of `POST /orgs/{org}/teams`, and of `PUT` on a team, where all may be absent: unchanged.
+/// A body of `POST /orgs/{org}/teams`.
 #[derive(ToSchema)]
-#[schema(as = TeamRequest)]
+#[schema(as = TeamCreateRequest)]
 #[expect(dead_code, reason = "it documents the fields, which are taken one by one")]
-pub(crate) struct TeamBody {
+pub(crate) struct NewTeam {
     /// Unlike any other team's of the organization.
     #[schema(min_length = 1, max_length = 128)]
     name: String,
+    #[schema(minimum = 1)]
+    rpm_limit: Option<u64>,
+    #[schema(minimum = 1)]
+    tpm_limit: Option<u64>,
+    #[schema(minimum = 1)]
+    rpd_limit: Option<u64>,
+    #[schema(minimum = 1)]
+    max_concurrency: Option<u64>,
+}
+
+/// A body of `PUT` on a team. Absent: unchanged; a limit of `null`: none of its own.
+#[derive(ToSchema)]
+#[schema(as = TeamUpdateRequest)]
+#[expect(dead_code, reason = "it documents the fields, which are taken one by one")]
+pub(crate) struct TeamUpdate {
+    #[schema(min_length = 1, max_length = 128, nullable = false)]
+    name: Option<String>,
     #[schema(minimum = 1)]
     rpm_limit: Option<u64>,
     #[schema(minimum = 1)]
@@ -108,7 +125,7 @@ pub(crate) async fn list(
 
 /// Make a team.
 #[utoipa::path(
-    post, path = "/orgs/{org}/teams", tag = "Organizations", operation_id = "createTeam", request_body = TeamBody,
+    post, path = "/orgs/{org}/teams", tag = "Organizations", operation_id = "createTeam", request_body = NewTeam,
     params(("org" = String, Path, description = "Id or slug")),
     responses((status = 201, body = TeamResponse), Refusal),
 )]
@@ -160,7 +177,7 @@ pub(crate) async fn get(
 #[utoipa::path(
     put, path = "/orgs/{org}/teams/{team_id}", tag = "Organizations", operation_id = "updateTeam",
     params(("org" = String, Path, description = "Id or slug"), ("team_id" = uuid::Uuid, Path)),
-    request_body = TeamBody, responses((status = 200, body = TeamResponse), Refusal),
+    request_body = TeamUpdate, responses((status = 200, body = TeamResponse), Refusal),
 )]
 pub(crate) async fn update(
     State(admin): State<Admin>,

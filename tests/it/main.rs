@@ -30,6 +30,7 @@ mod refusals;
 mod reload;
 mod repetition;
 mod reports;
+mod schemathesis;
 mod sdk;
 mod secrets;
 mod streams;

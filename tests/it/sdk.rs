@@ -3,12 +3,12 @@
 use crate::support::{
     client::{self, Call, Version},
     gateway::{Gateway, TestGateway},
+    python,
     upstream::{Gate, Script, Step, Truth, Upstream, openai},
     wait,
 };
 use serde_json::json;
 use std::{
-    fs::File,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -16,31 +16,9 @@ use std::{
 /// The version that the tests were written against; a newer one is a change of its own.
 const OPENAI: &str = "openai==3.54.0";
 
-fn run(command: &mut Command, what: &str) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{what}: {error}"));
-    let said =
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{what}: {}\n{said}", output.status);
-    said
-}
-
-/// The Python of a virtual environment that holds the SDK; made once, kept beside the build.
+/// The Python of a virtual environment that holds the SDK.
 pub(crate) fn python() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(OPENAI.replace("==", "-"));
-    let python = folder.join("bin/python");
-    let installed = folder.join("installed");
-    // Each test is a process: the first one makes it, the others wait.
-    let door = File::create(folder.with_extension("lock")).unwrap();
-    door.lock().unwrap();
-    if installed.exists() {
-        return python;
-    }
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder), "python3 -m venv");
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", OPENAI]);
-    run(&mut pip, "pip install");
-    std::fs::write(installed, OPENAI).unwrap();
-    python
+    python::with(OPENAI)
 }
 
 /// A script of `tests/clients`, told where and who.
@@ -55,7 +33,7 @@ fn script(name: &str, gateway: &Gateway, key: &str) -> Command {
 
 /// Runs a script to its end, on a thread of its own: the SDK blocks.
 async fn finish(mut command: Command) {
-    let said = tokio::task::spawn_blocking(move || run(&mut command, "the SDK")).await.unwrap();
+    let said = tokio::task::spawn_blocking(move || python::run(&mut command, "the SDK")).await.unwrap();
     assert!(said.lines().any(|line| line == "all as expected"), "{said}");
 }
 

@@ -72,7 +72,7 @@ pub(crate) struct NewKey {
 #[derive(ToSchema)]
 #[schema(as = KeyUpdateRequest)]
 pub(crate) struct KeyUpdate {
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(min_length = 1, max_length = 128, nullable = false)]
     name: Option<String>,
     /// Names or aliases; empty: all of the plan.
     models_allowed: Option<Vec<String>>,
@@ -97,7 +97,7 @@ pub(crate) struct KeyUpdate {
 #[schema(as = KeyRotateRequest)]
 pub(crate) struct Rotation {
     /// How long the former secret is still taken; 0: no longer. Absent: `keys.rotate_grace`.
-    #[schema(minimum = 0, maximum = 7_776_000)]
+    #[schema(minimum = 0, maximum = 7_776_000, nullable = false)]
     grace_seconds: Option<u64>,
 }
 

@@ -58,7 +58,7 @@ enum Format {
         ("format" = Option<String>, Query, pattern = "^(json|csv)$", description = "`json`, or `csv`: a file of every row, or of one page where `page` or `page_size` is given"),
     ),
     responses(
-        (status = 200, body = [UsageRow], description = "The grouping fields asked for, then the numbers; `x-next-page` where more follow"),
+        (status = 200, content(([UsageRow] = "application/json"), (String = "text/csv")), description = "The grouping fields asked for, then the numbers; `x-next-page` where more follow"),
         Refusal,
     ),
 )]

@@ -1,6 +1,7 @@
 //! The gateway on PostgreSQL: one node, two nodes, and what stands between them and the server.
 
 mod away;
+mod export;
 mod sessions;
 mod tls;
 

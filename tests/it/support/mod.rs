@@ -7,6 +7,7 @@ pub mod http;
 pub mod money;
 pub mod ports;
 pub mod postgres;
+pub mod python;
 pub mod records;
 pub mod settings;
 pub mod upstream;
