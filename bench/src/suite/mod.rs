@@ -45,6 +45,9 @@ pub(crate) struct Options {
     /// Where databases and journals go for the time being; on a real disk, since the journal syncs
     #[arg(long)]
     data_dir: Option<PathBuf>,
+    /// Where the gateway keeps its records, such as `postgres://…`; by default a SQLite file of its own
+    #[arg(long)]
+    database: Option<String>,
     /// Threads of a target whose names contain one of these (in any case) count as the proxy's,
     /// all others as background
     #[arg(long, value_delimiter = ',', default_value = "pingora http,proxy,exchange")]

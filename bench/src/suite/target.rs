@@ -35,6 +35,8 @@ pub(super) enum Kind {
         sync: &'static str,
         /// `keys.cache_max_age`; `None`: the default.
         keys_age_max: Option<Duration>,
+        /// `None`: a SQLite file in its folder.
+        database: Option<String>,
     },
 }
 
@@ -81,14 +83,19 @@ pub(super) fn all(options: &Options) -> anyhow::Result<Vec<Target>> {
     });
     if let Some(binary) = our_binary(options)? {
         let ours = |sync, name, does| Target {
-            kind: Kind::Ours { binary: binary.clone(), sync, keys_age_max: None },
+            kind: Kind::Ours {
+                binary: binary.clone(),
+                sync,
+                keys_age_max: None,
+                database: options.database.clone(),
+            },
             name,
             does,
         };
         targets.push(ours(
             "group",
             GROUP,
-            "the gateway: key, limits, metering, prices, SQLite and journal on; an answer's last bytes wait for fsync",
+            "the gateway: key, limits, metering, prices, store and journal on; an answer's last bytes wait for fsync",
         ));
         targets.push(ours(
             "interval",
@@ -102,7 +109,12 @@ pub(super) fn all(options: &Options) -> anyhow::Result<Vec<Target>> {
 /// The gateway twice, for few keys and for many; `None` without its binary.
 pub(super) fn with_few_and_many_keys(options: &Options) -> anyhow::Result<Option<(Target, Target)>> {
     let target = |binary: &Path, name| Target {
-        kind: Kind::Ours { binary: binary.to_owned(), sync: "group", keys_age_max: Some(KEYS_AGE_MAX) },
+        kind: Kind::Ours {
+            binary: binary.to_owned(),
+            sync: "group",
+            keys_age_max: Some(KEYS_AGE_MAX),
+            database: None,
+        },
         name,
         does: "the gateway, its last bytes waiting for fsync",
     };
@@ -149,9 +161,10 @@ impl Target {
             Kind::Nginx => start_nginx(folder, address, upstream).await,
             Kind::Pingora => start_floor("floor", folder, address, upstream).await,
             Kind::Driver => start_floor("driver", folder, address, upstream).await,
-            Kind::Ours { binary, sync, keys_age_max } => {
+            Kind::Ours { binary, sync, keys_age_max, database } => {
                 let bind = Bind { address, admin: process::free_port()?, metrics: process::free_port()? };
-                let config = our_config(sync, *keys_age_max, &bind, upstream);
+                let database = database.clone().unwrap_or_else(|| format!("sqlite://{DATABASE}"));
+                let config = our_config(sync, *keys_age_max, &database, &bind, upstream);
                 start_ours(folder, binary, &config, &bind).await
             }
         };
@@ -255,7 +268,13 @@ async fn start_ours(folder: &Path, binary: &Path, config: &str, bind: &Bind) -> 
 }
 
 /// Limits so large that nothing is refused, but every one of them is there to be checked.
-fn our_config(sync: &str, keys_age_max: Option<Duration>, bind: &Bind, upstream: SocketAddr) -> String {
+fn our_config(
+    sync: &str,
+    keys_age_max: Option<Duration>,
+    database: &str,
+    bind: &Bind,
+    upstream: SocketAddr,
+) -> String {
     let Bind { address, admin, metrics } = bind;
     let keys =
         keys_age_max.map_or(String::new(), |age| format!("keys: {{ cache_max_age: {}s }}\n", age.as_secs()));
@@ -274,7 +293,7 @@ server: {{ listen: \"{address}\", threads: 1 }}
 admin: {{ listen: \"{admin}\", operator_tokens: [\"{OPERATOR_TOKEN}\"] }}
 metrics: {{ listen: \"{metrics}\" }}
 storage:
-  database: sqlite://{DATABASE}
+  database: \"{database}\"
   journal: data/journal
   journal_sync: {sync}
 secrets: {{ key_pepper: \"{PEPPER}\" }}
