@@ -36,8 +36,8 @@ pub(crate) fn describe_writes(document: &mut utoipa::openapi::OpenApi) {
                 .schema_type(Type::String)
                 .min_length(Some(1))
                 .max_length(Some(255))
-                // HTTP takes spaces at the end of a value away.
-                .pattern(Some("^[!-~]+[ \\t]*$")),
+                // HTTP takes spaces around a value away.
+                .pattern(Some("^[!-~][\\t -~]*$")),
         ))
         .build();
     let writes = |path: &str| !path.ends_with("/config/check");

@@ -47,8 +47,8 @@ use aione_core::{
         usage::{Closed, End, Opened, Provenance, Usage, UsageRecord},
     },
     ports::{
-        Change, ChangeStore as _, Changed, KeyChange, KeyStore as _, Organization, Row, Sign, StoreError,
-        Team, Trail,
+        Change, ChangeStore as _, Changed, GroupBy, KeyChange, KeyStore as _, Organization, Page, Row, Sign,
+        StoreError, Team, Trail, UsageQuery,
     },
 };
 use std::{path::PathBuf, sync::Arc};
@@ -180,6 +180,21 @@ impl Store {
     /// Asks what no port does.
     async fn ask(&self, sql: &'static str) -> Vec<Cells> {
         self.pools.read().await.unwrap().all(Statement::new(sql)).await.unwrap()
+    }
+}
+
+/// Organization 1's usage by day.
+fn everything() -> UsageQuery {
+    UsageQuery {
+        org: org_id(1),
+        zone: chrono_tz::UTC,
+        start: "2026-01-01".parse().unwrap(),
+        end: "2026-12-31".parse().unwrap(),
+        group_by: vec![GroupBy::Day],
+        model: None,
+        team: None,
+        key: None,
+        page: Page { offset: 0, limit: 1_000 },
     }
 }
 

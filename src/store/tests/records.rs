@@ -3,7 +3,7 @@
 use super::*;
 use aione_core::{
     domain::{money::Rate, price::*},
-    ports::{GroupBy, Page, StoreError, UsageQuery, UsageStore as _},
+    ports::{StoreError, UsageStore as _},
 };
 use std::collections::BTreeMap;
 
@@ -133,23 +133,12 @@ async fn old_records_go_and_reports_stay(on: Engine) {
     let young: Vec<_> = (2_000..2_005_u128).map(|number| dated(number, day(0))).collect();
     store.insert_records(&old).await.unwrap();
     store.insert_records(&young).await.unwrap();
-    let everything = UsageQuery {
-        org: org_id(1),
-        zone: chrono_tz::UTC,
-        start: "2026-01-01".parse().unwrap(),
-        end: "2026-12-31".parse().unwrap(),
-        group_by: vec![GroupBy::Day],
-        model: None,
-        team: None,
-        key: None,
-        page: Page { offset: 0, limit: 10 },
-    };
-    let before = store.sum_usage(&everything).await.unwrap();
+    let before = store.sum_usage(&everything()).await.unwrap();
     assert_eq!(before.len(), 2);
     while store.forget_records(day(-60)).await.unwrap() {}
     let left: Vec<_> = store.list_records(None, 10_000).await.unwrap();
     assert_eq!(left, young);
-    assert_eq!(store.sum_usage(&everything).await.unwrap(), before);
+    assert_eq!(store.sum_usage(&everything()).await.unwrap(), before);
     assert!(!store.forget_records(day(-60)).await.unwrap());
     // What comes late is stored all the same.
     store.insert_records(&[dated(1, day(-99))]).await.unwrap();

@@ -7,26 +7,12 @@ use super::{
     },
     *,
 };
-use aione_core::ports::{GroupBy, Page, StoreError, UsageQuery, UsageStore as _};
+use aione_core::ports::{StoreError, UsageStore as _};
 use std::time::Duration;
 
 /// Long enough for whatever must come.
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(20);
-
-fn everything() -> UsageQuery {
-    UsageQuery {
-        org: org_id(1),
-        zone: chrono_tz::UTC,
-        start: "2026-01-01".parse().unwrap(),
-        end: "2026-12-31".parse().unwrap(),
-        group_by: vec![GroupBy::Day],
-        model: None,
-        team: None,
-        key: None,
-        page: Page { offset: 0, limit: 1_000 },
-    }
-}
 
 /// A store with a key and more rollups than a report can sum between two looks at the clock: records
 /// of as many models.
