@@ -6,6 +6,7 @@ use crate::{
         admin::Key,
         client::Call,
         gateway::{Gateway, TestGateway},
+        postgres::{self, PEPPER},
         settings::OPERATOR,
         wait,
     },
@@ -23,7 +24,23 @@ async fn keys(gateway: &Gateway) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_lost_answer_comes_again_also_after_a_kill() {
-    let mut gateway = TestGateway::new().simulated("sim").model("m", &["sim"]).start().await;
+    lost_answer(TestGateway::new()).await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_comes_again_also_from_postgres() {
+    let url = postgres::database().await;
+    let node = TestGateway::new().set("/storage/database", url.as_str());
+    let secret = lost_answer(node.set("/secrets/key_pepper", PEPPER)).await;
+    let everything = postgres::dump(&url).await;
+    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    assert!(everything.contains("of a repetition"), "it is all there");
+    assert!(!everything.contains(&secret) && !everything.contains(&hex), "the secret is in the database");
+}
+
+/// Gives the secret of the one key that was made.
+async fn lost_answer(gateway: TestGateway) -> String {
+    let mut gateway = gateway.simulated("sim").model("m", &["sim"]).start().await;
     // The caller never reads the answer.
     let request = format!(
         "POST /api/v1/gateway/keys HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {OPERATOR}\r\n\
@@ -57,6 +74,7 @@ async fn a_lost_answer_comes_again_also_after_a_kill() {
     let other =
         Call::post("/api/v1/gateway/keys", r#"{"name":"other"}"#).header("idempotency-key", "deploy-42");
     assert_eq!(gateway.admin(other).await.status, 409);
+    secret
 }
 
 #[tokio::test]

@@ -32,6 +32,8 @@ const WRITE_MAX: Duration = Duration::from_secs(10);
 const REPORT_MAX: Duration = Duration::from_secs(10);
 /// How much longer this side waits: for a server that is stopped and says nothing.
 const SILENCE_MAX: Duration = Duration::from_secs(1);
+/// How long the connections get to be closed.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
 /// How long bringing the tables up to date may take.
 const MIGRATION_MAX: Duration = Duration::from_secs(3_600);
 /// What the server shows of whose connection it is.
@@ -95,10 +97,14 @@ impl Pools {
         Ok(Db::Postgres(Held::Transaction(transaction), wait(REPORT_MAX)))
     }
 
+    /// A server that says nothing is not waited for.
     pub(super) async fn close(&self) {
-        self.reports.close().await;
-        self.readers.close().await;
-        self.writers.close().await;
+        let closing = async {
+            self.reports.close().await;
+            self.readers.close().await;
+            self.writers.close().await;
+        };
+        let _ = tokio::time::timeout(CLOSE_MAX, closing).await;
     }
 }
 

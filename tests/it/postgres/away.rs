@@ -67,6 +67,24 @@ async fn callers_do_not_notice_that_it_is_frozen() {
     outage(Server::freeze, async |server| server.thaw()).await;
 }
 
+#[tokio::test]
+async fn a_node_can_leave_while_it_is_frozen_and_forgets_nothing() {
+    let (server, upstream) = (Server::start().await, Upstream::start().await);
+    let mut gateway = node(&server.url(), &upstream).start().await;
+    let key = gateway.key().await;
+    gateway.send(&Call::chat(&key, "m")).await.ok();
+    recorded(&server.url(), 1).await;
+    server.freeze();
+    let mut ids = HashSet::new();
+    for _ in 0..10 {
+        ids.insert(gateway.send(&Call::stream(&key, "m")).await.ok().request_id());
+    }
+    assert!(gateway.sigterm().await.success());
+    server.thaw();
+    gateway.start().await;
+    assert!(recorded(&server.url(), 11).await.is_superset(&ids));
+}
+
 async fn outage(away: fn(&Server), back: impl AsyncFnOnce(&Server)) {
     let seconds = std::env::var("AIONE_TEST_AWAY_SECONDS").ok().and_then(|text| text.parse().ok());
     let length = Duration::from_secs(seconds.unwrap_or(AWAY_SECONDS));

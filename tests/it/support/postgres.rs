@@ -41,6 +41,22 @@ pub async fn session(url: &str) -> PgConnection {
     PgConnection::connect(url).await.unwrap()
 }
 
+/// Everything that is in the database, as text; bytes are in hexadecimal.
+pub async fn dump(url: &str) -> String {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let tables = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'";
+    let mut text = String::new();
+    for table in connection.fetch_all(tables).await.unwrap() {
+        let sql = format!("SELECT row_to_json(t)::text FROM {} t", table.get::<&str, _>(0));
+        for row in connection.fetch_all(AssertSqlSafe(sql)).await.unwrap() {
+            text.push_str(row.get(0));
+            text.push('\n');
+        }
+    }
+    connection.close().await.unwrap();
+    text
+}
+
 /// How many usage records there are; `None`: it cannot be asked.
 pub async fn count(url: &str) -> Option<usize> {
     let mut connection = PgConnection::connect(url).await.ok()?;
