@@ -10,6 +10,11 @@ command -v curl >/dev/null || missing+=(curl)
 command -v jq >/dev/null || missing+=(jq)
 if ((${#missing[@]})); then
   echo "installing: ${missing[*]}" >&2
+  # The package would make and start a server of the machine's own, which nobody here asks for.
+  if [[ " ${missing[*]} " == *" postgresql "* && ! -e /etc/postgresql-common/createcluster.conf ]]; then
+    mkdir -p /etc/postgresql-common
+    echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
+  fi
   apt-get update -qq >&2 && apt-get install -y -qq "${missing[@]}" >&2
 fi
 command -v cargo-nextest >/dev/null || cargo install --locked --quiet cargo-nextest
