@@ -203,6 +203,7 @@ impl IntoResponses for Refusal {
                 .into()
         };
         [
+            ("400", "The body did not arrive whole", "Refused"),
             ("401", "No credential, or none that is valid", "Refused"),
             ("403", "The credential may not do this", "Refused"),
             ("404", "No such thing in this organization", "Refused"),

@@ -185,6 +185,7 @@ pub fn openapi_json() -> String {
     let mut document = openapi::frame().nest(BASE, Described::openapi());
     openapi::describe_writes(&mut document);
     openapi::close_bodies(&mut document);
+    openapi::describe_texts(&mut document);
     document.to_pretty_json().expect("a document of strings is JSON") + "\n"
 }
 

@@ -63,6 +63,33 @@ pub(crate) async fn committed() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], COMMITTED)
 }
 
+/// What texts have in common: no control character is taken in any that has a greatest length.
+pub(crate) fn describe_texts(document: &mut utoipa::openapi::OpenApi) {
+    let schemas = document.components.iter_mut().flat_map(|components| &mut components.schemas);
+    for (_, schema) in schemas.filter(|(name, _)| name.ends_with("Request")) {
+        if let RefOr::T(Schema::Object(object)) = schema {
+            object.properties.values_mut().for_each(without_controls);
+        }
+    }
+    let paths = document.paths.paths.values_mut();
+    let calls = paths.flat_map(|path| [&mut path.get, &mut path.put, &mut path.post, &mut path.delete]);
+    let parameters = calls.flatten().flat_map(|call| call.parameters.iter_mut().flatten());
+    for parameter in parameters.filter_map(|parameter| match parameter {
+        RefOr::T(parameter) => Some(parameter),
+        RefOr::Ref(_) => None,
+    }) {
+        parameter.schema.iter_mut().for_each(without_controls);
+    }
+}
+
+fn without_controls(schema: &mut RefOr<Schema>) {
+    if let RefOr::T(Schema::Object(text)) = schema
+        && text.max_length.is_some()
+    {
+        text.pattern.get_or_insert_with(|| r"^[^\u0000-\u001f\u007f-\u009f]*$".to_owned());
+    }
+}
+
 #[derive(OpenApi)]
 #[openapi(
     info(

@@ -50,10 +50,10 @@ pub(crate) struct NewOrg {
     #[schema(min_length = 1, max_length = 63, pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
     slug: String,
     /// A plan's code. Absent: the default plan.
-    #[schema(min_length = 1, max_length = 128, nullable = false)]
+    #[schema(min_length = 1, max_length = 128, nullable = false, example = "standard")]
     plan: Option<String>,
     /// A name of the IANA time zone database. Absent: the gateway's.
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = "Asia/Shanghai")]
     time_zone: Option<String>,
     #[schema(minimum = 1)]
     rpm_limit: Option<u64>,
@@ -72,7 +72,7 @@ pub(crate) struct NewOrg {
 pub(crate) struct OrgUpdate {
     #[schema(min_length = 1, max_length = 128, nullable = false)]
     name: Option<String>,
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = "Asia/Shanghai")]
     time_zone: Option<String>,
     #[schema(minimum = 1)]
     rpm_limit: Option<u64>,
@@ -90,7 +90,7 @@ pub(crate) struct OrgUpdate {
 #[expect(dead_code, reason = "it documents the fields, which are taken one by one")]
 pub(crate) struct PlanChange {
     /// A plan of the configuration. It holds at once.
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(min_length = 1, max_length = 128, example = "standard")]
     code: String,
 }
 

@@ -42,7 +42,7 @@ pub(crate) struct NewToken {
     #[schema(value_type = String, pattern = "^(owner|admin|viewer|finance)$")]
     role: Role,
     /// Absent: never.
-    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>)]
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, example = "2099-01-01T00:00:00Z")]
     expires_at: Option<Timestamp>,
 }
 

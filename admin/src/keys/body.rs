@@ -46,7 +46,7 @@ pub(crate) struct NewKey {
     #[schema(value_type = Option<uuid::Uuid>)]
     team_id: Option<TeamId>,
     /// Names or aliases; empty: all of the plan.
-    #[schema(required = false)]
+    #[schema(required = false, example = json!([]))]
     models_allowed: Vec<String>,
     #[schema(minimum = 1)]
     rpm_limit: Option<u64>,
@@ -55,9 +55,9 @@ pub(crate) struct NewKey {
     #[schema(required = false, default = false)]
     is_sandbox: bool,
     /// Addresses or networks in CIDR notation; empty: from anywhere.
-    #[schema(required = false, value_type = Vec<String>)]
+    #[schema(required = false, value_type = Vec<String>, example = json!(["203.0.113.0/24"]))]
     allowed_ips: Vec<IpNet>,
-    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>)]
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, example = "2099-01-01T00:00:00Z")]
     expires_at: Option<Timestamp>,
     #[schema(minimum = 1)]
     max_concurrency: Option<u64>,
@@ -75,9 +75,10 @@ pub(crate) struct KeyUpdate {
     #[schema(min_length = 1, max_length = 128, nullable = false)]
     name: Option<String>,
     /// Names or aliases; empty: all of the plan.
+    #[schema(example = json!([]))]
     models_allowed: Option<Vec<String>>,
     /// Addresses or networks in CIDR notation; empty: from anywhere.
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<String>>, example = json!(["203.0.113.0/24"]))]
     allowed_ips: Option<Vec<IpNet>>,
     #[schema(minimum = 1, value_type = Option<u64>)]
     rpm_limit: Option<Option<u64>>,

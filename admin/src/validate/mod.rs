@@ -4,10 +4,11 @@
 pub(crate) mod checks;
 
 use crate::error::Refusal;
-use axum::{extract::Query, http::Uri};
+use axum::http::Uri;
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, str::Utf8Error};
 use utoipa::ToSchema;
 
 /// A check of one value: what it means, or what is wrong with it.
@@ -105,19 +106,26 @@ impl Fields {
     }
 
     /// A query's parameters, all of them texts. Of one that is given twice the last counts,
-    /// but for those in `lists`, which are joined with commas.
+    /// but for those in `lists`, which are joined with commas. One that is no UTF-8 is a problem.
     pub(crate) fn of_query(uri: &Uri, lists: &[&str]) -> Self {
-        let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri);
-        let pairs = pairs.map_or_else(|_| Vec::new(), |pairs| pairs.0);
-        let mut fields = Map::new();
-        for (name, value) in pairs {
-            let value = match fields.get(&name) {
+        let mut fields = Self { place: "query", left: Map::new(), problems: Vec::new() };
+        let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        for (name, value) in pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))) {
+            let (Ok(name), Ok(value)) = (form_decoded(name), form_decoded(value)) else {
+                let fault = Fault::new(
+                    "string_unicode",
+                    "Input should be a valid string, unable to parse raw data as a unicode string",
+                );
+                fields.blame(name, fault, value.into());
+                continue;
+            };
+            let value = match fields.left.get(&name) {
                 Some(Value::String(before)) if lists.contains(&name.as_str()) => format!("{before},{value}"),
                 _ => value,
             };
-            fields.insert(name, Value::String(value));
+            fields.left.insert(name, Value::String(value));
         }
-        Self { place: "query", left: fields, problems: Vec::new() }
+        fields
     }
 
     /// A field that must be there. `None` only where a problem was noted.
@@ -219,4 +227,9 @@ impl Fields {
     pub(crate) fn finish_ignoring_others(self) -> Result<(), Refusal> {
         if self.problems.is_empty() { Ok(()) } else { Err(Refusal::Invalid(self.problems)) }
     }
+}
+
+/// The text behind a form's encoding: `+` is a space, `%` and two digits are a byte.
+fn form_decoded(text: &str) -> Result<String, Utf8Error> {
+    percent_decode_str(&text.replace('+', " ")).decode_utf8().map(Cow::into_owned)
 }

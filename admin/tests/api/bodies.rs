@@ -188,3 +188,32 @@ async fn an_id_in_a_path_must_be_one() {
     assert_eq!(answer.problems(), ["path.key_id uuid_parsing"]);
     assert_eq!(answer.json()["detail"][0]["input"], "7");
 }
+
+#[tokio::test]
+async fn control_characters_are_refused_in_every_text() {
+    let api = Api::new();
+    for control in ["\\u0000", "\\u001b", "\\u007f", "\\u0085"] {
+        let made =
+            create(&api, &format!(r#"{{"name":"a{control}","models_allowed":["mini{control}"]}}"#)).await;
+        assert_eq!(
+            made.problems(),
+            ["body.name value_error", "body.models_allowed.0 value_error"],
+            "{control}"
+        );
+    }
+    for query in ["/gateway/keys?q=%1B", "/obs/usage?model=%00", "/obs/requests?model=%C2%85"] {
+        assert_eq!(api.get(query).with(OWNER).send().await.status, 422, "{query}");
+    }
+    assert!(api.world.state().keys.is_empty());
+}
+
+#[tokio::test]
+async fn a_query_that_is_no_utf_8_is_refused_where_it_is_wrong() {
+    let api = Api::new();
+    let answer = api.get("/gateway/keys?q=%FF&page=1&%FE=2").with(OWNER).send().await;
+    assert_eq!(answer.problems(), ["query.q string_unicode", "query.%FE string_unicode"]);
+    assert_eq!(answer.json()["detail"][0]["input"], "%FF");
+    // A plus is a space, also where it is not the query's own.
+    let answer = api.get("/gateway/keys?status=a+b%2B").with(OWNER).send().await;
+    assert_eq!(answer.json()["detail"][0]["input"], "a b+");
+}
