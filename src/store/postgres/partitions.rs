@@ -11,6 +11,10 @@ use chrono::{Datelike as _, Months, NaiveDate};
 use parking_lot::Mutex;
 use std::{collections::BTreeSet, sync::Arc};
 
+/// The table of all times that have none of their own.
+const OTHER: &str = "usage_records_other";
+/// Rows of it that are deleted at a time.
+const DELETED_MAX: u32 = 1_000;
 /// How the name of a month's table begins.
 const PREFIX: &str = "usage_records_";
 /// Years whose months have tables of their own.
@@ -46,7 +50,8 @@ impl Pools {
 }
 
 impl Pools {
-    /// Drops the table of the oldest month that ended by `before`, and tells whether there was one.
+    /// Drops the table of the oldest month that ended by `before`, or deletes some older rows that stand
+    /// in none, and tells whether there may be more.
     pub(in crate::store) async fn drop_a_month(
         &self,
         tx: &mut Db,
@@ -58,13 +63,23 @@ impl Pools {
         let names = rows.iter().map(|row| row.get::<&str>(0)).collect::<Result<Vec<_>, _>>()?;
         let months = names.into_iter().filter_map(month_called);
         let Some(month) = months.into_iter().find(|month| start_of(next(*month)) <= before) else {
-            return Ok(false);
+            return delete_others(tx, before).await;
         };
         tx.execute(Statement::new(format!("DROP TABLE {}", name_of(month)))).await?;
         // Before it is gone: a table that is made for nothing does no harm.
         self.partitions.0.lock().remove(&month);
         Ok(true)
     }
+}
+
+/// Rows of clocks gone wrong, and of months that came back when their table had been dropped.
+async fn delete_others(tx: &mut Db, before: Timestamp) -> Result<bool, StoreError> {
+    let delete = format!(
+        "DELETE FROM {OTHER} WHERE (started_at, id) IN
+         (SELECT started_at, id FROM {OTHER} WHERE started_at < ? ORDER BY 1, 2 LIMIT ?)"
+    );
+    let deleted = tx.execute(Statement::new(delete).bind(before).bind(DELETED_MAX)).await?;
+    Ok(deleted == u64::from(DELETED_MAX))
 }
 
 async fn make(tx: &mut Db, month: NaiveDate) -> Result<(), StoreError> {
@@ -76,6 +91,11 @@ async fn make(tx: &mut Db, month: NaiveDate) -> Result<(), StoreError> {
         return Ok(());
     }
     let (start, end) = (start_of(month), start_of(next(month)));
+    // A node that did not know of a month's end has put rows of it there: then that is where it stays.
+    let stays = format!("SELECT EXISTS (SELECT 1 FROM {OTHER} WHERE started_at >= ? AND started_at < ?)");
+    if tx.one(Statement::new(stays).bind(start).bind(end)).await?.get(0)? {
+        return Ok(());
+    }
     let create = format!("CREATE TABLE {name} (LIKE usage_records INCLUDING DEFAULTS)");
     tx.execute(Statement::new(create)).await?;
     let attach = format!(

@@ -30,6 +30,22 @@ async fn each_month_of_records_has_a_table_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_month_that_was_dropped_can_come_back() {
+    let store = store().await;
+    let forgetful = store.opened_again().await;
+    store.insert_records(&[record(1, NOW)]).await.unwrap();
+    let later = NOW.plus_ms(60 * 86_400_000);
+    while forgetful.forget_records(later).await.unwrap() {}
+    // This one believes that the table is there, and the other one that it is not.
+    store.insert_records(&[record(2, NOW)]).await.unwrap();
+    forgetful.insert_records(&[record(3, NOW)]).await.unwrap();
+    let kept = store.list_records(None, 10).await.unwrap();
+    assert_eq!(kept, [record(2, NOW), record(3, NOW)]);
+    while forgetful.forget_records(later).await.unwrap() {}
+    assert_eq!(store.list_records(None, 10).await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn amounts_and_times_can_be_read_by_people() {
     let store = store().await;
     let mut one = record(1, NOW);
