@@ -15,10 +15,10 @@ use aione_admin::Admin;
 use aione_core::{
     config::snapshot::{Secret, Snapshot},
     domain::key::Peppers,
-    ports::UsageStore,
+    ports::{StoreError, UsageStore},
 };
 use anyhow::Context;
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 /// Everything that runs, before anything has been started.
 pub(crate) struct Assembly {
@@ -61,8 +61,7 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
     let snapshot = config.snapshot();
     let (store, peppers) = open_store(&snapshot).await?;
     let store = Arc::new(store);
-    // A price book is kept before anything can be priced with it.
-    store.keep_price_book(&snapshot.prices, clock::now()).await?;
+    keep_price_books(&store, &snapshot).await?;
     warn_of_missing_plans(&store, &snapshot).await;
     let storage = &snapshot.storage;
     let options = Options::new(&storage.journal, storage.journal_sync, storage.journal_sync_timeout);
@@ -102,19 +101,29 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
     Ok(Assembly { config, gateway, store, reader: Some(reader), minting, admin })
 }
 
-/// A reload takes effect for requests once its price book is kept: prices that nobody kept could
+/// A reload takes effect for requests once its price books are kept: prices that nobody kept could
 /// not be audited.
 async fn prepare(
     gateway: Arc<Gateway>,
     store: Arc<Store>,
     snapshot: Arc<Snapshot>,
 ) -> Result<Commit, String> {
-    store
-        .keep_price_book(&snapshot.prices, clock::now())
+    keep_price_books(&store, &snapshot)
         .await
-        .map_err(|error| format!("the price book could not be kept: {error}"))?;
+        .map_err(|error| format!("the price books could not be kept: {error}"))?;
     warn_of_missing_plans(&store, &snapshot).await;
     Ok(Box::new(move || gateway.publish(&snapshot)))
+}
+
+/// A price book is kept before anything can be priced with it.
+async fn keep_price_books(store: &Store, snapshot: &Snapshot) -> Result<(), StoreError> {
+    let (now, mut kept) = (clock::now(), HashSet::new());
+    for plan in snapshot.plans.values() {
+        if kept.insert(plan.prices.version) {
+            store.keep_price_book(&plan.prices, now).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Tells of organizations whose plan the configuration has not: they get the default plan.

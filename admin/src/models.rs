@@ -7,7 +7,6 @@ use aione_core::{
         snapshot::Model,
         standing::{Out, Standing, standing},
     },
-    domain::clock::Timestamp,
     ports::Upstreams,
 };
 use axum::{Json, extract::State};
@@ -52,13 +51,16 @@ struct ModelInfo {
 )]
 pub(crate) async fn list(State(admin): State<Admin>, Reader(org): Reader) -> Json<ModelListResponse> {
     let (now, snapshot) = (admin.surroundings.now(), admin.config.snapshot());
-    let sold = Offer::of(&snapshot, &org.plan, now).into_iter().flat_map(Offer::models);
-    let items = sold.map(|model| ModelInfo::of(model, &*admin.upstreams, now)).collect();
-    Json(ModelListResponse { items })
+    let offer = Offer::of(&snapshot, &org.plan, now);
+    let items = offer.into_iter().flat_map(|offer| {
+        let upstreams = &*admin.upstreams;
+        offer.models().map(move |model| ModelInfo::of(model, offer, upstreams))
+    });
+    Json(ModelListResponse { items: items.collect() })
 }
 
 impl ModelInfo {
-    fn of(model: &Model, upstreams: &dyn Upstreams, now: Timestamp) -> Self {
+    fn of(model: &Model, offer: Offer<'_>, upstreams: &dyn Upstreams) -> Self {
         Self {
             id: model.id.to_string(),
             display_name: model.display_name.clone(),
@@ -66,7 +68,7 @@ impl ModelInfo {
             context_window: model.context_window,
             max_output_tokens: model.max_output_tokens,
             capabilities: model.capabilities.clone().unwrap_or_default(),
-            price_per_1m_tokens: price_map([model], now),
+            price_per_1m_tokens: price_map(offer.plan, [model], offer.at),
             status: status(model, upstreams),
             aliases: model.aliases.iter().map(ToString::to_string).collect(),
         }

@@ -61,7 +61,7 @@ impl PlanDetailResponse {
             models: plan.models.clone(),
             rpm_limits: plan.rpm_limits.clone(),
             tpm_limits: plan.tpm_limits.clone(),
-            price_per_1m_tokens: price_map(offer.models().map(|model| &**model), offer.at),
+            price_per_1m_tokens: price_map(plan, offer.models().map(|model| &**model), offer.at),
             monthly_fee: plan.monthly_fee.clone(),
             sandbox_included: plan.sandbox_included,
             sla_tier: plan.sla_tier.clone(),

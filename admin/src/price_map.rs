@@ -5,6 +5,7 @@ use aione_core::{
     domain::{
         clock::Timestamp,
         money::{Pico, Rate},
+        plan::Plan,
         price::Rates,
     },
 };
@@ -13,17 +14,18 @@ use std::collections::BTreeMap;
 /// Capabilities of models that write nothing.
 const READERS: [&str; 3] = ["embeddings", "rerank", "moderation"];
 
-/// The rates in force at `at`, decimals in the billing currency: under `<model>` where one rate
+/// The rates of a plan in force at `at`, decimals in the billing currency: under `<model>` where one rate
 /// covers all tokens, else under `<model>:<class>`, such as `gpt-4o:cache_read`. All are for 1M
 /// tokens but `:image`, `:search` and `:request`, which are for one. The tiers of long prompts have
 /// no key.
 pub(crate) fn price_map<'a>(
+    plan: &Plan,
     models: impl IntoIterator<Item = &'a Model>,
     at: Timestamp,
 ) -> BTreeMap<String, String> {
     let mut map = BTreeMap::new();
     for model in models {
-        let Some(rates) = model.price.as_ref().and_then(|price| price.rates_at(0, at)) else { continue };
+        let Some(rates) = plan.price_of(&model.id).and_then(|price| price.rates_at(0, at)) else { continue };
         let named = |class: &str| format!("{}:{class}", model.id);
         let tokens: Vec<_> = stated(&per_token(rates)).collect();
         match one_for_all(model, rates, &tokens) {
@@ -96,7 +98,10 @@ mod tests {
         let source = Source { name: Arc::from("aione.yaml"), text };
         let snapshot = check(&[source], &Nothing).expect("sound").snapshot;
         let models = snapshot.each_model().into_values().map(|model| &**model);
-        price_map(models, Timestamp(0)).into_iter().map(|(key, rate)| format!("{key} {rate}")).collect()
+        price_map(&snapshot.plans[&snapshot.default_plan], models, Timestamp(0))
+            .into_iter()
+            .map(|(key, rate)| format!("{key} {rate}"))
+            .collect()
     }
 
     #[test]

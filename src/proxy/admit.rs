@@ -11,11 +11,12 @@ use crate::{
     store::local::{Ask as LimitAsk, Grant},
 };
 use aione_core::{
-    config::snapshot::{Deployment, Drain, Model},
+    config::snapshot::{Deployment, Drain},
     domain::{
         clock::Steady,
         limit::View,
         money::Pico,
+        plan::Plan,
         usage::{Closed, End, Opened, Provenance, Usage},
     },
     wire::tap::Reading,
@@ -46,7 +47,7 @@ pub(crate) struct Hold {
     reserved: Option<(Grant, Slot)>,
     view: View,
     opened: Opened,
-    model: Arc<Model>,
+    plan: Arc<Plan>,
     cache_read_weight_milli: u64,
     read_at: Steady,
     pub(crate) drain: Drain,
@@ -90,7 +91,7 @@ pub(crate) fn reserve(
         provider: first.provider.name.clone(),
         sandbox: key.is_sandbox,
         streamed: ask.peek.stream,
-        price_version: snapshot.prices.version,
+        price_version: route.plan.prices.version,
         estimated_input: ask.estimated_input,
     };
     let Ok(slot) = gateway.journal.open_exchange(&opened) else {
@@ -104,7 +105,7 @@ pub(crate) fn reserve(
         reserved: Some((grant, slot)),
         view,
         opened,
-        model: route.model.clone(),
+        plan: route.plan.clone(),
         cache_read_weight_milli: snapshot.limits.cache_read_weight_milli,
         read_at: ask.read_at,
         drain: snapshot.drain.clone(),
@@ -193,7 +194,8 @@ impl Hold {
         if self.opened.sandbox || closed.is_free() {
             return;
         }
-        let priced = self.model.price.as_ref().map(|it| it.price(&closed.usage, self.opened.started_at));
+        let price = self.plan.price_of(&self.opened.model);
+        let priced = price.map(|it| it.price(&closed.usage, self.opened.started_at));
         match priced {
             Some(Ok(cost)) => closed.cost = cost,
             Some(Err(_)) | None => closed.unpriced = true,

@@ -24,6 +24,7 @@ mod lifecycle;
 mod limits;
 mod operations;
 mod postgres;
+mod prices;
 mod public_admin;
 mod quickstart;
 mod refusals;

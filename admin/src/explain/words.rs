@@ -81,7 +81,9 @@ impl Case<'_> {
                 check("models_allowed", passed, allowed(&self.key.models_allowed, passed))
             }
             Question::Sandbox => check("sandbox", passed, sandbox(self.key.is_sandbox, passed)),
-            Question::Price => check("price", passed, price(model.price.is_some(), passed)),
+            Question::Price => {
+                check("price", passed, price(offer.plan.price_of(&model.id).is_some(), passed))
+            }
         }));
         let ready = standings.iter().filter(|standing| standing.is_ok()).count();
         let counted = format!("{ready} of {} can be asked now", standings.len());

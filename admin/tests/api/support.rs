@@ -227,7 +227,11 @@ fn snapshot() -> Snapshot {
     let providers = ["openai", "spare"].map(provider);
     let mini = model("gpt-4o-mini", &["mini"], &providers);
     let secret = model("not-in-the-plan", &[], &providers);
+    let priced = [&mini, &secret].map(|model| (model.id.clone(), model.price.clone().unwrap()));
+    let prices = Arc::new(PriceBook { version: 1, models: priced.into() });
     let plan = Plan {
+        prices: prices.clone(),
+        own_prices: BTreeMap::new(),
         code: Arc::from("standard"),
         name: "Standard".to_owned(),
         models: vec!["gpt-4o-mini".to_owned()],
@@ -291,7 +295,7 @@ fn snapshot() -> Snapshot {
         .into(),
         plans: [(plan.code.clone(), Arc::new(plan))].into(),
         default_plan: Arc::from("standard"),
-        prices: Arc::new(PriceBook { version: 1, models: BTreeMap::new() }),
+        prices,
     }
 }
 

@@ -4,6 +4,7 @@ mod context;
 mod model;
 mod operation;
 mod plan;
+mod plan_price;
 mod price;
 mod provider;
 mod secret;
@@ -108,7 +109,8 @@ fn document(mut sections: Map<String, Value>, context: &mut Context<'_>) -> Opti
 fn build(document: &yaml::Document, context: &mut Context<'_>) -> Snapshot {
     let providers = provider::providers(document, context);
     let (models, prices) = model::models(document, &providers, context);
-    let (plans, default_plan) = plan::plans(document, context);
+    let prices = Arc::new(prices);
+    let (plans, default_plan) = plan::plans(document, &prices, context);
     let storage = operation::storage(&document.storage, context);
     let (peppers, pepper_file) = secret::peppers(&document.secrets, &storage.database, context);
     operation::listeners(document, context);
@@ -128,7 +130,7 @@ fn build(document: &yaml::Document, context: &mut Context<'_>) -> Snapshot {
         models,
         plans,
         default_plan,
-        prices: Arc::new(prices),
+        prices,
         version: context.version(),
     }
 }

@@ -170,6 +170,8 @@ fn plan_parts(old: &Plan, new: &Plan) -> Vec<&'static str> {
         ("tpm_limits", old.tpm_limits != new.tpm_limits),
         ("rpd_limits", old.rpd_limits != new.rpd_limits),
         ("concurrency_limits", old.concurrency_limits != new.concurrency_limits),
+        // Where the plan states none, they are the book's, which is told of by itself.
+        ("price_per_1m_tokens", old.own_prices != new.own_prices),
         ("monthly_fee", old.monthly_fee != new.monthly_fee),
         ("sandbox_included", old.sandbox_included != new.sandbox_included),
         ("sla_tier", old.sla_tier != new.sla_tier),

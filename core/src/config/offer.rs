@@ -65,7 +65,9 @@ impl<'a> Offer<'a> {
     }
 
     fn prices(&self, model: &Model) -> bool {
-        self.snapshot.billing.unpriced == UnpricedPolicy::Quarantine || has_price(model, self.at)
+        let has_price =
+            || self.plan.price_of(&model.id).is_some_and(|price| price.rates_at(0, self.at).is_some());
+        self.snapshot.billing.unpriced == UnpricedPolicy::Quarantine || has_price()
     }
 }
 
@@ -78,10 +80,6 @@ fn suits(is_sandbox: bool, model: &Model) -> bool {
 #[must_use]
 pub fn takes(is_sandbox: bool, model: &Model, deployment: &Deployment) -> bool {
     !is_sandbox || model.sandbox || deployment.provider.sandbox
-}
-
-fn has_price(model: &Model, at: Timestamp) -> bool {
-    model.price.as_ref().is_some_and(|price| price.rates_at(0, at).is_some())
 }
 
 #[cfg(test)]

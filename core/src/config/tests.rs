@@ -2,6 +2,7 @@
 
 mod meaning;
 mod mutated;
+mod plan_prices;
 mod reload;
 mod written;
 

@@ -1,5 +1,6 @@
 //! A plan: which models an organization may call, how fast, and at what fee.
 
+use crate::domain::price::{ModelPrice, PriceBook};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, sync::Arc};
@@ -40,6 +41,10 @@ pub struct Plan {
     pub tpm_limits: BTreeMap<String, u64>,
     pub rpd_limits: BTreeMap<String, u64>,
     pub concurrency_limits: BTreeMap<String, u64>,
+    /// What its requests cost: the book of all, or one of its own where it states rates.
+    pub prices: Arc<PriceBook>,
+    /// The rates that it states itself, as they are written.
+    pub own_prices: BTreeMap<String, String>,
     /// A decimal amount in the billing currency.
     pub monthly_fee: String,
     pub sandbox_included: bool,
@@ -61,6 +66,12 @@ impl Plan {
     #[must_use]
     pub fn includes(&self, model: &str) -> bool {
         self.models.iter().any(|name| name == EVERY_MODEL || name == model)
+    }
+
+    /// What `model`, by its public name, costs under this plan.
+    #[must_use]
+    pub fn price_of(&self, model: &str) -> Option<&ModelPrice> {
+        self.prices.models.get(model)
     }
 
     /// The limits of one organization's bucket for `model`.

@@ -143,6 +143,8 @@ mod tests {
             tpm_limits: BTreeMap::new(),
             rpd_limits: BTreeMap::new(),
             concurrency_limits: BTreeMap::new(),
+            prices: Arc::default(),
+            own_prices: BTreeMap::new(),
             monthly_fee: "0".to_owned(),
             sandbox_included: false,
             sla_tier: String::new(),

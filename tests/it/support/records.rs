@@ -24,6 +24,11 @@ impl Record {
         self.text("id")
     }
 
+    /// In units of 10⁻¹².
+    pub fn cost(&self) -> i128 {
+        i128::from(self.count("cost_units")) * 1_000_000_000_000 + i128::from(self.count("cost_pico"))
+    }
+
     pub fn end(&self) -> &str {
         self.text("ended")
     }

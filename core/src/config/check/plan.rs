@@ -1,7 +1,8 @@
 //! `plans` and `default_plan`.
 
 use super::{
-    context::{Context, NOT_YET, Spot},
+    context::{Context, Spot},
+    plan_price,
     provider::{NAME_RULE, is_name},
 };
 use crate::{
@@ -9,7 +10,10 @@ use crate::{
         model::{self as yaml, Limit},
         suggest,
     },
-    domain::plan::{EVERY_MODEL, Plan},
+    domain::{
+        plan::{EVERY_MODEL, Plan},
+        price::PriceBook,
+    },
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,6 +23,7 @@ use std::{
 /// The plans by code, and the code of the default one.
 pub(super) fn plans(
     document: &yaml::Document,
+    prices: &Arc<PriceBook>,
     context: &mut Context<'_>,
 ) -> (HashMap<Arc<str>, Arc<Plan>>, Arc<str>) {
     let all = context.root().key("plans");
@@ -34,19 +39,25 @@ pub(super) fn plans(
     }
     let names = Names::new(document, context);
     let built = document.plans.iter().map(|(code, plan)| {
-        let plan = one(code, plan, &names, &all.key(code), context);
+        let spot = all.key(code);
+        let prices = plan_price::book(plan, prices, document, &spot.key("price_per_1m_tokens"), context);
+        let plan = one(code, plan, prices, &names, &spot, context);
         (plan.code.clone(), Arc::new(plan))
     });
     (built.collect(), Arc::from(default))
 }
 
-fn one(code: &str, plan: &yaml::Plan, names: &Names<'_>, spot: &Spot<'_>, context: &mut Context<'_>) -> Plan {
+fn one(
+    code: &str,
+    plan: &yaml::Plan,
+    prices: Arc<PriceBook>,
+    names: &Names<'_>,
+    spot: &Spot<'_>,
+    context: &mut Context<'_>,
+) -> Plan {
     let models = spot.key("models");
     for (index, name) in plan.models.iter().enumerate() {
         names.check(name, &models.item(index), context);
-    }
-    if !plan.price_per_1m_tokens.is_empty() {
-        context.problem(&spot.key("price_per_1m_tokens"), format!("a plan's own prices: this {NOT_YET}"));
     }
     let mut limits = |key: &str, limits: &BTreeMap<String, Limit>| {
         let spot = spot.key(key);
@@ -65,6 +76,12 @@ fn one(code: &str, plan: &yaml::Plan, names: &Names<'_>, spot: &Spot<'_>, contex
         tpm_limits: limits("tpm_limits", &plan.tpm_limits),
         rpd_limits: limits("rpd_limits", &plan.rpd_limits),
         concurrency_limits: limits("concurrency_limits", &plan.concurrency_limits),
+        prices,
+        own_prices: plan
+            .price_per_1m_tokens
+            .iter()
+            .map(|(key, rate)| (key.clone(), rate.0.clone()))
+            .collect(),
         monthly_fee: plan.monthly_fee.0.clone(),
         sandbox_included: plan.sandbox_included,
         sla_tier: plan.sla_tier.0.clone(),

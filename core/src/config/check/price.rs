@@ -58,7 +58,7 @@ fn tiers(period: &yaml::PricePeriod, spot: &Spot<'_>, context: &mut Context<'_>)
 }
 
 /// `base` with the classes that are stated in the place of its own.
-fn rates(mut base: Rates, classes: &Classes) -> Rates {
+pub(super) fn rates(mut base: Rates, classes: &Classes) -> Rates {
     for (class, rate) in classes {
         let slot = match class {
             Class::Input => &mut base.input,

@@ -279,8 +279,10 @@ pub struct Plan {
     pub sandbox_included: bool,
     /// Default `standard`.
     pub sla_tier: Label,
-    /// Not supported yet.
-    pub price_per_1m_tokens: BTreeMap<String, String>,
+    /// Rates in the place of the model's own, quoted, whatever the time and the length of the prompt: under
+    /// `<model>` of all tokens, under `<model>:<class>` of one class, as in `gpt-4o:cache_read`. `:image`,
+    /// `:search` and `:request` are for one.
+    pub price_per_1m_tokens: BTreeMap<String, Amount>,
 }
 
 /// How much of something a plan allows. Zero is not a limit: leave the model out instead.
@@ -289,6 +291,24 @@ pub struct Plan {
 pub struct Limit(#[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))] pub u64);
 
 impl Class {
+    /// Those that are counted in tokens come first.
+    pub const ALL: [Self; 11] = [
+        Self::Input,
+        Self::CacheRead,
+        Self::CacheWrite5m,
+        Self::CacheWrite1h,
+        Self::AudioIn,
+        Self::Output,
+        Self::Reasoning,
+        Self::AudioOut,
+        Self::Image,
+        Self::Search,
+        Self::Request,
+    ];
+
+    /// How many of [`Self::ALL`] are counted in tokens, and have rates for a million of them.
+    pub const OF_TOKENS: usize = 8;
+
     /// The name in YAML.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -133,7 +133,6 @@ models:
   chat:
     price: { output: '1' }
     route: { policy: sticky, hedge_after: 1s, deployments: [{ provider: a }] }
-plans: { standard: { price_per_1m_tokens: { chat: '1' } } }
 ",
         &[
             "a.yaml:1:19: storage.redis: Redis is not supported yet by this version",
@@ -144,8 +143,6 @@ plans: { standard: { price_per_1m_tokens: { chat: '1' } } }
             "a.yaml:5:83: providers.o.pass_through: pass-through is not supported yet by this version",
             "a.yaml:9:22: models.chat.route.policy: this policy is not supported yet by this version",
             "a.yaml:9:43: models.chat.route.hedge_after: hedging is not supported yet by this version",
-            "a.yaml:10:22: plans.standard.price_per_1m_tokens: a plan's own prices: this is not supported yet by \
-             this version",
         ],
     );
     warned(
