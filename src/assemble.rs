@@ -76,6 +76,7 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
         keys: store.clone(),
         changes: store.clone(),
         usage: store.clone(),
+        ledger: store.clone(),
         fleet: keyring.clone(),
         live: limiter.clone(),
         config: Arc::new(config.clone()),

@@ -1,15 +1,21 @@
-//! The audit: every charge derived once more from raw usage and the prices that were in force.
+//! The audit: every charge derived once more from raw usage and the prices that were in force, and
+//! compared with what the ledger says.
 
 use aione_core::{
     domain::{
-        id::RecordId,
+        id::{EntryId, OrgId, RecordId},
+        ledger::{Entry, Kind, Total, Totals},
         money::Pico,
         price::{PriceBook, Unpriced},
         usage::UsageRecord,
     },
-    ports::{StoreError, UsageStore},
+    ports::{LedgerStore, StoreError, UsageStore},
 };
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+};
 
 /// Records that are read at once.
 const PAGE: u32 = 1_000;
@@ -30,10 +36,27 @@ pub struct Report {
     /// What the records cost by this audit; those with a difference in their price book are
     /// counted as stored.
     pub derived_cost: Pico,
+    /// Of the ledger, of every kind.
+    pub entries: u64,
+    /// What the ledger charges for usage.
+    pub entered_cost: Pico,
+    /// Charges whose record is kept no longer.
+    pub outlived: u64,
     /// All of them, also those that are not in `differences`.
     pub differing: u64,
     /// The first [`DIFFERENCES_MAX`].
     pub differences: Vec<Difference>,
+    /// Sums of the ledger that are not what its entries come to.
+    pub unbalanced: Vec<Unbalanced>,
+}
+
+/// A sum that an organization's entries do not come to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unbalanced {
+    pub org: OrgId,
+    pub kind: Kind,
+    pub kept: Total,
+    pub entered: Total,
 }
 
 /// A record that does not cost what it should.
@@ -57,13 +80,19 @@ pub enum Finding {
     FreeWithout(Unpriced),
     /// The store has no price book of its version.
     NoBook { version: u64 },
+    /// The ledger charges another amount.
+    Entered(Pico),
+    /// The ledger does not charge it.
+    NotEntered,
+    /// The ledger charges another organization.
+    EnteredFor(OrgId),
 }
 
 impl Report {
     /// Whether every charge is what it should be.
     #[must_use]
     pub fn agrees(&self) -> bool {
-        self.differing == 0
+        self.differing == 0 && self.unbalanced.is_empty()
     }
 
     fn add(&mut self, record: &UsageRecord, verdict: Verdict) {
@@ -92,12 +121,28 @@ impl Report {
                 Some(Finding::NoBook { version: record.opened.price_version })
             }
         };
-        let Some(found) = found else {
-            return;
+        self.tell(record, found);
+    }
+
+    /// Compares what a record costs with what the ledger charges for it.
+    fn compare(&mut self, record: &UsageRecord, entry: Option<&Entry>) {
+        let charge = Entry::of_usage(record, record.opened.started_at);
+        let found = match (&charge, entry) {
+            (None, None) => None,
+            (Some(_), None) => Some(Finding::NotEntered),
+            (_, Some(entry)) if entry.org != record.opened.org => Some(Finding::EnteredFor(entry.org)),
+            (Some(charge), Some(entry)) if charge.amount == entry.amount => None,
+            (_, Some(entry)) => Some(Finding::Entered(entry.amount)),
         };
+        self.tell(record, found);
+    }
+
+    fn tell(&mut self, record: &UsageRecord, found: Option<Finding>) {
+        let Some(found) = found else { return };
         self.differing += 1;
         if self.differences.len() < DIFFERENCES_MAX {
-            self.differences.push(Difference { record: record.opened.id, stored, found });
+            let (id, stored) = (record.opened.id, record.closed.cost);
+            self.differences.push(Difference { record: id, stored, found });
         }
     }
 }
@@ -115,24 +160,95 @@ enum Verdict {
 ///
 /// # Errors
 /// The store cannot be read.
-pub async fn audit(store: &dyn UsageStore) -> Result<Report, StoreError> {
+pub async fn audit<S: UsageStore + LedgerStore>(store: &S) -> Result<Report, StoreError> {
     let mut report = Report::default();
+    let before = store.all_totals().await?;
     let mut books = Books { store, kept: HashMap::new() };
+    let mut ledger = Ledger { store, after: None, entered: BTreeMap::new() };
     let mut after = None;
     loop {
         let page = store.list_records(after, PAGE).await?;
-        let Some(last) = page.last() else {
-            return Ok(report);
-        };
-        after = Some(last.opened.id);
+        let last = page.last().map(|record| record.opened.id);
+        // Read after the records, so that whatever was entered with one of these is seen.
+        let mut charges = ledger.up_to(last, &mut report).await?;
         for record in &page {
             let verdict = judge(record, &mut books).await?;
             report.add(record, verdict);
+            report.compare(record, charges.remove(&record.opened.id).as_ref());
         }
+        report.outlived += u64::try_from(charges.len()).unwrap_or(u64::MAX);
+        if last.is_none() {
+            break;
+        }
+        after = last;
+    }
+    // Sums that a gateway beside this has changed meanwhile say nothing.
+    let kept = store.all_totals().await?;
+    report.unbalanced = ledger.unbalanced(&before, &kept);
+    Ok(report)
+}
+
+/// The walk over the entries, beside that over the records.
+struct Ledger<'a, S> {
+    store: &'a S,
+    after: Option<EntryId>,
+    /// What was met so far comes to.
+    entered: BTreeMap<OrgId, Totals>,
+}
+
+impl<S: LedgerStore> Ledger<'_, S> {
+    /// Goes on to the entry of the record `last` or past where it would be; `None`: to the end. What it
+    /// met of usage, by record.
+    async fn up_to(
+        &mut self,
+        last: Option<RecordId>,
+        report: &mut Report,
+    ) -> Result<HashMap<RecordId, Entry>, StoreError> {
+        let mut charges = HashMap::new();
+        loop {
+            let page = self.store.list_entries(self.after, PAGE).await?;
+            for entry in page.iter() {
+                if last.is_some_and(|last| entry.id.0 > last.0) {
+                    return Ok(charges);
+                }
+                self.after = Some(entry.id);
+                self.entered.entry(entry.org).or_default().add(entry);
+                report.entries += 1;
+                if let Some(record) = entry.record() {
+                    report.entered_cost = report.entered_cost + entry.amount;
+                    charges.insert(record, entry.clone());
+                }
+            }
+            if page.is_empty() {
+                return Ok(charges);
+            }
+        }
+    }
+
+    fn unbalanced(
+        &self,
+        before: &BTreeMap<OrgId, Totals>,
+        kept: &BTreeMap<OrgId, Totals>,
+    ) -> Vec<Unbalanced> {
+        let nothing = Totals::default();
+        let orgs = self.entered.keys().chain(kept.keys().filter(|org| !self.entered.contains_key(org)));
+        let of = |totals: &Totals, kind| totals.0.get(&kind).copied().unwrap_or_default();
+        let mut unbalanced = Vec::new();
+        for org in orgs.copied() {
+            let [before, kept, entered] =
+                [before, kept, &self.entered].map(|totals| totals.get(&org).unwrap_or(&nothing));
+            for kind in Kind::ALL.into_iter().filter(|kind| of(before, *kind) == of(kept, *kind)) {
+                let (kept, entered) = (of(kept, kind), of(entered, kind));
+                if kept != entered {
+                    unbalanced.push(Unbalanced { org, kind, kept, entered });
+                }
+            }
+        }
+        unbalanced
     }
 }
 
-async fn judge(record: &UsageRecord, books: &mut Books<'_>) -> Result<Verdict, StoreError> {
+async fn judge<S: UsageStore>(record: &UsageRecord, books: &mut Books<'_, S>) -> Result<Verdict, StoreError> {
     let opened = &record.opened;
     if opened.sandbox {
         return Ok(Verdict::Sandbox);
@@ -149,12 +265,12 @@ async fn judge(record: &UsageRecord, books: &mut Books<'_>) -> Result<Verdict, S
 }
 
 /// Price books by version, as they are needed; `None` where the store has none.
-struct Books<'a> {
-    store: &'a dyn UsageStore,
+struct Books<'a, S> {
+    store: &'a S,
     kept: HashMap<u64, Option<Arc<PriceBook>>>,
 }
 
-impl Books<'_> {
+impl<S: UsageStore> Books<'_, S> {
     async fn get(&mut self, version: u64) -> Result<Option<Arc<PriceBook>>, StoreError> {
         if let Some(book) = self.kept.get(&version) {
             return Ok(book.clone());
@@ -175,7 +291,19 @@ impl fmt::Display for Report {
         writeln!(f, "unpriced  {}", self.unpriced)?;
         writeln!(f, "stored    {}", self.stored_cost)?;
         writeln!(f, "derived   {}", self.derived_cost)?;
+        writeln!(f, "entries   {}", self.entries)?;
+        writeln!(f, "entered   {}", self.entered_cost)?;
+        writeln!(f, "outlived  {}", self.outlived)?;
         writeln!(f, "differing {}", self.differing)?;
+        for Unbalanced { org, kind, kept, entered } in &self.unbalanced {
+            let kind = kind.as_str();
+            write!(
+                f,
+                "organization {org}, {kind}: the ledger keeps {} in {} entries, ",
+                kept.amount, kept.entries
+            )?;
+            writeln!(f, "which come to {} in {}", entered.amount, entered.entries)?;
+        }
         for difference in &self.differences {
             writeln!(f, "{difference}")?;
         }
@@ -197,6 +325,9 @@ impl fmt::Display for Difference {
             Finding::ChargedWithout(why) => write!(f, "but {why}"),
             Finding::FreeWithout(why) => write!(f, "as if it were free, but {why}"),
             Finding::NoBook { version } => write!(f, "and price book {version:016x} is not kept"),
+            Finding::Entered(amount) => write!(f, "but the ledger charges {amount}"),
+            Finding::NotEntered => f.write_str("but the ledger does not charge it"),
+            Finding::EnteredFor(org) => write!(f, "but the ledger charges it to the organization {org}"),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! `GET /billing/account` and `GET /billing/invoices`: what an organization owes, as it stands. Every
-//! organization pays afterwards, has no ledger and no invoice yet.
+//! organization pays afterwards, and has no invoice yet.
 
 use crate::{Admin, auth::Reader, error::Refusal, page::PageNumber, validate::Fields};
 use aione_core::{
-    domain::{clock::Timestamp, id::OrgId, money::Pico},
+    domain::{clock::Timestamp, id::OrgId, ledger::Account, money::Pico},
     ports::{GroupBy, Organization, Page, UsageQuery},
 };
 use axum::{
@@ -33,7 +33,8 @@ pub(crate) struct BillingAccountResponse {
     /// `postpaid`.
     mode: &'static str,
     currency: String,
-    /// A decimal amount, like every other here.
+    /// What was paid less what was used; below zero: what is owed. A decimal amount, like every other
+    /// here.
     balance_rmb: String,
     /// `null`: none was set.
     #[schema(required = true)]
@@ -89,17 +90,17 @@ pub(crate) async fn show(
     let (now, snapshot) = (admin.surroundings.now(), admin.config.snapshot());
     let days = admin.usage.sum_usage(&month_so_far(&org, now)).await?;
     let cost: Pico = days.into_iter().map(|day| day.cost).sum();
-    let nothing = || Pico::ZERO.to_decimal();
+    let balance = admin.ledger.totals(org.id).await?.balance(Account::Customer);
     Ok(Json(BillingAccountResponse {
         id: org.id,
         org_id: org.id,
         mode: "postpaid",
         currency: snapshot.billing.currency.clone(),
-        balance_rmb: nothing(),
+        balance_rmb: balance.to_decimal(),
         credit_limit_rmb: None,
         monthly_budget_rmb: None,
         month_to_date_cost_rmb: cost.to_decimal(),
-        reserved_rmb: nothing(),
+        reserved_rmb: Pico::ZERO.to_decimal(),
         status: "active",
         created_at: org.created_at.rfc3339(),
     }))

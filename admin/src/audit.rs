@@ -46,7 +46,7 @@ pub(crate) struct AuditRow {
     address: Option<String>,
     /// Such as `key.create`.
     action: String,
-    /// `key`, `token`, `organization`, `team`, `deployment` or `config`.
+    /// `key`, `token`, `organization`, `team`, `deployment`, `ledger_entry` or `config`.
     object: &'static str,
     object_id: String,
     /// As the API showed it; `null`: it was not there.

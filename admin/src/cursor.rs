@@ -3,10 +3,12 @@
 
 use crate::{Admin, validate::Fault};
 use aione_core::domain::{
+    clock::Timestamp,
     cursor::{self, KEY_LABEL},
     id::OrgId,
 };
 use serde_json::Value;
+use uuid::Uuid;
 
 /// The cursors of a list of one kind: an organization's, or everybody's.
 pub(crate) struct Cursors {
@@ -30,6 +32,21 @@ impl Cursors {
     pub(crate) fn open(&self, value: &Value) -> Result<Vec<u8>, Fault> {
         let text = value.as_str().unwrap_or_default();
         cursor::open(&self.keys, &self.list, text).ok_or_else(fault)
+    }
+}
+
+impl Cursors {
+    /// Where something stands among others: by time, and of those of one time by id.
+    pub(crate) fn seal_place(&self, at: Timestamp, id: Uuid) -> String {
+        self.seal(&[at.0.to_be_bytes().as_slice(), id.as_bytes()].concat())
+    }
+
+    pub(crate) fn open_place(&self, value: &Value) -> Result<(Timestamp, Uuid), Fault> {
+        let bytes = self.open(value)?;
+        let parts = bytes.split_first_chunk::<8>();
+        let parts = parts.and_then(|(time, id)| Some((time, Uuid::from_slice(id).ok()?)));
+        let (time, id) = parts.ok_or_else(fault)?;
+        Ok((Timestamp(i64::from_be_bytes(*time)), id))
     }
 }
 

@@ -17,6 +17,7 @@ mod error;
 mod explain;
 mod json;
 mod keys;
+mod ledger;
 mod models;
 pub mod offline;
 mod openapi;
@@ -39,7 +40,10 @@ mod write;
 use aione_core::{
     config::snapshot::Secret,
     domain::key::KeyHash,
-    ports::{ChangeStore, ConfigControl, Fleet, KeyStore, LiveUse, Surroundings, Upstreams, UsageStore},
+    ports::{
+        ChangeStore, ConfigControl, Fleet, KeyStore, LedgerStore, LiveUse, Surroundings, Upstreams,
+        UsageStore,
+    },
 };
 use axum::{
     Router,
@@ -62,6 +66,7 @@ pub struct Admin {
     pub keys: Arc<dyn KeyStore>,
     pub changes: Arc<dyn ChangeStore>,
     pub usage: Arc<dyn UsageStore>,
+    pub ledger: Arc<dyn LedgerStore>,
     pub fleet: Arc<dyn Fleet>,
     pub live: Arc<dyn LiveUse>,
     pub config: Arc<dyn ConfigControl>,
@@ -125,12 +130,14 @@ macro_rules! with_every_call {
             "/billing/plan" => get plan::show;
             "/billing/account" => get account::show;
             "/billing/invoices" => get account::invoices;
+            "/billing/ledger" => get ledger::list;
             "/obs/usage" => get usage::list;
             "/obs/requests" => get requests::list;
             "/obs/dashboard" => get dashboard::show;
             "/orgs" => get orgs::list, post orgs::create;
             "/orgs/{org}" => get orgs::get, put orgs::update;
             "/orgs/{org}/plan" => put orgs::set_plan;
+            "/orgs/{org}/credits" => post ledger::credit;
             "/orgs/{org}/teams" => get teams::list, post teams::create;
             "/orgs/{org}/teams/{team_id}" => get teams::get, put teams::update, delete teams::delete;
             "/orgs/{org}/tokens" => get tokens::list, post tokens::create;

@@ -1,6 +1,9 @@
 //! What the trail shows of a row: the shape in which the API answers it, without any secret.
 
-use crate::{keys::KeyResponse, orgs::OrgResponse, teams::TeamResponse, tokens::TokenResponse};
+use crate::{
+    keys::KeyResponse, ledger::LedgerEntryResponse, orgs::OrgResponse, teams::TeamResponse,
+    tokens::TokenResponse,
+};
 use aione_core::{
     domain::clock::Timestamp,
     ports::{Changed, Row},
@@ -30,6 +33,7 @@ fn of(row: &Row, now: Timestamp) -> Value {
         Row::Token(token) => serde_json::to_value(TokenResponse::of(token)),
         Row::Organization(org) => serde_json::to_value(OrgResponse::of(org)),
         Row::Team(team) => serde_json::to_value(TeamResponse::of(team)),
+        Row::Entry(entry) => serde_json::to_value(LedgerEntryResponse::of(entry)),
     };
     shape.expect("an answer is made of strings and numbers")
 }

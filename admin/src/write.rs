@@ -206,7 +206,8 @@ impl Announced {
             | Change::InsertTeam(_)
             | Change::DeleteTeam { .. }
             | Change::InsertToken { .. }
-            | Change::DeleteToken { .. } => Self::Nothing,
+            | Change::DeleteToken { .. }
+            | Change::Enter(_) => Self::Nothing,
         }
     }
 }

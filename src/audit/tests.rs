@@ -121,6 +121,53 @@ async fn each_kind_of_wrong_charge_is_told() {
 }
 
 #[tokio::test]
+async fn the_ledger_is_compared_entry_by_entry_and_sum_by_sum() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("aione.db");
+    let store = Store::open(&Database::Sqlite(path.clone())).await.unwrap();
+    store.keep_price_book(&book(1), Timestamp(0)).await.unwrap();
+    let records: Vec<_> = (1..=1_500).map(|number| record(number, 0, 30)).collect();
+    store.insert_records(&records).await.unwrap();
+    let report = audit(&store).await.unwrap();
+    assert!(report.agrees(), "{report}");
+    assert_eq!((report.entries, report.entered_cost, report.outlived), (1_500, Pico(45_000), 0));
+    // Whoever can change the file can take the triggers away.
+    let url = format!("sqlite://{}", path.display());
+    let mut hand = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.unwrap();
+    for guarded in ["UPDATE ledger_entries SET amount_pico = 1", "DELETE FROM ledger_entries"] {
+        let refused = sqlx::raw_sql(guarded).execute(&mut hand).await.unwrap_err();
+        assert!(refused.to_string().contains("an entry of the ledger is never"), "{refused}");
+    }
+    sqlx::raw_sql(
+        "DROP TRIGGER ledger_entries_stay; DROP TRIGGER ledger_entries_remain;
+         UPDATE ledger_entries SET amount_pico = 31 WHERE id = x'00000000000000000000000000000001';
+         DELETE FROM ledger_entries WHERE id = x'00000000000000000000000000000002';
+         UPDATE ledger_entries SET org_id = x'00000000000000000000000000000009'
+          WHERE id = x'00000000000000000000000000000003';
+         DELETE FROM usage_records WHERE id = x'000000000000000000000000000005DC'",
+    )
+    .execute(&mut hand)
+    .await
+    .unwrap();
+    let report = audit(&store).await.unwrap();
+    let found: Vec<_> = report.differences.iter().map(|difference| difference.found).collect();
+    let other = OrgId(Uuid::from_u128(9));
+    assert_eq!(found, [Finding::Entered(Pico(31)), Finding::NotEntered, Finding::EnteredFor(other)]);
+    assert_eq!((report.outlived, report.entered_cost), (1, Pico(44_971)));
+    let total = |entries, amount| Total { entries, amount: Pico(amount) };
+    let nil = OrgId(Uuid::nil());
+    let unbalanced = |org, kept, entered| Unbalanced { org, kind: Kind::Usage, kept, entered };
+    assert_eq!(
+        report.unbalanced,
+        [
+            unbalanced(nil, total(1_500, 45_000), total(1_498, 44_941)),
+            unbalanced(other, total(0, 0), total(1, 30))
+        ]
+    );
+    assert!(report.to_string().contains("which come to 0.000000044941 in 1498\n"), "{report}");
+}
+
+#[tokio::test]
 async fn every_page_is_read_and_differences_are_bounded() {
     let records: Vec<_> = (0..2_500).map(|number| record(number, 0, 31)).collect();
     let report = audited(&records).await;

@@ -1,7 +1,7 @@
 //! The port `ChangeStore`: each change one transaction, with its trail, and one change at a time, so that
 //! what it reads is what it changes.
 
-use super::{Store, engine::Db, key_rows, tenants, trail};
+use super::{Store, engine::Db, key_rows, ledger_rows, tenants, trail};
 use aione_core::{
     domain::{audit::AuditEntry, clock::Timestamp, key::Key},
     ports::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, Row, Sign, StoreError, Trail},
@@ -100,6 +100,13 @@ async fn apply(db: &mut Db, change: Change) -> Result<Option<Changed>, StoreErro
         }
         Change::DeleteToken { org, id } => {
             tenants::delete_token(db, org, id).await?.map(|token| Changed::Deleted(Row::Token(token)))
+        }
+        Change::Enter(entry) => {
+            if !ledger_rows::insert_one(db, &entry).await? {
+                return Err(StoreError::Conflict("the entry is there already".to_owned()));
+            }
+            ledger_rows::add_up(db, [&entry]).await?;
+            Some(Changed::Made(Row::Entry(entry)))
         }
     })
 }

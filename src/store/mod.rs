@@ -2,7 +2,7 @@
 //! SQL is nowhere else.
 //!
 //! In reading order: [`engine`] (statements on either database), `sqlite` and `postgres` (connections and
-//! their bounds), `schema`; then a file for each port (`keys` `changes` `usage`) and one for each kind of
+//! their bounds), `schema`; then a file for each port (`keys` `changes` `usage` `ledger`) and one for each kind of
 //! row.
 
 mod bootstrap;
@@ -12,6 +12,8 @@ mod engine;
 mod found_records;
 mod key_rows;
 mod keys;
+mod ledger;
+mod ledger_rows;
 pub mod local;
 mod meta;
 mod overview;

@@ -3,7 +3,7 @@
 use super::{
     engine::Db,
     row::{Row, corrupt, to_json},
-    statement::{Statement, marks},
+    statement::{ROWS, Statement, by_statement, marks},
 };
 use aione_core::{
     domain::{
@@ -60,23 +60,16 @@ const COLUMNS: [&str; 34] = [
 /// Records that are deleted at a time: others write in between.
 const DELETED_MAX: u32 = 1_000;
 
-/// How many rows a statement may have, the most first: each statement is a trip to the connection's
-/// thread or to a server, which costs more than a row does, and is prepared once.
-static INSERTS: LazyLock<[(usize, String); 3]> =
-    LazyLock::new(|| [64, 8, 1].map(|rows| (rows, insert_sql(rows))));
+static INSERTS: LazyLock<[String; 3]> = LazyLock::new(|| ROWS.map(insert_sql));
 static INSERT_TELLING: LazyLock<String> = LazyLock::new(|| insert_sql(1) + " RETURNING id");
 pub(super) static SELECT: LazyLock<String> =
     LazyLock::new(|| format!("SELECT {} FROM usage_records", COLUMNS.join(", ")));
 
 /// Inserts what is not there yet, and tells how many that are.
 pub(super) async fn insert(db: &mut Db, records: &[UsageRecord]) -> Result<usize, StoreError> {
-    let (mut left, mut inserted) = (records, 0);
-    for (rows, sql) in INSERTS.iter() {
-        let mut chunks = left.chunks_exact(*rows);
-        for chunk in chunks.by_ref() {
-            inserted += db.execute(with_values(sql, chunk)?).await?;
-        }
-        left = chunks.remainder();
+    let mut inserted = 0;
+    for (which, records) in by_statement(records) {
+        inserted += db.execute(with_values(&INSERTS[which], records)?).await?;
     }
     Ok(usize::try_from(inserted).unwrap_or(usize::MAX))
 }

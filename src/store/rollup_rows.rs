@@ -5,7 +5,7 @@ use super::{
     record_rows,
     rollups::Place,
     row::{Row, corrupt},
-    statement::{Statement, Value, marks},
+    statement::{ROWS, Statement, Value, by_statement, marks},
 };
 use aione_core::{
     domain::{histogram::Histogram, rollup::Rollup},
@@ -37,11 +37,9 @@ const NUMBERS: [&str; 17] = [
     "latencies",
 ];
 
-/// How many rows a statement may read or write, the most first, as for records.
-static STATEMENTS: LazyLock<[Statements; 3]> = LazyLock::new(|| [64, 8, 1].map(Statements::of));
+static STATEMENTS: LazyLock<[Statements; 3]> = LazyLock::new(|| ROWS.map(Statements::of));
 
 struct Statements {
-    rows: usize,
     read: String,
     write: String,
 }
@@ -57,36 +55,27 @@ pub(super) async fn data_version(db: &mut Db) -> Result<Option<i64>, StoreError>
 
 /// The rollups of those places that have one.
 pub(super) async fn read(db: &mut Db, places: &[Place]) -> Result<Vec<(Place, Rollup)>, StoreError> {
-    let (mut left, mut found) = (places, Vec::new());
-    for statements in STATEMENTS.iter() {
-        let mut chunks = left.chunks_exact(statements.rows);
-        for chunk in chunks.by_ref() {
-            for row in db.all(wanted(&statements.read, chunk)).await? {
-                let place = usize::try_from(row.get::<i64>(0)?).ok().and_then(|nth| chunk.get(nth));
-                let place = place.expect("a row has the number that it was asked by");
-                found.push((place.clone(), rollup_of(&row)?));
-            }
+    let mut found = Vec::new();
+    for (which, places) in by_statement(places) {
+        for row in db.all(wanted(&STATEMENTS[which].read, places)).await? {
+            let place = usize::try_from(row.get::<i64>(0)?).ok().and_then(|nth| places.get(nth));
+            let place = place.expect("a row has the number that it was asked by");
+            found.push((place.clone(), rollup_of(&row)?));
         }
-        left = chunks.remainder();
     }
     Ok(found)
 }
 
 /// Puts rollups in the place of what is there.
 pub(super) async fn write(db: &mut Db, rollups: &[(&Place, &Rollup)]) -> Result<(), StoreError> {
-    let mut left = rollups;
-    for statements in STATEMENTS.iter() {
-        let mut chunks = left.chunks_exact(statements.rows);
-        for chunk in chunks.by_ref() {
-            let values = chunk.len() * (PLACE.len() + NUMBERS.len());
-            let mut statement = Statement::with_values(&statements.write, values);
-            for (place, rollup) in chunk {
-                bind_place(&mut statement, place);
-                bind_rollup(&mut statement, rollup)?;
-            }
-            db.execute(statement).await?;
+    for (which, rollups) in by_statement(rollups) {
+        let values = rollups.len() * (PLACE.len() + NUMBERS.len());
+        let mut statement = Statement::with_values(&STATEMENTS[which].write, values);
+        for (place, rollup) in rollups {
+            bind_place(&mut statement, place);
+            bind_rollup(&mut statement, rollup)?;
         }
-        left = chunks.remainder();
+        db.execute(statement).await?;
     }
     Ok(())
 }
@@ -107,7 +96,7 @@ impl Statements {
             "INSERT INTO usage_rollups ({place}, {numbers}) VALUES {} ON CONFLICT ({place}) DO UPDATE SET {new}",
             many(PLACE.len() + NUMBERS.len())
         );
-        Self { rows, read, write }
+        Self { read, write }
     }
 }
 

@@ -184,7 +184,12 @@ pub(super) async fn fill(db: &mut Db) -> Result<(), StoreError> {
 
 /// In order, so that two that need several wait for each other and not crosswise.
 fn turns<'p>(places: impl Iterator<Item = &'p Place>) -> BTreeSet<Turn> {
-    places.map(|place| Turn::Rollups(place.org.0.as_bytes()[15] % TURNS)).collect()
+    places.map(|place| turn_of(place.org)).collect()
+}
+
+/// Whose turn it is to add to what an organization's records and entries come to.
+pub(super) fn turn_of(org: OrgId) -> Turn {
+    Turn::Rollups(org.0.as_bytes()[15] % TURNS)
 }
 
 fn places(record: &UsageRecord) -> impl Iterator<Item = Place> {

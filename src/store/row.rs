@@ -92,7 +92,11 @@ impl Row {
 
     /// An amount in the columns `cost_units` and `cost_pico`.
     pub(super) fn cost(&self) -> Result<Pico, StoreError> {
-        Ok(join_money(self.get("cost_units")?, i128::from(self.get::<i64>("cost_pico")?)))
+        self.money("cost_units", "cost_pico")
+    }
+
+    pub(super) fn money(&self, units: &str, rest: &str) -> Result<Pico, StoreError> {
+        Ok(join_money(self.get(units)?, i128::from(self.get::<i64>(rest)?)))
     }
 
     /// The four limit columns, whose names begin with `prefix`.

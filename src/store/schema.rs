@@ -20,9 +20,12 @@ const SQLITE: &[Migration] = &[
     Migration { sql: include_str!("migrations/sqlite/0001_first.sql"), works_since: 1 },
     Migration { sql: include_str!("migrations/sqlite/0002_rollups.sql"), works_since: 2 },
     Migration { sql: include_str!("migrations/sqlite/0003_trail.sql"), works_since: 3 },
+    Migration { sql: include_str!("migrations/sqlite/0004_ledger.sql"), works_since: 4 },
 ];
-const POSTGRES: &[Migration] =
-    &[Migration { sql: include_str!("migrations/postgres/0001_first.sql"), works_since: 1 }];
+const POSTGRES: &[Migration] = &[
+    Migration { sql: include_str!("migrations/postgres/0001_first.sql"), works_since: 1 },
+    Migration { sql: include_str!("migrations/postgres/0002_ledger.sql"), works_since: 2 },
+];
 /// The first version of a SQLite file with rollups.
 const ROLLUPS: usize = 2;
 /// The version of the tables, where the database has no place of its own for it.

@@ -4,7 +4,7 @@ use super::engine::Engine;
 use aione_core::{
     domain::{
         clock::Timestamp,
-        id::{AuditId, KeyId, OrgId, RecordId, TeamId, TokenId},
+        id::{AuditId, EntryId, KeyId, OrgId, RecordId, TeamId, TokenId},
         money::Pico,
         usage::Usage,
     },
@@ -214,6 +214,21 @@ impl Engine {
     }
 }
 
+/// How many rows a statement may have, the most first: each statement is a trip to the connection's
+/// thread or to a server, which costs more than a row does, and is prepared once.
+pub(super) const ROWS: [usize; 3] = [64, 8, 1];
+
+/// `rows` in as few statements as there can be: for each, which of [`ROWS`] it has, and those rows.
+pub(super) fn by_statement<T>(rows: &[T]) -> impl Iterator<Item = (usize, &[T])> {
+    let mut left = rows;
+    std::iter::from_fn(move || {
+        let which = ROWS.iter().position(|rows| *rows <= left.len())?;
+        let (rows, rest) = left.split_at(ROWS[which]);
+        left = rest;
+        Some((which, rows))
+    })
+}
+
 /// An amount as whole units and the rest in 10⁻¹² of one, which is never negative: together they
 /// hold ±9.2 × 10¹⁸ units, where one column of 10⁻¹² would end at 9.2 million.
 fn split_money(amount: Pico) -> Result<(i64, i64), StoreError> {
@@ -258,9 +273,11 @@ values! {
     TokenId, id => Value::Id(id.0);
     AuditId, id => Value::Id(id.0);
     RecordId, id => Value::Id(id.0);
+    EntryId, id => Value::Id(id.0);
     Timestamp, at => Value::Int(at.0);
     Option<u64>, value => value.map_or(Value::NullInt, Value::from);
     Option<Timestamp>, value => value.map_or(Value::NullInt, Value::from);
+    Option<Arc<str>>, value => value.map_or(Value::NullText, Value::from);
     Option<String>, value => value.map_or(Value::NullText, Value::from);
     Option<OrgId>, value => value.map_or(Value::NullId, Value::from);
 }

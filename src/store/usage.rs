@@ -1,8 +1,9 @@
 //! The port `UsageStore`: records and their rollups in one transaction, and reports over them.
 
-use super::{Pools, Store, found_records, key_rows, overview, record_rows, sums};
+use super::{Pools, Store, found_records, key_rows, ledger_rows, overview, record_rows, sums};
+use crate::clock;
 use aione_core::{
-    domain::{clock::Timestamp, id::RecordId, price::PriceBook, usage::UsageRecord},
+    domain::{clock::Timestamp, id::RecordId, ledger::Entry, price::PriceBook, usage::UsageRecord},
     ports::{Batches, Overview, OverviewQuery, RecordQuery, StoreError, UsageQuery, UsageStore, UsageSum},
 };
 use async_trait::async_trait;
@@ -17,16 +18,32 @@ impl UsageStore for Store {
             return Ok(());
         }
         self.pools.make_room_for(records).await?;
+        let now = clock::now();
+        let entries: Vec<_> = records.iter().filter_map(|record| Entry::of_usage(record, now)).collect();
         let mut rollups = self.rollups.take().await;
         let mut tx = self.pools.write().await?;
-        if record_rows::insert(&mut tx, records).await? == records.len() {
+        let all_new = record_rows::insert(&mut tx, records).await? == records.len()
+            && ledger_rows::insert(&mut tx, &entries).await? == entries.len();
+        if all_new {
             rollups.add(&mut tx, records).await?;
+            ledger_rows::add_up(&mut tx, &entries).await?;
         } else {
             // After a crash some were there already. Which ones is dearer to know: begin again and ask.
             drop(tx);
             tx = self.pools.write().await?;
             let inserted = record_rows::insert_telling(&mut tx, records).await?;
-            rollups.add(&mut tx, inserted).await?;
+            let (mut new, mut charged) = (Vec::with_capacity(inserted.len()), Vec::new());
+            for record in inserted {
+                let entry = Entry::of_usage(record, now);
+                match &entry {
+                    // It was here before and was let go of; what it came to has stayed.
+                    Some(entry) if !ledger_rows::insert_one(&mut tx, entry).await? => continue,
+                    _ => new.push(record),
+                }
+                charged.extend(entry);
+            }
+            rollups.add(&mut tx, new).await?;
+            ledger_rows::add_up(&mut tx, &charged).await?;
         }
         let uses = self.uses.news(records);
         for uses in uses.chunks(USES_CHUNK) {

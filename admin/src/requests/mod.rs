@@ -7,13 +7,12 @@ use crate::{
     Admin,
     auth::Reader,
     csv,
-    cursor::{self, Cursors},
+    cursor::Cursors,
     error::Refusal,
     validate::{Fault, Fields, checks},
 };
 use aione_core::{
     domain::{
-        clock::Timestamp,
         id::RecordId,
         usage::{End, UsageRecord},
     },
@@ -79,7 +78,10 @@ pub(crate) async fn list(
     let size = usize::try_from(query.limit - 1).unwrap_or(usize::MAX);
     let has_more = records.len() > size;
     records.truncate(size);
-    let next_cursor = records.last().filter(|_| has_more).map(|last| cursors.seal(&place_bytes(last)));
+    let next_cursor = records
+        .last()
+        .filter(|_| has_more)
+        .map(|UsageRecord { opened, .. }| cursors.seal_place(opened.started_at, opened.id.0));
     let items = records.iter().map(RequestRow::of).collect();
     Ok(Json(RequestList { items, next_cursor }).into_response())
 }
@@ -103,7 +105,10 @@ fn take(uri: &Uri, org: &Organization, cursors: &Cursors) -> Result<(RecordQuery
         key: fields.given("key_id", checks::id),
         end_is: fields.given("outcome", outcome),
         id: fields.given("request_id", checks::id),
-        after: fields.given("cursor", |value: &Value| cursors.open(value).and_then(|bytes| place(&bytes))),
+        after: fields.given("cursor", |value: &Value| {
+            let (started_at, id) = cursors.open_place(value)?;
+            Ok(RecordPlace { started_at, id: RecordId(id) })
+        }),
         limit: fields.given("page_size", checks::digits(1, PAGE_MAX)).unwrap_or(PAGE_DEFAULT) + 1,
     };
     let is_csv = fields.given("format", checks::one_of(&[("json", false), ("csv", true)]));
@@ -121,17 +126,4 @@ fn outcome(value: &Value) -> Result<End, Fault> {
         End::Interrupted,
     ];
     checks::one_of(&ends.map(|end| (end.as_str(), end)))(value)
-}
-
-/// Where a record stands, for a cursor.
-fn place_bytes(record: &UsageRecord) -> Vec<u8> {
-    let started_at = record.opened.started_at.0.to_be_bytes();
-    [started_at.as_slice(), record.opened.id.0.as_bytes()].concat()
-}
-
-fn place(bytes: &[u8]) -> Result<RecordPlace, Fault> {
-    let parts = bytes.split_first_chunk::<8>();
-    let parts = parts.and_then(|(time, id)| Some((time, uuid::Uuid::from_slice(id).ok()?)));
-    let (time, id) = parts.ok_or_else(cursor::fault)?;
-    Ok(RecordPlace { started_at: Timestamp(i64::from_be_bytes(*time)), id: RecordId(id) })
 }

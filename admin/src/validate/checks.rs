@@ -2,7 +2,10 @@
 
 use super::{Check, Fault, Problem};
 use crate::error::Refusal;
-use aione_core::domain::clock::Timestamp;
+use aione_core::domain::{
+    clock::Timestamp,
+    money::{MoneyError, Pico},
+};
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use ipnet::IpNet;
 use serde_json::{Map, Value};
@@ -71,6 +74,20 @@ pub(crate) fn digits(min: u64, max: u64) -> impl Check<u64> {
 
 pub(crate) fn boolean(value: &Value) -> Result<bool, Fault> {
     value.as_bool().ok_or_else(|| Fault::new("bool_type", "Input should be a valid boolean"))
+}
+
+/// A decimal amount as a text, exact.
+pub(crate) fn money(value: &Value) -> Result<Pico, Fault> {
+    let Value::String(text) = value else {
+        return Err(Fault::new(
+            "decimal_type",
+            "Decimal input should be a string: a number may have been rounded",
+        ));
+    };
+    text.parse().map_err(|error: MoneyError| {
+        Fault::new("decimal_parsing", format!("Input should be a valid decimal, {error}"))
+            .with("error", error.to_string())
+    })
 }
 
 /// Any of core's ids.

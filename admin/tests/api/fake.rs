@@ -9,20 +9,24 @@ use aione_core::{
         audit::AuditEntry,
         clock::Timestamp,
         credential::ManagementToken,
-        id::{KeyId, OrgId, RecordId, TeamId},
+        id::{EntryId, KeyId, OrgId, RecordId, TeamId},
         key::{Key, KeyHash},
+        ledger::{Entry, Totals},
         plan::RateLimits,
         price::PriceBook,
         usage::UsageRecord,
     },
     ports::{
-        Batches, ConfigControl, DryRun, Fleet, KeptAnswer, KeyFilter, KeyInContext, KeyStore, KeyUse,
-        LiveUse, Organization, Overview, OverviewQuery, Page, RecordQuery, Reloaded, StoreError,
-        Surroundings, Team, UsageQuery, UsageStore, UsageSum,
+        Batches, ConfigControl, DryRun, EntryPlace, Fleet, KeptAnswer, KeyFilter, KeyInContext, KeyStore,
+        KeyUse, LedgerStore, LiveUse, Organization, Overview, OverviewQuery, Page, RecordQuery, Reloaded,
+        StoreError, Surroundings, Team, UsageQuery, UsageStore, UsageSum,
     },
 };
 use async_trait::async_trait;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
 use tokio::sync::{Notify, RwLock};
 
 pub(crate) struct World {
@@ -42,6 +46,8 @@ pub(crate) struct State {
     pub(crate) tokens: Vec<(ManagementToken, KeyHash)>,
     pub(crate) audit: Vec<AuditEntry>,
     pub(crate) answers: Vec<KeptAnswer>,
+    /// In the order in which they were entered.
+    pub(crate) entries: Vec<Entry>,
     /// What `sum_usage` answers, and what it was asked.
     pub(crate) sums: Vec<UsageSum>,
     pub(crate) asked: Vec<UsageQuery>,
@@ -81,6 +87,7 @@ impl World {
             tokens: Vec::new(),
             audit: Vec::new(),
             answers: Vec::new(),
+            entries: Vec::new(),
             sums: Vec::new(),
             asked: Vec::new(),
             overview: Overview::default(),
@@ -255,6 +262,38 @@ impl KeyStore for World {
 
     async fn find_token(&self, hash: &KeyHash) -> Result<Option<ManagementToken>, StoreError> {
         Ok(self.store()?.tokens.iter().find(|(_, stored)| stored == hash).map(|(token, _)| token.clone()))
+    }
+}
+
+#[async_trait]
+impl LedgerStore for World {
+    async fn totals(&self, org: OrgId) -> Result<Totals, StoreError> {
+        let mut totals = Totals::default();
+        self.store()?.entries.iter().filter(|entry| entry.org == org).for_each(|entry| totals.add(entry));
+        Ok(totals)
+    }
+
+    async fn all_totals(&self) -> Result<BTreeMap<OrgId, Totals>, StoreError> {
+        unreachable!("the management API sums nobody else's")
+    }
+
+    async fn find_entries(
+        &self,
+        org: OrgId,
+        after: Option<EntryPlace>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = self.store()?.entries.clone();
+        entries.retain(|entry| {
+            entry.org == org && after.is_none_or(|after| (entry.at, entry.id) < (after.at, after.id))
+        });
+        entries.sort_by_key(|entry| std::cmp::Reverse((entry.at, entry.id)));
+        entries.truncate(limit as usize);
+        Ok(entries)
+    }
+
+    async fn list_entries(&self, _: Option<EntryId>, _: u32) -> Result<Vec<Entry>, StoreError> {
+        unreachable!("the management API lists nobody else's")
     }
 }
 

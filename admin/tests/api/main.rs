@@ -12,6 +12,7 @@ mod document;
 mod explain;
 mod fake;
 mod keys;
+mod ledger;
 mod matrix;
 mod models;
 mod node;

@@ -86,6 +86,8 @@ const TABLE: &[Declared] = &[
     may("getPlan", READERS),
     may("getAccount", READERS),
     may("listInvoices", READERS),
+    may("listLedger", READERS),
+    writes("createCredit", OPERATORS, &["amount_rmb", "kind", "note"], false),
     may("listUpstreams", OPERATORS),
     may("drainUpstream", OPERATORS),
     may("undrainUpstream", OPERATORS),

@@ -117,6 +117,7 @@ impl Api {
             keys: world.clone(),
             changes: world.clone(),
             usage: world.clone(),
+            ledger: world.clone(),
             fleet: world.clone(),
             live: world.clone(),
             config: world.clone(),

@@ -57,6 +57,7 @@ pub enum Object {
     Organization,
     Team,
     Deployment,
+    LedgerEntry,
     /// The configuration of this gateway.
     Config,
 }
@@ -70,15 +71,24 @@ impl Object {
             Self::Organization => "organization",
             Self::Team => "team",
             Self::Deployment => "deployment",
+            Self::LedgerEntry => "ledger_entry",
             Self::Config => "config",
         }
     }
 
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Key, Self::Token, Self::Organization, Self::Team, Self::Deployment, Self::Config]
-            .into_iter()
-            .find(|object| object.as_str() == name)
+        [
+            Self::Key,
+            Self::Token,
+            Self::Organization,
+            Self::Team,
+            Self::Deployment,
+            Self::LedgerEntry,
+            Self::Config,
+        ]
+        .into_iter()
+        .find(|object| object.as_str() == name)
     }
 }
 

@@ -64,4 +64,6 @@ ids! {
     AuditId,
     /// One exchange; also the caller's `x-request-id` and the usage record's primary key.
     RecordId,
+    /// One entry of the ledger; of usage it is the record's.
+    EntryId,
 }

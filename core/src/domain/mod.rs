@@ -8,6 +8,7 @@ pub mod estimate;
 pub mod histogram;
 pub mod id;
 pub mod key;
+pub mod ledger;
 pub mod limit;
 pub mod money;
 pub mod percent;

@@ -11,6 +11,7 @@ use crate::domain::{
     credential::ManagementToken,
     id::{AuditId, KeyId, OrgId, TeamId, TokenId},
     key::{Key, KeyHash},
+    ledger::Entry,
 };
 use async_trait::async_trait;
 
@@ -74,6 +75,8 @@ pub enum Change {
         org: OrgId,
         id: TokenId,
     },
+    /// Of any kind but usage.
+    Enter(Entry),
 }
 
 /// What a change is about.
@@ -83,6 +86,7 @@ pub enum Row {
     Token(ManagementToken),
     Organization(Box<Organization>),
     Team(Team),
+    Entry(Entry),
 }
 
 impl Row {
@@ -93,6 +97,7 @@ impl Row {
             Self::Token(_) => Object::Token,
             Self::Organization(_) => Object::Organization,
             Self::Team(_) => Object::Team,
+            Self::Entry(_) => Object::LedgerEntry,
         }
     }
 
@@ -103,6 +108,7 @@ impl Row {
             Self::Token(token) => token.id.to_string(),
             Self::Organization(org) => org.id.to_string(),
             Self::Team(team) => team.id.to_string(),
+            Self::Entry(entry) => entry.id.to_string(),
         }
     }
 }

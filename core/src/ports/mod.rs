@@ -4,11 +4,13 @@
 
 mod change;
 mod keys;
+mod ledger;
 mod upstreams;
 mod usage;
 
 pub use change::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, Row, Sign, Trail};
 pub use keys::{KeyChange, KeyFilter, KeyInContext, KeyStore, LimitChange, Organization, Team, TenantChange};
+pub use ledger::{EntryPlace, LedgerStore};
 pub use upstreams::{Upstream, Upstreams};
 pub use usage::{
     Batches, GroupBy, Overview, OverviewQuery, RecordPlace, RecordQuery, UsageQuery, UsageStore, UsageSum,

@@ -25,6 +25,7 @@ mod changes;
 mod file;
 mod found_records;
 mod keys;
+mod ledger;
 mod opening;
 mod postgres;
 mod records;

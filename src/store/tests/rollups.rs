@@ -267,6 +267,8 @@ async fn a_store_without_rollups_gets_them_when_it_is_opened() {
         DROP TABLE usage_rollups;
         DROP TABLE audit;
         DROP TABLE kept_answers;
+        DROP TABLE ledger_entries;
+        DROP TABLE ledger_totals;
         ALTER TABLE teams DROP COLUMN deleted_at;
         ALTER TABLE teams DROP COLUMN former_name;
         PRAGMA user_version = 1";

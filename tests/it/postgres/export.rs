@@ -22,10 +22,12 @@ async fn a_file_of_every_request_does_not_stay_in_memory() {
     let key = gateway.key().await;
     gateway.send(&Call::chat(&key, "m")).await.ok();
     super::recorded(&url, 1).await;
+    // Seven in each millisecond.
     let copies = format!(
         "INSERT INTO usage_records SELECT (r.filled).* FROM (
-            SELECT u #= hstore('id', gen_random_uuid()::text) AS filled
-            FROM usage_records u, generate_series(2, {rows})) r"
+            SELECT u #= hstore(ARRAY[
+                'id', gen_random_uuid()::text, 'started_at', (started_at - n / 7)::text]) AS filled
+            FROM usage_records u, generate_series(2, {rows}) n) r"
     );
     postgres::execute(&url, &format!("CREATE EXTENSION hstore; {copies}; ANALYZE usage_records")).await;
 

@@ -170,6 +170,7 @@ fn filling(call: &str, place: Place, name: &str) -> Option<Filling> {
         (Query, "q") => Of(|tenant| tenant.slug, NOBODY),
         (Query, "cursor") if call == "listAudit" => Of(|tenant| &tenant.trail_cursor, "never-given"),
         (Query, "cursor") if call == "listRequests" => Of(|tenant| &tenant.requests_cursor, "never-given"),
+        (Query, "cursor") if call == "listLedger" => Of(|tenant| &tenant.ledger_cursor, "never-given"),
         (Query, "model") => Plain(json!("m")),
         (Query, "group_by") => Plain(json!("day,hour,model,team,key,provider")),
         (Query, "format") => Each(&["json", "csv"]),
@@ -184,13 +185,15 @@ fn filling(call: &str, place: Place, name: &str) -> Option<Filling> {
         (Body, "slug") => Plain(json!("made-by-a-walk")),
         (Body, "plan" | "code") => Plain(json!("standard")),
         (Body, "time_zone") => Plain(json!("UTC")),
+        (Body, "kind") => Plain(json!("adjustment")),
+        (Body, "amount_rmb") => Plain(json!("0.01")),
         (Body, "role") => Plain(json!("viewer")),
         (Body, "models_allowed") => Plain(json!(["m"])),
         (Body, "allowed_ips") => Plain(json!([])),
         (Body, "is_sandbox") => Plain(json!(false)),
         (Body, "metadata") => Plain(json!({ "by": call })),
         (Body, "grace_seconds") => Plain(json!(60)),
-        (Body, "expires_at" | "rpm_limit" | "tpm_limit" | "rpd_limit" | "max_concurrency") => {
+        (Body, "expires_at" | "note" | "rpm_limit" | "tpm_limit" | "rpd_limit" | "max_concurrency") => {
             Plain(Value::Null)
         }
         _ => return None,

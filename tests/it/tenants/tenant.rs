@@ -28,6 +28,7 @@ pub(super) struct Tenant {
     pub(super) request: String,
     pub(super) requests_cursor: String,
     pub(super) trail_cursor: String,
+    pub(super) ledger_cursor: String,
     /// Ids, secrets and names that nobody else may see.
     pub(super) marks: Vec<String>,
 }
@@ -84,7 +85,8 @@ impl Tenant {
         };
         let requests_cursor = cursor("/obs/requests?page_size=1".to_owned()).await;
         let trail_cursor = cursor(format!("/audit?org={slug}&page_size=1")).await;
-        marks.extend([requests_cursor.clone(), trail_cursor.clone()]);
+        let ledger_cursor = cursor("/billing/ledger?page_size=1".to_owned()).await;
+        marks.extend([requests_cursor.clone(), trail_cursor.clone(), ledger_cursor.clone()]);
         marks.extend(requests.iter().cloned());
         Self {
             slug,
@@ -97,6 +99,7 @@ impl Tenant {
             request: requests.swap_remove(0),
             requests_cursor,
             trail_cursor,
+            ledger_cursor,
             marks,
         }
     }

@@ -130,6 +130,10 @@ impl World {
             Change::DeleteToken { org, id } => {
                 self.delete_token(org, id)?.map(|token| Changed::Deleted(Row::Token(token)))
             }
+            Change::Enter(entry) => {
+                self.store()?.entries.push(entry.clone());
+                Some(Changed::Made(Row::Entry(entry)))
+            }
         })
     }
 }

@@ -1,0 +1,196 @@
+//! The ledger: what an organization was charged and what it paid, entry by entry, never changed.
+//!
+//! Double entry: an entry moves an amount from one account to another, so that the accounts of an
+//! organization always add up to nothing. Which two follows from the entry's [`Kind`] alone.
+
+use crate::domain::{
+    clock::Timestamp,
+    id::{EntryId, OrgId, RecordId},
+    money::Pico,
+    usage::UsageRecord,
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// One account of an organization's.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Account {
+    /// What the organization has with us; below zero: what it owes.
+    Customer,
+    /// What it has used.
+    Usage,
+    /// What it has paid.
+    Cash,
+    /// What we gave it, or took back.
+    Adjustments,
+}
+
+/// What an entry is for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Kind {
+    /// What one usage record costs; its id is the record's.
+    Usage,
+    TopUp,
+    /// May be negative.
+    Adjustment,
+}
+
+impl Kind {
+    pub const ALL: [Self; 3] = [Self::Usage, Self::TopUp, Self::Adjustment];
+
+    /// The account that the amount leaves, and the one that it goes to.
+    #[must_use]
+    pub fn sides(self) -> (Account, Account) {
+        match self {
+            Self::Usage => (Account::Customer, Account::Usage),
+            Self::TopUp => (Account::Cash, Account::Customer),
+            Self::Adjustment => (Account::Adjustments, Account::Customer),
+        }
+    }
+
+    /// The name in the API and the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::TopUp => "top_up",
+            Self::Adjustment => "adjustment",
+        }
+    }
+
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+impl Account {
+    /// The name in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Usage => "usage",
+            Self::Cash => "cash",
+            Self::Adjustments => "adjustments",
+        }
+    }
+}
+
+/// One entry. Nothing changes or deletes it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    pub id: EntryId,
+    pub org: OrgId,
+    /// When it counts: of usage, when the request started.
+    pub at: Timestamp,
+    /// When it was entered.
+    pub recorded_at: Timestamp,
+    pub kind: Kind,
+    pub amount: Pico,
+    /// Of usage: the model's public name.
+    pub model: Option<Arc<str>>,
+    /// For people.
+    pub note: Option<String>,
+}
+
+impl Entry {
+    /// What `record` is charged with; `None`: nothing, or nothing yet.
+    #[must_use]
+    pub fn of_usage(record: &UsageRecord, recorded_at: Timestamp) -> Option<Self> {
+        let UsageRecord { opened, closed } = record;
+        (!opened.sandbox && closed.cost != Pico::ZERO).then(|| Self {
+            id: EntryId(opened.id.0),
+            org: opened.org,
+            at: opened.started_at,
+            recorded_at,
+            kind: Kind::Usage,
+            amount: closed.cost,
+            model: Some(opened.model.clone()),
+            note: None,
+        })
+    }
+
+    /// The record that it charges.
+    #[must_use]
+    pub fn record(&self) -> Option<RecordId> {
+        (self.kind == Kind::Usage).then_some(RecordId(self.id.0))
+    }
+}
+
+/// What entries of one kind come to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Total {
+    pub entries: u64,
+    pub amount: Pico,
+}
+
+/// What an organization's entries come to, by kind.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Totals(pub BTreeMap<Kind, Total>);
+
+impl Totals {
+    pub fn add(&mut self, entry: &Entry) {
+        let total = self.0.entry(entry.kind).or_default();
+        total.entries = total.entries.saturating_add(1);
+        total.amount = total.amount + entry.amount;
+    }
+
+    /// What stands on one account.
+    #[must_use]
+    pub fn balance(&self, account: Account) -> Pico {
+        let moved = self.0.iter().map(|(kind, total)| match kind.sides() {
+            (from, _) if from == account => Pico(total.amount.0.saturating_neg()),
+            (_, to) if to == account => total.amount,
+            _ => Pico::ZERO,
+        });
+        moved.sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(kind: Kind, amount: i128) -> Entry {
+        let nil = uuid::Uuid::nil();
+        Entry {
+            id: EntryId(nil),
+            org: OrgId(nil),
+            at: Timestamp(0),
+            recorded_at: Timestamp(0),
+            kind,
+            amount: Pico(amount),
+            model: None,
+            note: None,
+        }
+    }
+
+    #[test]
+    fn the_accounts_add_up_to_nothing_whatever_is_entered() {
+        let mut totals = Totals::default();
+        for (kind, amount) in [
+            (Kind::TopUp, 100),
+            (Kind::Usage, 30),
+            (Kind::Usage, 45),
+            (Kind::Adjustment, -5),
+            (Kind::Adjustment, 2),
+        ] {
+            totals.add(&entry(kind, amount));
+        }
+        use Account::{Adjustments, Cash, Customer, Usage};
+        let balances = [Customer, Usage, Cash, Adjustments].map(|account| totals.balance(account).0);
+        assert_eq!(balances, [22, 75, -100, 3]);
+        assert_eq!(balances.iter().sum::<i128>(), 0);
+        assert_eq!(totals.0[&Kind::Usage], Total { entries: 2, amount: Pico(75) });
+    }
+
+    #[test]
+    fn every_kind_is_known_by_its_name() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::from_name(kind.as_str()), Some(kind));
+            let (from, to) = kind.sides();
+            assert_ne!(from, to);
+        }
+        assert_eq!(Kind::from_name("gift"), None);
+    }
+}
