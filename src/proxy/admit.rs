@@ -182,24 +182,10 @@ impl Hold {
             first_byte_ms: self.tally.first_byte_at.map_or(0, |at| millis(at, self.read_at)),
             cost: Pico::ZERO,
         };
-        self.price(&mut closed);
+        closed.charge(&self.opened, self.plan.price_of(&self.opened.model));
         let ticket = slot.close(&closed);
         self.gateway.metrics.exchange_closed(&self.opened, &closed);
         Some((closed, ticket))
-    }
-
-    /// Sets the cost under the book in force when the request started. Where a class that occurred
-    /// has no rate, the record says that its cost is not known.
-    fn price(&self, closed: &mut Closed) {
-        if self.opened.sandbox || closed.is_free() {
-            return;
-        }
-        let price = self.plan.price_of(&self.opened.model);
-        let priced = price.map(|it| it.price(&closed.usage, self.opened.started_at));
-        match priced {
-            Some(Ok(cost)) => closed.cost = cost,
-            Some(Err(_)) | None => closed.unpriced = true,
-        }
     }
 }
 

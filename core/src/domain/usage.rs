@@ -4,6 +4,7 @@ use crate::domain::{
     clock::Timestamp,
     id::{KeyId, OrgId, RecordId, TeamId},
     money::Pico,
+    price::ModelPrice,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -179,6 +180,18 @@ pub struct Closed {
 }
 
 impl Closed {
+    /// Sets the cost under `price`, which is the model's when the request started. Where there is none, or a
+    /// class that occurred has no rate, the record says that its cost is not known.
+    pub fn charge(&mut self, opened: &Opened, price: Option<&ModelPrice>) {
+        if opened.sandbox || self.is_free() {
+            return;
+        }
+        match price.map(|price| price.price(&self.usage, opened.started_at)) {
+            Some(Ok(cost)) => self.cost = cost,
+            Some(Err(_)) | None => self.unpriced = true,
+        }
+    }
+
     /// Whether it failed, or reached nobody, without a token: not even a fee for the request is
     /// due.
     #[must_use]

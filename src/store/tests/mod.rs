@@ -21,6 +21,7 @@ macro_rules! contract {
     };
 }
 
+mod calculated;
 mod changes;
 mod file;
 mod found_records;
