@@ -70,24 +70,8 @@ fn one_for_all(model: &Model, rates: &Rates, tokens: &[(&str, Rate)]) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aione_core::config::check::{Lookup, Source, check};
-    use std::{path::Path, sync::Arc};
-
-    struct Nothing;
-
-    impl Lookup for Nothing {
-        fn var(&self, _: &str) -> Option<String> {
-            None
-        }
-
-        fn file(&self, _: &Path) -> Result<Option<String>, String> {
-            Ok(None)
-        }
-
-        fn pair(&self, _: &Path, _: &Path) -> Result<(), String> {
-            Ok(())
-        }
-    }
+    use aione_core::config::check::{Nothing, Source, check};
+    use std::sync::Arc;
 
     /// The map of one model `m` with this price, a pair a line.
     fn map(price: &str, capabilities: &str) -> Vec<String> {

@@ -10,7 +10,11 @@ mod provider;
 mod secret;
 mod url;
 
-pub use crate::config::{interpolate::Lookup, problem::Problem, tree::FILE_BYTES_MAX};
+pub use crate::config::{
+    interpolate::{Lookup, Nothing},
+    problem::Problem,
+    tree::FILE_BYTES_MAX,
+};
 
 use crate::config::{
     merge, model as yaml,

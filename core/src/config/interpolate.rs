@@ -21,6 +21,23 @@ pub trait Lookup {
     fn pair(&self, cert: &Path, key: &Path) -> Result<(), String>;
 }
 
+/// For texts without references: no variable is set, and no file is there.
+pub struct Nothing;
+
+impl Lookup for Nothing {
+    fn var(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn file(&self, _: &Path) -> Result<Option<String>, String> {
+        Ok(None)
+    }
+
+    fn pair(&self, _: &Path, _: &Path) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 /// Why a text with references has no value. Never repeats what was looked up.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub(super) enum Unresolved {

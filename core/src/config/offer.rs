@@ -86,29 +86,12 @@ pub fn takes(is_sandbox: bool, model: &Model, deployment: &Deployment) -> bool {
 mod tests {
     use super::*;
     use crate::{
-        config::check::{Lookup, Source, check},
+        config::check::{Nothing, Source, check},
         domain::{
             id::{KeyId, OrgId, TeamId},
             plan::RateLimits,
         },
     };
-    use std::path::Path;
-
-    struct Nothing;
-
-    impl Lookup for Nothing {
-        fn var(&self, _: &str) -> Option<String> {
-            None
-        }
-
-        fn file(&self, _: &Path) -> Result<Option<String>, String> {
-            Ok(None)
-        }
-
-        fn pair(&self, _: &Path, _: &Path) -> Result<(), String> {
-            Ok(())
-        }
-    }
 
     const TEXT: &str = "\
 providers: { sim: { kind: simulated } }

@@ -4,7 +4,7 @@
 use super::*;
 use aione_core::{
     config::{
-        check::{Lookup, Source, check},
+        check::{Nothing, Source, check},
         snapshot::Snapshot,
     },
     domain::ledger::{Kind, Total, Totals},
@@ -40,22 +40,6 @@ const INSTANTS: [(&str, i64); 5] = [
     ("2026-05-01T12:30:00.5-05:00", 1_777_656_600_500),
 ];
 const TIERS: [u64; 2] = [1_000, 200_000];
-
-struct Nothing;
-
-impl Lookup for Nothing {
-    fn var(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn file(&self, _: &Path) -> Result<Option<String>, String> {
-        Ok(None)
-    }
-
-    fn pair(&self, _: &Path, _: &Path) -> Result<(), String> {
-        Ok(())
-    }
-}
 
 async fn every_charge_is_what_an_independent_calculator_says(on: Engine) {
     let count = number("AIONE_TEST_CALCULATED").unwrap_or(RECORDS);

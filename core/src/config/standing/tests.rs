@@ -2,26 +2,10 @@
 
 use super::*;
 use crate::config::{
-    check::{Lookup, Source, check},
+    check::{Nothing, Source, check},
     snapshot::Snapshot,
 };
-use std::{path::Path, sync::Arc};
-
-struct Nothing;
-
-impl Lookup for Nothing {
-    fn var(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn file(&self, _: &Path) -> Result<Option<String>, String> {
-        Ok(None)
-    }
-
-    fn pair(&self, _: &Path, _: &Path) -> Result<(), String> {
-        Ok(())
-    }
-}
+use std::sync::Arc;
 
 /// A model `m` with this route, whose deployments are of `a`, `b`, `c`; only `c` is a sandbox.
 fn snapshot(route: &str) -> Snapshot {
