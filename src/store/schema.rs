@@ -25,6 +25,7 @@ const SQLITE: &[Migration] = &[
 const POSTGRES: &[Migration] = &[
     Migration { sql: include_str!("migrations/postgres/0001_first.sql"), works_since: 1 },
     Migration { sql: include_str!("migrations/postgres/0002_ledger.sql"), works_since: 2 },
+    Migration { sql: include_str!("migrations/postgres/0003_dense_rollups.sql"), works_since: 2 },
 ];
 /// The first version of a SQLite file with rollups.
 const ROLLUPS: usize = 2;

@@ -16,7 +16,7 @@ contract! {
     a_replay_of_a_record_that_was_let_go_of_charges_and_counts_nothing_twice,
     an_entry_cannot_be_changed,
     sums_are_exact_where_one_column_would_end,
-    a_store_without_a_ledger_gets_one,
+    a_store_of_a_former_version_gets_what_it_lacks,
 }
 
 fn charged(number: u128, org: u128, cost: i128) -> UsageRecord {
@@ -138,7 +138,7 @@ async fn sums_are_exact_where_one_column_would_end(on: Engine) {
     assert_eq!(of(&store, 1).await.balance(Account::Customer), Pico(1_000 * most - 1));
 }
 
-async fn a_store_without_a_ledger_gets_one(on: Engine) {
+async fn a_store_of_a_former_version_gets_what_it_lacks(on: Engine) {
     let store = TestStore::open(on).await;
     let mut sandbox = charged(3, 1, 7);
     sandbox.opened.sandbox = true;
@@ -146,6 +146,12 @@ async fn a_store_without_a_ledger_gets_one(on: Engine) {
     let mut records = vec![charged(1, 1, -1), charged(2, 2, near), sandbox];
     records.extend((4..1_004).map(|number| charged(number, 1, near)));
     store.insert_records(&records).await.unwrap();
+    let rollups = "SELECT COUNT(*), CAST(SUM(requests) AS BIGINT) FROM usage_rollups";
+    let counted = async || -> (i64, i64) {
+        let rows = store.ask(rollups).await;
+        (rows[0].get(0).unwrap(), rows[0].get(1).unwrap())
+    };
+    let rolled_up = counted().await;
     let (kept, entries) = (store.all_totals().await.unwrap(), store.list_entries(None, 2_000).await.unwrap());
     let undone: &[&str] = match on {
         Engine::Sqlite => {
@@ -154,6 +160,8 @@ async fn a_store_without_a_ledger_gets_one(on: Engine) {
         Engine::Postgres => &[
             "DROP VIEW ledger_readable; DROP TABLE ledger_entries, ledger_totals",
             "DROP FUNCTION ledger_entries_stay",
+            "CREATE TABLE mixed AS TABLE usage_rollups; DROP TABLE usage_rollups",
+            "ALTER TABLE mixed RENAME TO usage_rollups",
             "UPDATE meta SET value = '1'::bytea WHERE name = 'schema_version'",
         ],
     };
@@ -162,6 +170,7 @@ async fn a_store_without_a_ledger_gets_one(on: Engine) {
     }
     let again = store.opened_again().await;
     assert_eq!(again.all_totals().await.unwrap(), kept);
+    assert_eq!(counted().await, rolled_up);
     let filled = again.list_entries(None, 2_000).await.unwrap();
     let told = |entry: &Entry| (entry.id, entry.org, entry.at, entry.amount, entry.model.clone());
     assert_eq!(filled.iter().map(told).collect::<Vec<_>>(), entries.iter().map(told).collect::<Vec<_>>());
