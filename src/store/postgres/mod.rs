@@ -30,6 +30,8 @@ const IDLE_MAX: Duration = Duration::from_secs(600);
 const READ_MAX: Duration = Duration::from_secs(2);
 const WRITE_MAX: Duration = Duration::from_secs(10);
 const REPORT_MAX: Duration = Duration::from_secs(10);
+/// Memory of the server's that a step of a report may have.
+const REPORT_MEMORY: &str = "64MB";
 /// How much longer this side waits: for a server that is stopped and says nothing.
 const SILENCE_MAX: Duration = Duration::from_secs(1);
 /// How long the connections get to be closed.
@@ -66,8 +68,11 @@ impl Pools {
     /// Makes the first connection, to know that there is a server.
     async fn connect(options: PgConnectOptions) -> Result<Self, StoreError> {
         // A join by hash or by order would read all rollups of an organization where a few are asked
-        // for, and a statement of a millisecond is not worth being compiled.
+        // for, and a statement of a millisecond is not worth being compiled. What a report groups is little
+        // beside what it reads: it is grouped in memory, and not by putting all of it in order on the disk.
         let report = options.clone().options([
+            ("work_mem", REPORT_MEMORY),
+            ("enable_sort", "off"),
             ("enable_hashjoin", "off"),
             ("enable_mergejoin", "off"),
             ("jit", "off"),
