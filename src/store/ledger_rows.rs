@@ -18,7 +18,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-/// In the order in which [`bind`] binds them.
+/// In the order in which [`with_values`] binds them.
 const COLUMNS: [&str; 9] =
     ["id", "org_id", "at", "recorded_at", "kind", "amount_units", "amount_pico", "model", "note"];
 
