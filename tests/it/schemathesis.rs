@@ -57,6 +57,7 @@ const NOT_AN_OWNERS: &[&str] = &[
     "getOrg",
     "updateOrg",
     "setPlan",
+    "createCredit",
     "listTeams",
     "createTeam",
     "getTeam",
