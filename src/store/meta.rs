@@ -71,5 +71,8 @@ pub(super) async fn keep(db: &mut Db, name: &'static str, value: &[u8]) -> Resul
 }
 
 async fn has_records(db: &mut Db) -> Result<bool, StoreError> {
-    db.one(Statement::new("SELECT EXISTS (SELECT 1 FROM usage_records)")).await?.get(0)
+    // Also where every record was let go of: what they came to has stayed.
+    let any = ["usage_records", "usage_rollups", "ledger_entries"];
+    let any = any.map(|table| format!("EXISTS (SELECT 1 FROM {table})")).join(" OR ");
+    db.one(Statement::new(format!("SELECT {any}"))).await?.get(0)
 }
