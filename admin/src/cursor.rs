@@ -33,9 +33,7 @@ impl Cursors {
         let text = value.as_str().unwrap_or_default();
         cursor::open(&self.keys, &self.list, text).ok_or_else(fault)
     }
-}
 
-impl Cursors {
     /// Where something stands among others: by time, and of those of one time by id.
     pub(crate) fn seal_place(&self, at: Timestamp, id: Uuid) -> String {
         self.seal(&[at.0.to_be_bytes().as_slice(), id.as_bytes()].concat())

@@ -11,6 +11,8 @@ use chrono::{Datelike as _, Months, NaiveDate};
 use parking_lot::Mutex;
 use std::{collections::BTreeSet, sync::Arc};
 
+/// How long a change of the tables waits for readers: whoever comes after it waits as long.
+const LOCK_MAX: &str = "SET LOCAL lock_timeout = '500ms'";
 /// The table of all times that have none of their own.
 const OTHER: &str = "usage_records_other";
 /// Rows of it that are deleted at a time.
@@ -27,8 +29,8 @@ const KNOWN_MAX: usize = 1_200;
 pub(super) struct Partitions(Arc<Mutex<BTreeSet<NaiveDate>>>);
 
 impl Pools {
-    /// Makes the tables that these records need. One is made beside the others and then attached, which
-    /// keeps neither readers nor writers of the others waiting.
+    /// Makes the tables that these records need. Attaching one waits for whoever reads the table of all
+    /// other times, such as a dump: where that takes long, the month stays in that table.
     pub(in crate::store) async fn make_room_for(&self, records: &[UsageRecord]) -> Result<(), StoreError> {
         let missing: BTreeSet<_> = {
             let known = self.partitions.0.lock();
@@ -37,8 +39,14 @@ impl Pools {
         };
         for month in missing {
             let mut tx = begin(&self.writers, super::WRITE_MAX).await?;
-            make(&mut tx, month).await?;
-            tx.commit().await?;
+            let made = match make(&mut tx, month).await {
+                Ok(()) => tx.commit().await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = made {
+                tracing::warn!(%error, %month, "a month of usage records gets no table of its own yet");
+                continue;
+            }
             let mut known = self.partitions.0.lock();
             if known.len() >= KNOWN_MAX {
                 known.clear();
@@ -65,6 +73,7 @@ impl Pools {
         let Some(month) = months.into_iter().find(|month| start_of(next(*month)) <= before) else {
             return delete_others(tx, before).await;
         };
+        tx.execute(Statement::new(LOCK_MAX)).await?;
         tx.execute(Statement::new(format!("DROP TABLE {}", name_of(month)))).await?;
         // Before it is gone: a table that is made for nothing does no harm.
         self.partitions.0.lock().remove(&month);
@@ -83,6 +92,7 @@ async fn delete_others(tx: &mut Db, before: Timestamp) -> Result<bool, StoreErro
 }
 
 async fn make(tx: &mut Db, month: NaiveDate) -> Result<(), StoreError> {
+    tx.execute(Statement::new(LOCK_MAX)).await?;
     // Of two nodes at the turn of a month, the second finds it made.
     tx.take(Turn::Change).await?;
     let name = name_of(month);

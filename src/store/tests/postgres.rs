@@ -46,6 +46,23 @@ async fn a_month_that_was_dropped_can_come_back() {
 }
 
 #[tokio::test]
+async fn a_long_reader_over_the_turn_of_a_month_keeps_no_record_waiting() {
+    let store = store().await;
+    store.insert_records(&[record(1, NOW)]).await.unwrap();
+    let mut dump = store.pools.report().await.unwrap();
+    dump.all(Statement::new("SELECT id FROM usage_records")).await.unwrap();
+    let next = record(2, NOW.plus_ms(31 * 86_400_000));
+    store.insert_records(std::slice::from_ref(&next)).await.unwrap();
+    let later = NOW.plus_ms(400 * 86_400_000);
+    let refused = store.forget_records(later).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert_eq!(store.list_records(None, 10).await.unwrap(), [record(1, NOW), next]);
+    drop(dump);
+    while store.forget_records(later).await.unwrap() {}
+    assert_eq!(store.list_records(None, 10).await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn amounts_and_times_can_be_read_by_people() {
     let store = store().await;
     let mut one = record(1, NOW);
