@@ -66,7 +66,7 @@ pub(crate) async fn start(assembly: &mut Assembly, greeting: Option<Greeting>) -
     running.tasks.spawn(assembly.config.clone().watch(stopping.clone()));
     running.tasks.spawn(assembly.gateway.targets.clone().refresh());
     if let Some(keep) = snapshot.storage.keep_records {
-        running.tasks.spawn(retention::run(assembly.store.clone(), keep));
+        running.tasks.spawn(retention::run(assembly.store.clone(), assembly.gateway.clone(), keep));
     }
     running.tasks.spawn(assembly.gateway.keyring.clone().refresh());
     running.tasks.spawn(sweep(assembly.gateway.clone()));

@@ -1,7 +1,7 @@
 //! CSV files (RFC 4180) of any length that a spreadsheet can open without running any of it. They are
 //! written as rows come, and never held whole.
 
-use crate::error::Refusal;
+use crate::{error::Refusal, exports::Turn};
 use aione_core::ports::StoreError;
 use axum::{
     body::Body,
@@ -18,8 +18,8 @@ use std::{future, pin::pin};
 pub(crate) type Lines = BoxStream<'static, Result<String, StoreError>>;
 
 /// A file of that name. What fails before its first rows is told with a status; later it breaks off, so
-/// that nobody takes it for whole.
-pub(crate) async fn file(name: &str, header: String, lines: Lines) -> Result<Response, Refusal> {
+/// that nobody takes it for whole. It has its turn until its last line.
+pub(crate) async fn file(turn: Turn, name: &str, header: String, lines: Lines) -> Result<Response, Refusal> {
     let mut lines = Box::pin(lines.peekable());
     if let Some(Err(error)) = pin!(lines.as_mut().peek()).await {
         return Err(error.clone().into());
@@ -28,7 +28,7 @@ pub(crate) async fn file(name: &str, header: String, lines: Lines) -> Result<Res
         (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
     ];
-    let parts = stream::once(future::ready(Ok(header))).chain(lines);
+    let parts = stream::once(future::ready(Ok(header))).chain(lines).inspect(move |_| _ = &turn);
     Ok((headers, Body::from_stream(parts)).into_response())
 }
 

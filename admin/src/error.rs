@@ -35,6 +35,10 @@ pub(crate) enum Refusal {
     NoSuchMethod,
     /// More calls from one address than [`crate::pace`] allows.
     TooFast,
+    /// As many files are on their way as [`crate::exports`] allows.
+    TooManyExports,
+    /// A file that HTTP/1.0 could not tell from one that broke off.
+    TooLongForHttp10,
     /// The body did not arrive whole.
     BodyBroken,
     /// The body did not arrive in time.
@@ -115,6 +119,15 @@ impl Refusal {
             Self::TooFast => {
                 (S::TOO_MANY_REQUESTS, "too_many_requests", "Too many calls from this address".into())
             }
+            Self::TooManyExports => {
+                (S::TOO_MANY_REQUESTS, "too_many_exports", "Too many files are on their way already".into())
+            }
+            Self::TooLongForHttp10 => (
+                S::HTTP_VERSION_NOT_SUPPORTED,
+                "http_version_not_supported",
+                "A file of this length needs HTTP/1.1: by HTTP/1.0 nobody could tell whether it is whole"
+                    .into(),
+            ),
             Self::BodyBroken => (S::BAD_REQUEST, "invalid_request", "The body did not arrive whole".into()),
             Self::BodyLate => {
                 (S::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time".into())
@@ -211,8 +224,9 @@ impl IntoResponses for Refusal {
             ("409", "In conflict with what is stored", "Refused"),
             ("413", "The body is larger than 64 KiB", "Refused"),
             ("422", "Parameters that are wrong, each with its place", "Unprocessable"),
-            ("429", "Too many calls from this address; see `retry-after`", "Refused"),
+            ("429", "Too many calls from this address, or files at once; see `retry-after`", "Refused"),
             ("503", "The store does not answer; see `retry-after`", "Refused"),
+            ("505", "A file that is too long for HTTP/1.0", "Refused"),
         ]
         .into_iter()
         .map(|(status, description, schema)| (status.to_owned(), documented(description, schema)))

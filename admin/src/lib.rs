@@ -15,6 +15,7 @@ mod detach;
 mod docs;
 mod error;
 mod explain;
+mod exports;
 mod json;
 mod keys;
 mod ledger;
@@ -46,13 +47,14 @@ use aione_core::{
     },
 };
 use axum::{
-    Router,
+    Extension, Router,
     http::{HeaderValue, header},
     middleware,
     response::Response,
     routing::MethodRouter,
 };
 use error::Refusal;
+use exports::Exports;
 use pace::Pace;
 use std::{net::IpAddr, sync::Arc};
 use utoipa::OpenApi;
@@ -178,6 +180,8 @@ pub fn router(admin: Admin) -> Router {
         .route(&format!("{BASE}/docs"), axum::routing::get(docs::show))
         .fallback(async || Refusal::NoSuchPath)
         .method_not_allowed_fallback(async || Refusal::NoSuchMethod)
+        .layer(Extension(Exports::default()))
+        .layer(middleware::from_fn(exports::keep_whole))
         .layer(middleware::from_fn_with_state((admin.clone(), Pace::default()), pace::keep))
         .layer(middleware::map_response(harden))
         .with_state(admin)

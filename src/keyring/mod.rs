@@ -48,7 +48,7 @@ const UNKNOWN_AGE_MAX: Duration = Duration::from_secs(1);
 /// How old a known key may be while the store cannot be read. Nobody can change a key then, but through
 /// a node that still reaches the store.
 const STALE_AGE_MAX: Duration = Duration::from_secs(3_600);
-/// How long a caller waits for the store, its turn included.
+/// How long a caller waits for its turn to ask the store, and then for what it says.
 const ASK_MAX: Duration = Duration::from_millis(500);
 /// Hashes of known keys that are read again at once.
 const REFRESHES_MAX: usize = 1_024;
@@ -213,30 +213,25 @@ impl KeyRing {
         steady: Steady,
     ) -> Result<Option<Arc<KeyInContext>>, Denied> {
         let turn = &turns[changes::place(&hash.0, turns.len())];
-        let asking = async {
-            let _turn = turn.lock().await;
-            if let Some(context) = self.fresh(hash, max_age, steady) {
-                return Ok(Some(context));
-            }
-            if self.is_unknown(hash, max_age, steady) {
-                return Ok(None);
-            }
-            self.read(hash, steady).await
+        // That many wait says nothing about the store.
+        let Ok(_turn) = tokio::time::timeout(self.ask_max, turn.lock()).await else {
+            return self.make_do(hash, steady).map(Some);
         };
-        self.ask_store(hash, steady, asking).await
+        if let Some(context) = self.fresh(hash, max_age, steady) {
+            return Ok(Some(context));
+        }
+        if self.is_unknown(hash, max_age, steady) {
+            return Ok(None);
+        }
+        self.ask_store(hash, steady).await
     }
 
     /// Waits for what the store says of a hash, within bounds and not while it is left in peace.
-    async fn ask_store(
-        &self,
-        hash: &KeyHash,
-        steady: Steady,
-        asking: impl Future<Output = Result<Option<Arc<KeyInContext>>, StoreError>>,
-    ) -> Result<Option<Arc<KeyInContext>>, Denied> {
+    async fn ask_store(&self, hash: &KeyHash, steady: Steady) -> Result<Option<Arc<KeyInContext>>, Denied> {
         if !self.pause.may_ask(steady) {
             return self.make_do(hash, steady).map(Some);
         }
-        let error = match tokio::time::timeout(self.ask_max, asking).await {
+        let error = match tokio::time::timeout(self.ask_max, self.read(hash, steady)).await {
             Ok(Ok(found)) => {
                 self.pause.end();
                 return Ok(found);

@@ -3,9 +3,9 @@
 
 use super::{Denied, KeyInContext, KeyRing};
 use aione_core::domain::{clock::Steady, key::KeyHash};
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use parking_lot::Mutex;
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 /// Keys that wait to be read again; one that finds no room is read by a request once it is too old.
@@ -69,9 +69,9 @@ impl KeyRing {
         let Some(work) = self.refreshes.work.lock().take() else { return };
         let work = futures_util::stream::unfold(work, async |mut work| Some((work.recv().await?, work)));
         work.for_each_concurrent(READS_AT_ONCE, async |wanted| {
-            // What is wrong with a key is told to whoever uses it next.
-            let _: Result<Option<Arc<KeyInContext>>, Denied> =
-                self.ask_store(&wanted.hash, wanted.steady, self.read(&wanted.hash, wanted.steady)).await;
+            // What is wrong with a key is told to whoever uses it next, and a read that panics ends no other.
+            let read = AssertUnwindSafe(self.ask_store(&wanted.hash, wanted.steady)).catch_unwind();
+            let _: Result<Result<Option<Arc<KeyInContext>>, Denied>, _> = read.await;
             self.refreshes.waiting.lock().remove(&wanted.hash);
         })
         .await;

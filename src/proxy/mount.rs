@@ -11,7 +11,7 @@ use super::{
 use aione_admin::{Listener, Peer};
 use axum::body::{Body, HttpBody as _};
 use bytes::Bytes;
-use http::header;
+use http::{Method, header};
 use http_body_util::BodyExt;
 use pingora_http::ResponseHeader;
 use std::time::Duration;
@@ -39,6 +39,7 @@ pub(super) async fn serve(
     let head = client.head();
     let mut request = http::Request::new(Body::from(body));
     *request.method_mut() = head.method.clone();
+    *request.version_mut() = head.version;
     *request.uri_mut() = head.uri.clone();
     *request.headers_mut() = head.headers.clone();
     request.extensions_mut().insert(Listener::Public);
@@ -49,12 +50,15 @@ pub(super) async fn serve(
     let (parts, body) = answer.into_parts();
     trace.status = parts.status.as_u16();
     let length = body.size_hint().exact();
+    // An answer to HEAD says what its body would be, in a header of its own.
+    let is_head = client.head().method == Method::HEAD;
     let build = || -> Result<ResponseHeader, Box<pingora_core::Error>> {
         let mut head = ResponseHeader::build_no_case(parts.status, Some(parts.headers.len() + 2))?;
         for (name, value) in &parts.headers {
             head.append_header(name.clone(), value.clone())?;
         }
         match length {
+            _ if is_head => {}
             Some(length) => head.insert_header(header::CONTENT_LENGTH, length)?,
             None if client.takes_chunks() => head.insert_header(header::TRANSFER_ENCODING, "chunked")?,
             None => {}

@@ -79,7 +79,7 @@ impl Db {
                 let rows = run_max.keep(sqlx::query_with(sql, values).fetch_all(&mut **held)).await?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
-            Self::Postgres(..) if statement.has_nul() => Ok(Vec::new()),
+            Self::Postgres(..) if statement.seeks_nul() => Ok(Vec::new()),
             Self::Postgres(held, run_max) => {
                 let (sql, values) = statement.for_postgres()?;
                 let rows = run_max.keep(sqlx::query_with(sql, values).fetch_all(&mut **held)).await?;
@@ -109,7 +109,7 @@ impl Db {
                 let rows = sqlx::query_with(sql, values).fetch(&mut **held);
                 (rows.map(|row| row.map(Row::Sqlite)).boxed(), *run_max)
             }
-            Self::Postgres(..) if statement.has_nul() => return Ok(stream::empty().boxed()),
+            Self::Postgres(..) if statement.seeks_nul() => return Ok(stream::empty().boxed()),
             Self::Postgres(held, run_max) => {
                 let (sql, values) = statement.for_postgres()?;
                 let rows = sqlx::query_with(sql, values).fetch(&mut **held);

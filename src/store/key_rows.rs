@@ -91,10 +91,11 @@ pub(super) async fn list(
         }
     }
     if let Some(part) = &filter.q {
-        let position = db.engine().position();
+        let engine = db.engine();
+        let position = engine.position();
         for (column, before, after) in [("name", " AND (", " OR "), ("prefix", "", ")")] {
-            sql.push(&format!("{before}{position}(lower({column}), lower("));
-            sql.push_value(part.clone()).push(")) > 0").push(after);
+            sql.push(&format!("{before}{position}({}, ", engine.lowered(column)));
+            sql.push_value(part.to_ascii_lowercase()).push(") > 0").push(after);
         }
     }
     sql.push(" ORDER BY created_at, id LIMIT ").push_value(saturated(page.limit));

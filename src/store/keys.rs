@@ -39,7 +39,7 @@ impl KeyStore for Store {
         page: Page,
         now: Timestamp,
     ) -> Result<Vec<Key>, StoreError> {
-        key_rows::list(&mut self.pools.read().await?, org, filter, page, now).await
+        key_rows::list(&mut self.pools.page().await?, org, filter, page, now).await
     }
 
     async fn get_key(&self, org: OrgId, id: KeyId) -> Result<Option<Key>, StoreError> {
@@ -51,7 +51,7 @@ impl KeyStore for Store {
     }
 
     async fn list_orgs(&self, page: Page) -> Result<Vec<Organization>, StoreError> {
-        tenants::list_orgs(&mut self.pools.read().await?, page).await
+        tenants::list_orgs(&mut self.pools.page().await?, page).await
     }
 
     async fn get_team(&self, org: OrgId, id: TeamId) -> Result<Option<Team>, StoreError> {
@@ -63,11 +63,11 @@ impl KeyStore for Store {
     }
 
     async fn list_teams(&self, org: OrgId, page: Page) -> Result<Vec<Team>, StoreError> {
-        tenants::list_teams(&mut self.pools.read().await?, org, page).await
+        tenants::list_teams(&mut self.pools.page().await?, org, page).await
     }
 
     async fn list_tokens(&self, org: OrgId) -> Result<Vec<ManagementToken>, StoreError> {
-        tenants::list_tokens(&mut self.pools.read().await?, org).await
+        tenants::list_tokens(&mut self.pools.page().await?, org).await
     }
 
     async fn find_token(&self, hash: &KeyHash) -> Result<Option<ManagementToken>, StoreError> {

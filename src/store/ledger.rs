@@ -18,7 +18,7 @@ impl LedgerStore for Store {
     }
 
     async fn all_totals(&self) -> Result<BTreeMap<OrgId, Totals>, StoreError> {
-        ledger_rows::all_totals(&mut self.pools.read().await?).await
+        ledger_rows::all_totals(&mut self.pools.page().await?).await
     }
 
     async fn find_entries(
@@ -27,10 +27,10 @@ impl LedgerStore for Store {
         after: Option<EntryPlace>,
         limit: u32,
     ) -> Result<Vec<Entry>, StoreError> {
-        ledger_rows::find(&mut self.pools.read().await?, org, after, limit).await
+        ledger_rows::find(&mut self.pools.page().await?, org, after, limit).await
     }
 
     async fn list_entries(&self, after: Option<EntryId>, limit: u32) -> Result<Vec<Entry>, StoreError> {
-        ledger_rows::list(&mut self.pools.read().await?, after, limit).await
+        ledger_rows::list(&mut self.pools.page().await?, after, limit).await
     }
 }

@@ -116,11 +116,19 @@ impl Store {
 }
 
 impl Pools {
-    /// A connection for a look-up of a row or a page.
+    /// A connection for a look-up of a row: a request may wait for one.
     async fn read(&self) -> Result<Db, StoreError> {
         match self {
             Self::Sqlite(pools) => pools.read().await,
             Self::Postgres(pools) => pools.read().await,
+        }
+    }
+
+    /// A connection for a list: what somebody leafs through keeps no look-up waiting.
+    async fn page(&self) -> Result<Db, StoreError> {
+        match self {
+            Self::Sqlite(pools) => pools.pages.begin().await,
+            Self::Postgres(pools) => pools.page().await,
         }
     }
 

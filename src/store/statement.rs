@@ -120,9 +120,12 @@ impl Statement {
         Ok(())
     }
 
-    /// Whether a text has a character that PostgreSQL keeps in none.
-    pub(super) fn has_nul(&self) -> bool {
-        self.values.iter().any(|value| matches!(value, Value::Text(text) if text.contains('\0')))
+    /// Whether it looks for a text with a character that PostgreSQL keeps in none: it finds nothing. What
+    /// is to be kept is another matter.
+    pub(super) fn seeks_nul(&self) -> bool {
+        let has_nul = |value: &Value| matches!(value, Value::Text(text) if text.contains('\0'));
+        self.values.iter().any(has_nul)
+            && !["INSERT ", "UPDATE ", "DELETE "].iter().any(|word| self.sql.contains(word))
     }
 
     pub(super) fn for_sqlite(self) -> Result<(SqlStr, SqliteArguments), StoreError> {
@@ -199,6 +202,14 @@ impl Engine {
         match self {
             Self::Sqlite => "instr",
             Self::Postgres => "strpos",
+        }
+    }
+
+    /// A column's text with the letters of ASCII in lower case and all others as they are.
+    pub(super) fn lowered(self, column: &str) -> String {
+        match self {
+            Self::Sqlite => format!("lower({column})"),
+            Self::Postgres => format!("lower({column} COLLATE \"C\")"),
         }
     }
 

@@ -80,7 +80,14 @@ impl UsageStore for Store {
         after: Option<RecordId>,
         limit: u32,
     ) -> Result<Vec<UsageRecord>, StoreError> {
-        record_rows::list(&mut self.pools.read().await?, after, limit).await
+        record_rows::list(&mut self.pools.page().await?, after, limit).await
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        match &self.pools {
+            Pools::Sqlite(_) => Ok(clock::now()),
+            Pools::Postgres(pools) => pools.now().await,
+        }
     }
 
     async fn forget_records(&self, before: Timestamp) -> Result<bool, StoreError> {

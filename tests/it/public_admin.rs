@@ -137,3 +137,24 @@ async fn a_listener_that_is_not_opened_knows_no_management_api() {
     let answer = client::send(Version::H1, stage.gateway.settings.admin, &call).await.ok();
     assert!(answer.json() != json!(null));
 }
+
+#[tokio::test]
+async fn a_file_has_a_length_for_http_1_0_and_none_for_head() {
+    let stage = Stage::new(true).await;
+    let token = stage.token("owner");
+    let settings = &stage.gateway.settings;
+    for listener in [settings.admin, settings.public] {
+        let raw = async |line: &str| {
+            let mut connection = client::h1::Connection::open(listener).await;
+            let head = format!("{line}\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n");
+            connection.start_raw(head.into_bytes());
+            let answer = connection.answer().await;
+            assert_eq!(answer.status, 200);
+            answer.headers.get("content-length").map(str::to_owned)
+        };
+        let path = "/api/v1/obs/requests?format=csv";
+        let length = raw(&format!("GET {path} HTTP/1.0")).await;
+        assert!(length.is_some_and(|length| length.parse::<u64>().unwrap() > 100), "{listener}");
+        assert_eq!(raw(&format!("HEAD {path} HTTP/1.1")).await, None, "{listener}");
+    }
+}

@@ -9,6 +9,7 @@ use crate::{
     csv,
     cursor::Cursors,
     error::Refusal,
+    exports::Exports,
     validate::{Fault, Fields, checks},
 };
 use aione_core::{
@@ -19,7 +20,7 @@ use aione_core::{
     ports::{Organization, RecordPlace, RecordQuery},
 };
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::Uri,
     response::{IntoResponse as _, Response},
@@ -65,13 +66,16 @@ pub(crate) struct RequestList {
 )]
 pub(crate) async fn list(
     State(admin): State<Admin>,
+    Extension(exports): Extension<Exports>,
     Reader(org): Reader,
     uri: Uri,
 ) -> Result<Response, Refusal> {
     let cursors = Cursors::new(&admin, "requests", Some(org.id));
     let (query, is_csv) = take(&uri, &org, &cursors)?;
     if is_csv {
-        return csv::file("requests.csv", export::header(), export::all(admin.usage.clone(), query)).await;
+        let turn = exports.begin(org.id)?;
+        let lines = export::all(admin.usage.clone(), query);
+        return csv::file(turn, "requests.csv", export::header(), lines).await;
     }
     let mut records = admin.usage.find_records(&query).await?;
     // One more was asked for than is shown, to know whether there are more.

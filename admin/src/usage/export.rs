@@ -24,7 +24,7 @@ const NUMBERS: [&str; 8] = [
 ];
 /// Batches that the store may be ahead of a slow reader. A report has a bounded time, and one that
 /// waited for its reader would use it up.
-const AHEAD_MAX: usize = 32;
+const AHEAD_MAX: usize = 8;
 /// How long a reader may take none of them: a report holds one of a few connections.
 const STILL_MAX: Duration = Duration::from_secs(5);
 

@@ -8,6 +8,7 @@ use crate::{
     auth::Reader,
     csv,
     error::Refusal,
+    exports::Exports,
     page::PageNumber,
     validate::{Fault, Fields, checks},
 };
@@ -16,7 +17,7 @@ use aione_core::{
     ports::{GroupBy, Organization, UsageQuery},
 };
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::Uri,
     response::{IntoResponse, Response},
@@ -64,14 +65,16 @@ enum Format {
 )]
 pub(crate) async fn list(
     State(admin): State<Admin>,
+    Extension(exports): Extension<Exports>,
     Reader(org): Reader,
     uri: Uri,
 ) -> Result<Response, Refusal> {
     let asked = Asked::take(&uri, &org, admin.surroundings.now())?;
     let groups = asked.query.group_by.clone();
     if let Format::Csv { whole: true } = asked.format {
+        let turn = exports.begin(org.id)?;
         let lines = export::all(admin.usage.clone(), asked.query);
-        return csv::file(FILE, export::header(&groups), lines).await;
+        return csv::file(turn, FILE, export::header(&groups), lines).await;
     }
     let mut sums = admin.usage.sum_usage(&asked.query).await?;
     let headers = asked.page.cut(&mut sums);
@@ -82,7 +85,8 @@ pub(crate) async fn list(
         }
         Format::Csv { .. } => {
             let lines = stream::once(future::ready(Ok(export::lines(&groups, sums)))).boxed();
-            (headers, csv::file(FILE, export::header(&groups), lines).await?).into_response()
+            (headers, csv::file(exports.begin(org.id)?, FILE, export::header(&groups), lines).await?)
+                .into_response()
         }
     })
 }

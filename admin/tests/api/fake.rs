@@ -344,6 +344,10 @@ impl UsageStore for World {
         unreachable!("the management API lists no records")
     }
 
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        unreachable!("the management API has a clock of its own")
+    }
+
     async fn forget_records(&self, _: Timestamp) -> Result<bool, StoreError> {
         unreachable!("the management API forgets no records")
     }

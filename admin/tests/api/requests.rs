@@ -9,6 +9,7 @@ use aione_core::{
     },
     ports::RecordPlace,
 };
+use axum::http::Version;
 use std::sync::Arc;
 
 async fn requests(api: &Api, query: &str) -> Answer {
@@ -184,4 +185,17 @@ async fn a_file_has_every_request_and_is_read_page_by_page() {
     assert_eq!(requests(&api, "?format=csv").await.text.lines().count(), 4_501);
     assert_eq!(api.world.state().looked_for.len(), 3);
     assert_eq!(requests(&api, "?format=xml").await.problems(), ["query.format enum"]);
+}
+
+#[tokio::test]
+async fn a_file_for_http_1_0_is_sent_with_its_length_or_not_at_all() {
+    let api = world();
+    let file = async |version| api.get("/obs/requests?format=csv").with(VIEWER).by(version).send().await;
+    let (whole, old) = (file(Version::HTTP_11).await, file(Version::HTTP_10).await);
+    assert_eq!(whole.length, None);
+    assert_eq!((old.length, &old.text), (Some(whole.text.len() as u64), &whole.text));
+    api.world.state().records = (0..30_000).rev().map(|number| record(number, ACME)).collect();
+    assert_eq!(file(Version::HTTP_11).await.text.lines().count(), 30_001);
+    let refused = file(Version::HTTP_10).await;
+    assert_eq!(refused.refusal(), (505, "http_version_not_supported".to_owned()));
 }

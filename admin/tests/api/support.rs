@@ -25,8 +25,8 @@ use aione_core::{
 };
 use axum::{
     Router,
-    body::Body,
-    http::{HeaderMap, Method, Request, StatusCode},
+    body::{Body, HttpBody as _},
+    http::{HeaderMap, Method, Request, StatusCode, Version},
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
@@ -68,6 +68,8 @@ pub(crate) struct Call<'a> {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// Bytes of the body, where that is known before it is sent.
+    pub(crate) length: Option<u64>,
     pub(crate) text: String,
 }
 
@@ -169,6 +171,11 @@ impl Call<'_> {
         self.header("x-aione-org", name)
     }
 
+    pub(crate) fn by(mut self, version: Version) -> Self {
+        self.request = self.request.version(version);
+        self
+    }
+
     pub(crate) fn public(mut self) -> Self {
         self.listener = Listener::Public;
         self
@@ -191,10 +198,12 @@ impl Call<'_> {
             request.extensions_mut().insert(Peer(address));
         }
         let (head, body) = self.api.router.clone().oneshot(request).await.unwrap().into_parts();
+        let length = body.size_hint().exact();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         Answer {
             status: head.status,
             headers: head.headers,
+            length,
             text: String::from_utf8(bytes.to_vec()).unwrap(),
         }
     }

@@ -132,10 +132,10 @@ impl fmt::Display for Database {
             Self::Sqlite(path) => path.display().fmt(f),
             Self::Postgres(url) => {
                 let (_, rest) = url.expose().split_once("://").unwrap_or_default();
-                let place = rest.split(['?', '#']).next().unwrap_or_default();
-                // A password may have an `@` that nobody encoded.
-                let place = place.rsplit('@').next().unwrap_or_default();
-                write!(f, "postgres://{place}")
+                // A password may have any of these that nobody encoded; then it is not known where it ends.
+                let (before, after) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+                let place = before.rsplit('@').next().filter(|_| !after.contains('@'));
+                write!(f, "postgres://{}", place.unwrap_or("…"))
             }
         }
     }

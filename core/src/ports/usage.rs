@@ -137,6 +137,8 @@ pub trait UsageStore: Send + Sync {
     /// Records in id order after `after`, for the audit.
     async fn list_records(&self, after: Option<RecordId>, limit: u32)
     -> Result<Vec<UsageRecord>, StoreError>;
+    /// What time it is where records are kept, which may be another machine.
+    async fn now(&self) -> Result<Timestamp, StoreError>;
     /// Lets go of some of the records that started before `before`; what they came to stays in reports.
     /// True: there may be more. A store may keep the rest of a month.
     async fn forget_records(&self, before: Timestamp) -> Result<bool, StoreError>;

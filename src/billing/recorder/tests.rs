@@ -81,6 +81,10 @@ impl UsageStore for Scripted {
         Ok(self.rows.lock().values().cloned().collect())
     }
 
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        unreachable!("the recorder asks for no time")
+    }
+
     async fn forget_records(&self, _: Timestamp) -> Result<bool, StoreError> {
         unreachable!("the recorder forgets nothing")
     }

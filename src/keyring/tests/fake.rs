@@ -25,6 +25,7 @@ pub(super) struct FakeStore {
     rows: Mutex<HashMap<KeyHash, KeyInContext>>,
     reads: AtomicUsize,
     failing: AtomicBool,
+    panicking: AtomicBool,
     gate: Mutex<Option<Arc<Gate>>>,
 }
 
@@ -67,6 +68,11 @@ impl FakeStore {
         self.failing.store(failing, Ordering::SeqCst);
     }
 
+    /// The next read panics.
+    pub(super) fn panic_once(&self) {
+        self.panicking.store(true, Ordering::SeqCst);
+    }
+
     pub(super) fn close_gate(&self) -> Arc<Gate> {
         let gate = Arc::new(Gate { entered: Semaphore::new(0), released: Semaphore::new(0) });
         *self.gate.lock() = Some(gate.clone());
@@ -87,6 +93,7 @@ impl KeyStore for FakeStore {
         if self.failing.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("it was told to fail".to_owned()));
         }
+        assert!(!self.panicking.swap(false, Ordering::SeqCst), "it was told to panic");
         let row = self.rows.lock().get(hash).cloned();
         let gate = self.gate.lock().clone();
         if let Some(gate) = gate {

@@ -102,6 +102,18 @@ async fn a_store_that_never_answers_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_crowd_that_waits_for_its_turn_is_no_outage() {
+    let test = Test::with_ask_max(Duration::from_millis(1));
+    let (waiting, other) = (test.add(1), test.add(2));
+    let place = changes::place(&test.ring.peppers.hash(waiting.expose()).0, LOOKUPS_MAX);
+    let turn = test.ring.lookup_turns[place].lock().await;
+    assert_eq!(test.at(&waiting, 0).await.err(), Some(Denied::StoreUnavailable));
+    assert_eq!((test.store.reads(), test.ring.pause.is_on()), (0, false));
+    drop(turn);
+    assert!(test.at(&other, 0).await.is_ok() && test.at(&waiting, 0).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_key_that_changes_all_the_time_is_given_up() {
     let test = Test::new();
     let secret = test.add(1);

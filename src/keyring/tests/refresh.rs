@@ -64,6 +64,23 @@ async fn no_request_waits_for_a_store_that_is_away_and_its_return_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_read_that_panics_ends_no_other() {
+    let test = Test::new();
+    let secret = test.add(1);
+    test.at(&secret, 0).await.unwrap();
+    test.store.panic_once();
+    beside_refreshes(&test, async {
+        test.at(&secret, 4).await.unwrap();
+        none_is_under_way(&test).await;
+        test.change(&secret, |context| context.key.name = "new".to_owned());
+        test.at(&secret, 4).await.unwrap();
+        none_is_under_way(&test).await;
+        assert_eq!(test.at(&secret, 4).await.unwrap().key.name, "new");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_waits_to_be_read_again_is_bounded() {
     let test = Test::new();
     for number in 0..10_000_u32 {

@@ -9,24 +9,28 @@ use super::{
     engine::{Db, Held, RunMax},
     row::failed,
     schema,
+    statement::Statement,
 };
-use aione_core::ports::StoreError;
+use aione_core::{domain::clock::Timestamp, ports::StoreError};
+use futures_util::future::BoxFuture;
 use partitions::Partitions;
 use sqlx::{
-    PgPool,
+    Connection as _, PgConnection, PgPool,
+    pool::PoolConnectionMetadata,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::time::Duration;
 
-/// Connections of a node: for look-ups, for the recorder and changes, for reports.
+/// Connections of a node: for look-ups, for lists, for the recorder and changes, for reports.
 const READERS_MAX: u32 = 4;
+pub(super) const PAGES_MAX: u32 = 2;
 const WRITERS_MAX: u32 = 4;
 const REPORTS_MAX: u32 = 4;
 /// How long a caller waits for a connection, and for a new one to be made.
 const ACQUIRE_MAX: Duration = Duration::from_secs(2);
 /// A connection that nobody needed for so long is closed.
 const IDLE_MAX: Duration = Duration::from_secs(600);
-/// How long the server may take for a look-up, a write and a report.
+/// How long the server may take for a look-up or a list, a write and a report.
 const READ_MAX: Duration = Duration::from_secs(2);
 const WRITE_MAX: Duration = Duration::from_secs(10);
 const REPORT_MAX: Duration = Duration::from_secs(10);
@@ -34,6 +38,9 @@ const REPORT_MAX: Duration = Duration::from_secs(10);
 const REPORT_MEMORY: &str = "64MB";
 /// How much longer this side waits: for a server that is stopped and says nothing.
 const SILENCE_MAX: Duration = Duration::from_secs(1);
+/// How long a connection that comes back gets to show that it is at rest: one whose statement was given
+/// up may never be.
+const REST_MAX: Duration = Duration::from_secs(1);
 /// How long the connections get to be closed.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
 /// How long bringing the tables up to date may take.
@@ -45,6 +52,7 @@ const APPLICATION: &str = "aione";
 #[derive(Clone, Debug)]
 pub(super) struct Pools {
     readers: PgPool,
+    pages: PgPool,
     writers: PgPool,
     reports: PgPool,
     partitions: Partitions,
@@ -79,7 +87,8 @@ impl Pools {
         ]);
         let pools = Self {
             readers: pool(READERS_MAX).connect_lazy_with(bounded(options.clone(), READ_MAX)),
-            writers: pool(WRITERS_MAX).connect_lazy_with(bounded(options, WRITE_MAX)),
+            pages: pool(PAGES_MAX).connect_lazy_with(bounded(options.clone(), READ_MAX)),
+            writers: pool(WRITERS_MAX).after_connect(durable).connect_lazy_with(bounded(options, WRITE_MAX)),
             reports: pool(REPORTS_MAX).connect_lazy_with(bounded(report, REPORT_MAX)),
             partitions: Partitions::default(),
         };
@@ -88,8 +97,17 @@ impl Pools {
     }
 
     pub(super) async fn read(&self) -> Result<Db, StoreError> {
-        let connection = self.readers.acquire().await.map_err(failed)?;
-        Ok(Db::Postgres(Held::Connection(connection), wait(READ_MAX)))
+        look_up(&self.readers).await
+    }
+
+    /// The server's clock.
+    pub(super) async fn now(&self) -> Result<Timestamp, StoreError> {
+        let now = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+        self.read().await?.one(Statement::new(now)).await?.get(0).map(Timestamp)
+    }
+
+    pub(super) async fn page(&self) -> Result<Db, StoreError> {
+        look_up(&self.pages).await
     }
 
     pub(super) async fn write(&self) -> Result<Db, StoreError> {
@@ -107,10 +125,16 @@ impl Pools {
         let closing = async {
             self.reports.close().await;
             self.readers.close().await;
+            self.pages.close().await;
             self.writers.close().await;
         };
         let _ = tokio::time::timeout(CLOSE_MAX, closing).await;
     }
+}
+
+async fn look_up(pool: &PgPool) -> Result<Db, StoreError> {
+    let connection = pool.acquire().await.map_err(failed)?;
+    Ok(Db::Postgres(Held::Connection(connection), wait(READ_MAX)))
 }
 
 async fn begin(pool: &PgPool, run_max: Duration) -> Result<Db, StoreError> {
@@ -129,6 +153,21 @@ fn pool(connections: u32) -> PgPoolOptions {
         .acquire_timeout(ACQUIRE_MAX)
         .idle_timeout(IDLE_MAX)
         .max_lifetime(None)
+        .after_release(|connection, _| Box::pin(is_at_rest(connection)))
+}
+
+/// Whether a connection can be used again. The pool itself would ask without a bound, and keep its place
+/// taken meanwhile: a few that went silent would be all there are.
+async fn is_at_rest(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    Ok(tokio::time::timeout(REST_MAX, connection.ping()).await.is_ok_and(|answer| answer.is_ok()))
+}
+
+/// What a commit has returned from survives the server's end, on which the journal relies when it is
+/// truncated; a server that is set to do otherwise is told so for this connection.
+fn durable(connection: &mut PgConnection, _: PoolConnectionMetadata) -> BoxFuture<'_, sqlx::Result<()>> {
+    const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false)
+                           WHERE current_setting('synchronous_commit') = 'off'";
+    Box::pin(async move { sqlx::raw_sql(DURABLE).execute(connection).await.map(drop) })
 }
 
 /// What is wrong is told without the address, which may hold a password.

@@ -1,10 +1,10 @@
 //! The embedded database: one SQLite file beside the gateway.
 //!
 //! Write-ahead log and `synchronous=FULL`: what a method has returned from survives a power cut,
-//! on which the journal relies when it is truncated. One connection writes, a few read, and
+//! on which the journal relies when it is truncated. One connection writes, a few read, and lists and
 //! reports have connections and bounds of their own.
 
-mod reports;
+mod bounded;
 
 use super::{
     engine::{Db, Held, RunMax},
@@ -13,9 +13,7 @@ use super::{
     schema,
 };
 use aione_core::ports::StoreError;
-#[cfg(test)]
-pub(super) use reports::REPORTS_MAX;
-pub(super) use reports::Reports;
+pub(super) use bounded::{Bounded, Bounds};
 use sqlx::{
     SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -24,6 +22,11 @@ use std::{fs, io, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration}
 
 /// Connections that read at the same time; more would only wait for the same disk and cores.
 const READERS_MAX: u32 = 4;
+/// Lists at the same time, how long one waits for its turn, and how long it may take.
+const PAGES: Bounds = Bounds { turns: 2, wait_max: Duration::from_secs(2), run_max: Duration::from_secs(2) };
+/// The same of reports.
+pub(super) const REPORTS: Bounds =
+    Bounds { turns: 2, wait_max: Duration::from_secs(2), run_max: Duration::from_secs(10) };
 /// How long a statement waits for another process that holds the file.
 const BUSY_MAX: Duration = Duration::from_secs(5);
 /// Pause before a file that was busy at its opening is asked again.
@@ -40,9 +43,10 @@ const FILE_MODE: u32 = 0o600;
 pub(super) struct Pools {
     /// One connection, so that writers queue here and not at the file's lock.
     writer: SqlitePool,
-    /// For what a request waits for: look-ups of a row or a page.
+    /// For what a request waits for: look-ups of a row.
     readers: SqlitePool,
-    pub(super) reports: Reports,
+    pub(super) pages: Bounded,
+    pub(super) reports: Bounded,
 }
 
 impl Pools {
@@ -55,18 +59,21 @@ impl Pools {
             connect(rollups.watch(pool(1)), options).await.map_err(|error| unavailable(path, &error))?;
         schema::migrate(begin(&writer).await?).await?;
         let readers = connect(pool(READERS_MAX), options_read_only(path)).await.map_err(failed)?;
-        let reports = Reports::open(options_read_only(path)).await?;
-        Ok(Self { writer, readers, reports })
+        Ok(Self::beside(path, writer, readers))
     }
 
     pub(super) async fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let readers = connect(pool(READERS_MAX), options_read_only(path))
             .await
             .map_err(|error| unavailable(path, &error))?;
-        let reports = Reports::open(options_read_only(path)).await?;
-        let pools = Self { writer: readers.clone(), readers, reports };
+        let pools = Self::beside(path, readers.clone(), readers);
         schema::check(&mut pools.read().await?).await?;
         Ok(pools)
+    }
+
+    fn beside(path: &Path, writer: SqlitePool, readers: SqlitePool) -> Self {
+        let bounded = |bounds| Bounded::new(options_read_only(path), bounds);
+        Self { writer, readers, pages: bounded(PAGES), reports: bounded(REPORTS) }
     }
 
     pub(super) async fn read(&self) -> Result<Db, StoreError> {
@@ -80,6 +87,7 @@ impl Pools {
 
     pub(super) async fn close(&self) {
         self.reports.close().await;
+        self.pages.close().await;
         self.readers.close().await;
         self.writer.close().await;
     }

@@ -171,6 +171,9 @@ async fn keys_are_listed_by_page_and_filter(on: Engine) {
     for number in 1..=4 {
         let mut key = key(number);
         key.disabled = number == 2;
+        if number == 4 {
+            key.name = "Äpfel".to_owned();
+        }
         key.expires_at = (number >= 3).then(|| NOW.plus_ms(if number == 3 { 0 } else { 1 }));
         store.insert_key(&key, &hash(u8::try_from(number).unwrap())).await.unwrap();
     }
@@ -190,6 +193,8 @@ async fn keys_are_listed_by_page_and_filter(on: Engine) {
     check(q("KEY 3"), ALL, &[3]).await;
     check(q("aione-002"), ALL, &[2]).await;
     check(q("%"), ALL, &[]).await;
+    check(q("ÄpFEL"), ALL, &[4]).await;
+    check(q("äpfel"), ALL, &[]).await;
     check(KeyFilter { team: Some(team_id(1)), ..KeyFilter::default() }, ALL, &[1, 2, 3, 4]).await;
     check(KeyFilter { team: Some(team_id(2)), ..KeyFilter::default() }, ALL, &[]).await;
 }

@@ -82,8 +82,12 @@ async fn a_store_with_records_is_of_one_currency(on: Engine) {
         matches!(&error, StoreError::Conflict(why) if why.contains("USD") && why.contains("CNY")),
         "{error}"
     );
+    while store.forget_records(NOW.plus_ms(400 * 86_400_000)).await.unwrap() {}
+    assert!(store.list_records(None, 1).await.unwrap().is_empty());
+    assert!(store.check_currency("CNY").await.is_err(), "what they came to has stayed");
     store.check_currency("USD").await.unwrap();
 }
+
 async fn two_processes_can_open_one_store_at_once(on: Engine) {
     let folder = tempfile::tempdir().unwrap();
     let database = match on {

@@ -1,8 +1,8 @@
 //! On PostgreSQL: partitions, bounds, and what a server does that a file does not.
 
-use super::*;
+use super::{super::postgres::PAGES_MAX, *};
 use aione_core::ports::{Page, StoreError, UsageStore as _};
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 const ALL: Page = Page { offset: 0, limit: 100 };
 
@@ -60,6 +60,65 @@ async fn a_long_reader_over_the_turn_of_a_month_keeps_no_record_waiting() {
     drop(dump);
     while store.forget_records(later).await.unwrap() {}
     assert_eq!(store.list_records(None, 10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn connections_that_went_silent_leave_room_for_others() {
+    let store = store().await;
+    let pid = "SELECT pg_backend_pid()::bigint";
+    // The server's other processes go on, as a host does whose network has lost a connection.
+    let mut held = Vec::new();
+    for _ in 0..PAGES_MAX {
+        let mut page = store.pools.page().await.unwrap();
+        let pid: i64 = page.one(Statement::new(pid)).await.unwrap().get(0).unwrap();
+        held.push((page, Stopped::new(pid)));
+    }
+    let mut silent = Vec::new();
+    for (mut page, stopped) in held {
+        let answer = page.one(Statement::new(pid)).await;
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))));
+        silent.push(stopped);
+    }
+    for _ in 0..PAGES_MAX {
+        assert_eq!(store.list_teams(org_id(1), ALL).await.unwrap().len(), 1);
+    }
+}
+
+/// A process of the server's that answers nothing until it is let go.
+struct Stopped(String);
+
+impl Stopped {
+    fn new(pid: i64) -> Self {
+        Self(pid.to_string()).told("-STOP")
+    }
+
+    fn told(self, signal: &str) -> Self {
+        assert!(Command::new("kill").args([signal, &self.0]).status().unwrap().success());
+        self
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-CONT", &self.0]).status();
+    }
+}
+
+#[tokio::test]
+async fn what_is_committed_is_durable_whatever_the_server_is_set_to() {
+    let Database::Postgres(url) = fresh_schema().await else { panic!("it is a server's") };
+    let lax = Secret::new(format!("{}&options[synchronous_commit]=off", url.expose()));
+    let store = Store::open(&Database::Postgres(lax)).await.unwrap();
+    let setting = Statement::new("SELECT current_setting('synchronous_commit')");
+    let row = store.pools.write().await.unwrap().one(setting).await.unwrap();
+    assert_eq!(row.get::<&str>(0).unwrap(), "on");
+}
+
+#[tokio::test]
+async fn the_servers_clock_can_be_read() {
+    let theirs = store().await.now().await.unwrap();
+    let ours = crate::clock::now();
+    assert!((theirs.0 - ours.0).abs() < 3_600_000, "both run on one machine: {theirs:?} and {ours:?}");
 }
 
 #[tokio::test]

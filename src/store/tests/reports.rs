@@ -3,7 +3,7 @@
 use super::{
     super::{
         Pools,
-        sqlite::{REPORTS_MAX, Reports, options_read_only},
+        sqlite::{Bounded, Bounds, REPORTS, options_read_only},
     },
     *,
 };
@@ -25,11 +25,11 @@ async fn store(wait_max: Duration, run_max: Duration) -> TestStore {
     }
     store.insert_records(&records).await.unwrap();
     let options = options_read_only(&store.path());
-    *reports(&mut store) = Reports::open_within(options, wait_max, run_max).await.unwrap();
+    *reports(&mut store) = Bounded::new(options, Bounds { wait_max, run_max, ..REPORTS });
     store
 }
 
-fn reports(store: &mut TestStore) -> &mut Reports {
+fn reports(store: &mut TestStore) -> &mut Bounded {
     match &mut store.store.pools {
         Pools::Sqlite(pools) => &mut pools.reports,
         Pools::Postgres(_) => panic!("it was opened on SQLite"),
@@ -40,7 +40,7 @@ fn reports(store: &mut TestStore) -> &mut Reports {
 async fn a_report_is_broken_off_at_the_end_of_its_time_and_its_connection_is_free_again() {
     let mut store = store(LONG, Duration::ZERO).await;
     // Each connection many times over: one that stayed taken would make the next ones wait.
-    for _ in 0..10 * REPORTS_MAX {
+    for _ in 0..10 * REPORTS.turns {
         let error = store.sum_usage(&everything()).await.unwrap_err();
         assert!(matches!(&error, StoreError::Unavailable(why) if why.contains("took longer")), "{error}");
     }
@@ -51,7 +51,7 @@ async fn a_report_is_broken_off_at_the_end_of_its_time_and_its_connection_is_fre
 #[tokio::test]
 async fn a_report_that_nobody_waits_for_gives_its_connection_back() {
     let store = store(LONG, LONG).await;
-    for _ in 0..10 * REPORTS_MAX {
+    for _ in 0..10 * REPORTS.turns {
         let query = everything();
         let report = store.sum_usage(&query);
         let _ = tokio::time::timeout(Duration::from_micros(200), report).await;
@@ -63,7 +63,7 @@ async fn a_report_that_nobody_waits_for_gives_its_connection_back() {
 async fn keys_are_looked_up_while_every_report_connection_is_taken() {
     let mut store = store(SHORT, LONG).await;
     let mut taken = Vec::new();
-    for _ in 0..REPORTS_MAX {
+    for _ in 0..REPORTS.turns {
         taken.push(reports(&mut store).pool.acquire().await.unwrap());
     }
     let error = store.sum_usage(&everything()).await.unwrap_err();

@@ -21,6 +21,21 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How an address of PostgreSQL begins.
 const POSTGRES: [&str; 2] = ["postgres://", "postgresql://"];
+/// What the address of a PostgreSQL may say behind its `?`; and `options[name]`.
+const PARAMETERS: [&str; 12] = [
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
 /// A record that is still in the journal of some node must be told from one that is stored already.
 const KEEP_RECORDS_MIN: Duration = Duration::from_secs(7 * 24 * 3600);
 /// What `server.max_body` may be.
@@ -125,12 +140,23 @@ pub(super) fn storage(storage: &yaml::Storage, context: &mut Context<'_>) -> Sto
     }
 }
 
+fn is_parameter(name: &str) -> bool {
+    PARAMETERS.contains(&name) || (name.starts_with("options[") && name.ends_with(']'))
+}
+
 fn database<'a>(storage: &yaml::Storage, spot: &Spot<'a>, context: &mut Context<'a>) -> Option<Database> {
     let url = context.resolve(spot, &storage.database)?;
     if let Some(rest) = POSTGRES.iter().find_map(|scheme| url.strip_prefix(scheme)) {
         if rest.is_empty() || rest.contains(|c: char| c.is_control() || c.is_whitespace()) {
             let example = "postgres://aione@db.example/aione?sslmode=verify-full".to_owned();
             context.suggest(spot, "expected a server and a database", Some(example));
+            return None;
+        }
+        // The connection's library would log what it does not know, and its value.
+        let query = rest.split_once('?').map_or("", |(_, query)| query);
+        let names = query.split('&').map(|part| part.split_once('=').map_or(part, |(name, _)| name));
+        if names.clone().any(|name| !name.is_empty() && !is_parameter(name)) {
+            context.problem(spot, format!("expected no parameters but {}", PARAMETERS.join(", ")));
             return None;
         }
         return Some(Database::Postgres(Secret::new(url)));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    config::snapshot::{BaseUrl, Database, Policy},
+    config::snapshot::{BaseUrl, Database, Policy, Secret},
     domain::{clock::Timestamp, money::Rate},
 };
 
@@ -364,6 +364,17 @@ fn a_database_of_several_nodes_needs_a_pepper_that_all_have() {
     let storage = check_text(&with(&format!("{database}{pepper}"))).expect("sound").snapshot.storage;
     assert_eq!(storage.database.to_string(), "postgres://db/aione");
     assert!(!format!("{storage:?}").contains("marker"));
+    let shown = |url: String| Database::Postgres(Secret::new(url)).to_string();
+    for password in ["p@ss", "p#ss@", "p?sslmode=@", "p#a@b?c"] {
+        assert!(!shown(format!("postgres://u:{password}marker@db/aione")).contains("marker"), "{password}");
+    }
+    refused(
+        &with(&format!("storage: {{ database: 'postgres://db/aione?sslmod=marker' }}\n{pepper}")),
+        &[
+            "a.yaml:6:22: storage.database: expected no parameters but sslmode, sslrootcert, sslcert, sslkey, \
+         host, hostaddr, port, dbname, user, password, application_name, options",
+        ],
+    );
     refused(
         &with(database),
         &[

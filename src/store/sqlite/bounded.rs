@@ -1,5 +1,5 @@
-//! Sums over many records: on connections of their own and within a bounded time, so that no
-//! report can keep a key from being looked up.
+//! Sums over many records, and lists: on connections of their own and within a bounded time, so that
+//! neither can keep a key from being looked up.
 
 use super::{
     super::{
@@ -16,45 +16,42 @@ use sqlx::{
 };
 use std::time::Duration;
 
-/// Reports that run at the same time.
-pub(in crate::store) const REPORTS_MAX: u32 = 2;
-/// How long a report waits for its turn.
-const WAIT_MAX: Duration = Duration::from_secs(2);
-/// How long a report may run.
-const RUN_MAX: Duration = Duration::from_secs(10);
 /// Steps of SQLite's machine between two looks at the clock: less than a millisecond.
 const LOOK_EVERY: i32 = 10_000;
 
+/// How much is read beside the rest.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) struct Bounds {
+    /// Connections: how many read at the same time.
+    pub(in crate::store) turns: u32,
+    /// How long one waits for its turn.
+    pub(in crate::store) wait_max: Duration,
+    /// How long it may read.
+    pub(in crate::store) run_max: Duration,
+}
+
+/// Reads of one kind.
 #[derive(Clone, Debug)]
-pub(in crate::store) struct Reports {
+pub(in crate::store) struct Bounded {
     pub(in crate::store) pool: SqlitePool,
     pub(in crate::store) run_max: Duration,
 }
 
-impl Reports {
-    pub(in crate::store) async fn open(options: SqliteConnectOptions) -> Result<Self, StoreError> {
-        Self::open_within(options, WAIT_MAX, RUN_MAX).await
-    }
-
-    pub(in crate::store) async fn open_within(
-        options: SqliteConnectOptions,
-        wait_max: Duration,
-        run_max: Duration,
-    ) -> Result<Self, StoreError> {
+impl Bounded {
+    /// Its connections are opened when they are needed.
+    pub(in crate::store) fn new(options: SqliteConnectOptions, bounds: Bounds) -> Self {
         let pool = SqlitePoolOptions::new()
-            .max_connections(REPORTS_MAX)
-            .acquire_timeout(wait_max)
+            .max_connections(bounds.turns)
+            .acquire_timeout(bounds.wait_max)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(options.busy_timeout(BUSY_MAX.min(run_max)))
-            .await
-            .map_err(failed)?;
-        Ok(Self { pool, run_max })
+            .connect_lazy_with(options.busy_timeout(BUSY_MAX.min(bounds.run_max)));
+        Self { pool, run_max: bounds.run_max }
     }
 
-    /// Waits for a turn and begins a report. All that it reads is of one moment. SQLite itself breaks
-    /// it off at the end of its time, also where nobody waits for it any more: dropping it leaves a
-    /// statement running.
+    /// Waits for a turn and begins. All that is read is of one moment. SQLite itself breaks it off at
+    /// the end of its time, also where nobody waits for it any more: dropping it leaves a statement
+    /// running.
     ///
     /// # Errors
     /// `Unavailable`: it got no turn.
@@ -72,7 +69,7 @@ impl Reports {
     }
 }
 
-/// How long a report may take.
+/// How long it may take.
 #[derive(Clone, Copy)]
 struct Time {
     began: Steady,
