@@ -2,11 +2,13 @@
 //! store and puts the parts together.
 
 use crate::{
+    budgets::Budgets,
     clock::{self, System},
     config::{Commit, Config},
     journal::{Journal, Options, Reader},
     keyring::{self, KeyRing},
     minting::Minting,
+    node::ThisNode,
     proxy::{Connectors, Gateway, Parts, Targets, Worlds},
     store::{Store, local::Limiter},
     telemetry::{access::AccessLog, metrics::Metrics},
@@ -70,6 +72,7 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
     let minting = Minting::new(peppers.clone(), &snapshot.keys.prefix);
     let keyring = Arc::new(KeyRing::new(store.clone(), peppers.clone()));
     let limiter = Arc::new(Limiter::new());
+    let budgets = Arc::new(Budgets::new(store.clone()));
     let targets = Arc::new(Targets::default());
     let worlds = Arc::new(Worlds::new(snapshot.clone(), &targets));
     let admin = aione_admin::router(Admin {
@@ -77,8 +80,9 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
         changes: store.clone(),
         usage: store.clone(),
         ledger: store.clone(),
-        fleet: keyring.clone(),
+        fleet: Arc::new(ThisNode { keyring: keyring.clone(), budgets: budgets.clone() }),
         live: limiter.clone(),
+        spending: budgets.clone(),
         config: Arc::new(config.clone()),
         upstreams: worlds.clone(),
         surroundings: Arc::new(System),
@@ -88,6 +92,7 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
         worlds,
         keyring,
         limiter,
+        budgets,
         journal,
         connectors: Connectors::new(),
         targets,

@@ -69,6 +69,7 @@ pub(crate) async fn start(assembly: &mut Assembly, greeting: Option<Greeting>) -
         running.tasks.spawn(retention::run(assembly.store.clone(), assembly.gateway.clone(), keep));
     }
     running.tasks.spawn(assembly.gateway.keyring.clone().refresh());
+    running.tasks.spawn(assembly.gateway.budgets.clone().refresh());
     running.tasks.spawn(sweep(assembly.gateway.clone()));
     if let Some(greeting) = greeting {
         running.tasks.spawn(greeting.prepare(assembly).await?);

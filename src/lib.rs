@@ -12,8 +12,10 @@ pub mod keyring;
 pub mod store;
 
 mod assemble;
+mod budgets;
 mod control;
 mod minting;
+mod node;
 mod own_hash;
 mod proxy;
 mod telemetry;

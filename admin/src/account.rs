@@ -1,10 +1,10 @@
-//! `GET /billing/account` and `GET /billing/invoices`: what an organization owes, as it stands. Every
-//! organization pays afterwards, and has no invoice yet.
+//! `GET /billing/account` and `GET /billing/invoices`: what an organization owes, as it stands. None has an
+//! invoice yet.
 
 use crate::{Admin, auth::Reader, error::Refusal, page::PageNumber, validate::Fields};
 use aione_core::{
-    domain::{clock::Timestamp, id::OrgId, ledger::Account, money::Pico},
-    ports::{GroupBy, Organization, Page, UsageQuery},
+    domain::{budget::Owner, clock::Timestamp, id::OrgId, ledger::Account, money::Pico},
+    ports::{Organization, Page, UsageQuery},
 };
 use axum::{
     Json,
@@ -20,8 +20,6 @@ const INVOICES_PAGE_MAX: u64 = 100;
 const INVOICES_PAGE_DEFAULT: u64 = 20;
 /// Of all pages together.
 const TOTAL_COUNT: &str = "x-total-count";
-/// Days that a month can have.
-const MONTH_DAYS_MAX: u64 = 31;
 
 /// An organization's account. It has one, of the same id.
 #[derive(Serialize, ToSchema)]
@@ -30,7 +28,7 @@ pub(crate) struct BillingAccountResponse {
     id: OrgId,
     #[schema(value_type = uuid::Uuid)]
     org_id: OrgId,
-    /// `postpaid`.
+    /// `prepaid` or `postpaid`.
     mode: &'static str,
     currency: String,
     /// What was paid less what was used; below zero: what is owed. A decimal amount, like every other
@@ -44,6 +42,7 @@ pub(crate) struct BillingAccountResponse {
     monthly_budget_rmb: Option<String>,
     /// Of the present month in the organization's zone.
     month_to_date_cost_rmb: String,
+    /// Of the balance, for requests in flight on this node; zero where the balance bounds nothing.
     reserved_rmb: String,
     /// `active`.
     status: &'static str,
@@ -88,19 +87,18 @@ pub(crate) async fn show(
     Reader(org): Reader,
 ) -> Result<Json<BillingAccountResponse>, Refusal> {
     let (now, snapshot) = (admin.surroundings.now(), admin.config.snapshot());
-    let days = admin.usage.sum_usage(&month_so_far(&org, now)).await?;
-    let cost: Pico = days.into_iter().map(|day| day.cost).sum();
+    let cost = month_so_far(&admin, &org, now).await?;
     let balance = admin.ledger.totals(org.id).await?.balance(Account::Customer);
     Ok(Json(BillingAccountResponse {
         id: org.id,
         org_id: org.id,
-        mode: "postpaid",
+        mode: org.terms.mode.as_str(),
         currency: snapshot.billing.currency.clone(),
         balance_rmb: balance.to_decimal(),
-        credit_limit_rmb: None,
-        monthly_budget_rmb: None,
+        credit_limit_rmb: org.terms.credit_limit.map(Pico::to_decimal),
+        monthly_budget_rmb: org.terms.monthly_budget.map(Pico::to_decimal),
         month_to_date_cost_rmb: cost.to_decimal(),
-        reserved_rmb: Pico::ZERO.to_decimal(),
+        reserved_rmb: admin.spending.reserved(Owner::Account(org.id)).to_decimal(),
         status: "active",
         created_at: org.created_at.rfc3339(),
     }))
@@ -128,17 +126,19 @@ pub(crate) async fn invoices(
     Ok((headers, Json(invoices)))
 }
 
-fn month_so_far(org: &Organization, now: Timestamp) -> UsageQuery {
+/// What the present month has cost, in the organization's zone.
+pub(crate) async fn month_so_far(admin: &Admin, org: &Organization, now: Timestamp) -> Result<Pico, Refusal> {
     let today = now.date_in(org.time_zone);
-    UsageQuery {
+    let query = UsageQuery {
         org: org.id,
         zone: org.time_zone,
         start: today.with_day(1).expect("every month has a first day"),
         end: today,
-        group_by: vec![GroupBy::Day],
+        group_by: Vec::new(),
         model: None,
         team: None,
         key: None,
-        page: Page { offset: 0, limit: MONTH_DAYS_MAX },
-    }
+        page: Page { offset: 0, limit: 1 },
+    };
+    Ok(admin.usage.sum_usage(&query).await?.into_iter().map(|sum| sum.cost).sum())
 }

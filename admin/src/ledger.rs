@@ -33,8 +33,6 @@ const PAGE_MAX: u64 = 200;
 const PAGE_DEFAULT: u64 = 50;
 /// Characters of a note.
 const NOTE_MAX: usize = 512;
-/// Whole units that one entry may move, either way.
-const UNITS_MAX: i128 = 1_000_000_000_000;
 
 /// An entry of the ledger.
 #[derive(Serialize, ToSchema)]
@@ -170,13 +168,12 @@ fn answer(changed: &Changed) -> Option<LedgerEntryResponse> {
 
 /// What is paid is above zero; what is put right may be on either side of it.
 fn amount(value: &Value, kind: Option<Kind>) -> Result<Pico, Fault> {
-    const PICO_MAX: i128 = UNITS_MAX * 1_000_000_000_000;
     let amount = checks::money(value)?;
     if amount == Pico::ZERO || (kind == Some(Kind::TopUp) && amount < Pico::ZERO) {
         return Err(Fault::value("it must be above zero, or of an adjustment below it"));
     }
-    if amount.0.abs() >= PICO_MAX {
-        return Err(Fault::value(format!("it must be below {UNITS_MAX}")));
+    if amount.0.abs() >= checks::AMOUNT_MAX.0 {
+        return Err(Fault::value(format!("it must be below {}", checks::AMOUNT_MAX)));
     }
     Ok(amount)
 }

@@ -42,7 +42,7 @@ use aione_core::{
     config::snapshot::Secret,
     domain::key::KeyHash,
     ports::{
-        ChangeStore, ConfigControl, Fleet, KeyStore, LedgerStore, LiveUse, Surroundings, Upstreams,
+        ChangeStore, ConfigControl, Fleet, KeyStore, LedgerStore, LiveUse, Spending, Surroundings, Upstreams,
         UsageStore,
     },
 };
@@ -71,6 +71,7 @@ pub struct Admin {
     pub ledger: Arc<dyn LedgerStore>,
     pub fleet: Arc<dyn Fleet>,
     pub live: Arc<dyn LiveUse>,
+    pub spending: Arc<dyn Spending>,
     pub config: Arc<dyn ConfigControl>,
     pub upstreams: Arc<dyn Upstreams>,
     pub surroundings: Arc<dyn Surroundings>,

@@ -12,7 +12,9 @@ use crate::{
 use aione_core::{
     config::snapshot::Snapshot,
     domain::{
+        budget::{BillingMode, Terms},
         id::{OrgId, TeamId},
+        money::Pico,
         plan::RateLimits,
     },
     ports::{Change, Changed, LimitChange, Organization, Row, Team, TenantChange},
@@ -37,7 +39,7 @@ const SLUG_MAX: usize = 63;
 /// Organizations on one page at most, and by default.
 const ORGS_PAGE_MAX: u64 = 1000;
 /// Fields of the API that this version refuses.
-const NOT_YET: [&str; 4] = ["billing_mode", "credit_limit_rmb", "monthly_budget_rmb", "tax_rate_pct"];
+const NOT_YET: [&str; 1] = ["tax_rate_pct"];
 
 /// A body of `POST /orgs`.
 #[derive(ToSchema)]
@@ -55,6 +57,16 @@ pub(crate) struct NewOrg {
     /// A name of the IANA time zone database. Absent: the gateway's.
     #[schema(nullable = false, example = "Asia/Shanghai")]
     time_zone: Option<String>,
+    /// `prepaid` or `postpaid`. Absent: `postpaid`.
+    #[schema(nullable = false, pattern = "^(prepaid|postpaid)$", example = "postpaid")]
+    billing_mode: Option<String>,
+    /// How far the balance of a postpaid organization may fall below zero, a decimal amount. `null`: as far as
+    /// it will.
+    #[schema(pattern = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,12})?$", example = "1000.00")]
+    credit_limit_rmb: Option<String>,
+    /// What may be spent in a month of its own time zone, a decimal amount. `null`: no bound of its own.
+    #[schema(pattern = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,12})?$", example = "5000.00")]
+    monthly_budget_rmb: Option<String>,
     #[schema(minimum = 1)]
     rpm_limit: Option<u64>,
     #[schema(minimum = 1)]
@@ -74,6 +86,16 @@ pub(crate) struct OrgUpdate {
     name: Option<String>,
     #[schema(nullable = false, example = "Asia/Shanghai")]
     time_zone: Option<String>,
+    /// `prepaid` or `postpaid`.
+    #[schema(nullable = false, pattern = "^(prepaid|postpaid)$", example = "postpaid")]
+    billing_mode: Option<String>,
+    /// How far the balance of a postpaid organization may fall below zero, a decimal amount. `null`: as far as
+    /// it will.
+    #[schema(pattern = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,12})?$", example = "1000.00")]
+    credit_limit_rmb: Option<String>,
+    /// What may be spent in a month of its own time zone, a decimal amount. `null`: no bound of its own.
+    #[schema(pattern = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,12})?$", example = "5000.00")]
+    monthly_budget_rmb: Option<String>,
     #[schema(minimum = 1)]
     rpm_limit: Option<u64>,
     #[schema(minimum = 1)]
@@ -103,7 +125,7 @@ pub(crate) struct OrgResponse {
     name: String,
     #[schema(value_type = String)]
     plan: Arc<str>,
-    /// `postpaid`.
+    /// `prepaid` or `postpaid`.
     billing_mode: &'static str,
     time_zone: &'static str,
     /// `active`.
@@ -118,6 +140,10 @@ pub(crate) struct OrgResponse {
     rpd_limit: Option<u64>,
     #[schema(required = true)]
     max_concurrency: Option<u64>,
+    #[schema(required = true)]
+    credit_limit_rmb: Option<String>,
+    #[schema(required = true)]
+    monthly_budget_rmb: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -163,6 +189,9 @@ pub(crate) async fn create(
     let slug = fields.required("slug", slug);
     let plan = fields.given("plan", |value| plan(&snapshot, value));
     let time_zone = fields.given("time_zone", checks::time_zone);
+    let billing_mode = take_mode(&mut fields);
+    let credit_limit = take_amount(&mut fields, "credit_limit_rmb").flatten();
+    let monthly_budget = take_amount(&mut fields, "monthly_budget_rmb").flatten();
     let limits = take_limits(&mut fields);
     fields.not_yet(&NOT_YET);
     fields.finish()?;
@@ -175,6 +204,7 @@ pub(crate) async fn create(
         name: name.expect("its absence is a problem"),
         plan: plan.unwrap_or_else(|| snapshot.default_plan.clone()),
         limits: limits.applied_to(RateLimits::default()),
+        terms: Terms { mode: billing_mode.unwrap_or_default(), credit_limit, monthly_budget },
         time_zone: time_zone.unwrap_or(snapshot.billing.time_zone),
         created_at: now,
     };
@@ -184,6 +214,7 @@ pub(crate) async fn create(
         org: id,
         name: DEFAULT_TEAM.to_owned(),
         limits: RateLimits::default(),
+        monthly_budget: None,
         created_at: now,
     };
     let change = Change::InsertOrg { org: Box::new(org), team };
@@ -225,6 +256,9 @@ pub(crate) async fn update(
         plan: None,
         time_zone: fields.given("time_zone", checks::time_zone),
         limits: take_limits(&mut fields),
+        billing_mode: take_mode(&mut fields),
+        credit_limit: take_amount(&mut fields, "credit_limit_rmb"),
+        monthly_budget: take_amount(&mut fields, "monthly_budget_rmb"),
     };
     fields.not_yet(&NOT_YET);
     fields.finish()?;
@@ -275,6 +309,16 @@ pub(crate) fn take_limits(fields: &mut Fields) -> LimitChange {
     }
 }
 
+/// An amount that bounds something. `null`: it does not.
+pub(crate) fn take_amount(fields: &mut Fields, name: &str) -> Option<Option<Pico>> {
+    fields.nullable(name, checks::budget)
+}
+
+fn take_mode(fields: &mut Fields) -> Option<BillingMode> {
+    let modes = BillingMode::ALL.map(|mode| (mode.as_str(), mode));
+    fields.given("billing_mode", checks::one_of(&modes))
+}
+
 fn answer(changed: &Changed) -> Option<OrgResponse> {
     match changed.row() {
         Row::Organization(org) => Some(OrgResponse::of(org)),
@@ -305,7 +349,7 @@ impl OrgResponse {
             slug: org.slug.clone(),
             name: org.name.clone(),
             plan: org.plan.clone(),
-            billing_mode: "postpaid",
+            billing_mode: org.terms.mode.as_str(),
             time_zone: org.time_zone.name(),
             status: "active",
             created_at: org.created_at.rfc3339(),
@@ -313,6 +357,8 @@ impl OrgResponse {
             tpm_limit: org.limits.tpm,
             rpd_limit: org.limits.rpd,
             max_concurrency: org.limits.concurrency,
+            credit_limit_rmb: org.terms.credit_limit.map(Pico::to_decimal),
+            monthly_budget_rmb: org.terms.monthly_budget.map(Pico::to_decimal),
         }
     }
 }

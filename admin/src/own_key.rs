@@ -2,11 +2,14 @@
 
 use crate::{Admin, auth::OwnKey, error::Refusal, keys::KeyResponse};
 use aione_core::{
-    domain::plan::RateLimits,
+    domain::{
+        budget::{BudgetPeriod, Owner},
+        money::Pico,
+        plan::RateLimits,
+    },
     ports::{GroupBy, KeyInContext, KeyUse, Page, UsageQuery, UsageSum},
 };
 use axum::{Json, extract::State};
-use chrono::Datelike;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,9 +20,22 @@ pub(crate) struct OwnKeyResponse {
     key: KeyResponse,
     usage: OwnUsage,
     limits: OwnLimits,
-    /// `null`: keys have no budget.
-    #[schema(value_type = Option<Object>)]
-    budget: (),
+    /// `null`: the key has none.
+    #[schema(required = true)]
+    budget: Option<OwnBudget>,
+}
+
+/// Decimal amounts in the billing currency.
+#[derive(Serialize, ToSchema)]
+struct OwnBudget {
+    budget_rmb: String,
+    /// `day` or `month`, in the organization's time zone.
+    #[schema(value_type = String)]
+    budget_period: BudgetPeriod,
+    /// In the present period.
+    spent_rmb: String,
+    /// For requests in flight on this node.
+    reserved_rmb: String,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -71,7 +87,11 @@ pub(crate) async fn show(
     State(admin): State<Admin>,
     OwnKey(found): OwnKey,
 ) -> Result<Json<OwnKeyResponse>, Refusal> {
-    let month = month_of(&admin, &found).await?;
+    let month = used_in(&admin, &found, BudgetPeriod::Month).await?;
+    let budget = match found.key.budget {
+        Some(budget) => Some(OwnBudget::of(&admin, &found, budget).await?),
+        None => None,
+    };
     let live = admin.live.key_use(found.key.id);
     Ok(Json(OwnKeyResponse {
         key: KeyResponse::of(&found.key, admin.surroundings.now()),
@@ -81,20 +101,19 @@ pub(crate) async fn show(
             team: LevelLimits::of(&found.team_limits),
             organization: LevelLimits::of(&found.org_limits),
         },
-        budget: (),
+        budget,
     }))
 }
 
-/// The key's usage this month; zeros where there is none.
-async fn month_of(admin: &Admin, found: &KeyInContext) -> Result<UsageSum, Refusal> {
-    let key = &found.key;
-    let org = crate::auth::find_organization(admin, &key.org.to_string()).await?;
-    let today = admin.surroundings.now().date_in(org.time_zone);
+/// The key's usage in the present period; zeros where there is none.
+async fn used_in(admin: &Admin, found: &KeyInContext, period: BudgetPeriod) -> Result<UsageSum, Refusal> {
+    let (key, zone, now) = (&found.key, found.org_zone, admin.surroundings.now());
+    let [start, _] = period.days(now, zone);
     let query = UsageQuery {
         org: key.org,
-        zone: org.time_zone,
-        start: today.with_day(1).expect("every month has a first day"),
-        end: today,
+        zone,
+        start,
+        end: now.date_in(zone),
         group_by: vec![GroupBy::Key],
         model: None,
         team: None,
@@ -102,6 +121,20 @@ async fn month_of(admin: &Admin, found: &KeyInContext) -> Result<UsageSum, Refus
         page: Page { offset: 0, limit: 1 },
     };
     Ok(admin.usage.sum_usage(&query).await?.pop().unwrap_or_default())
+}
+
+impl OwnBudget {
+    async fn of(admin: &Admin, found: &KeyInContext, budget: Pico) -> Result<Self, Refusal> {
+        let key = &found.key;
+        let period = key.budget_period;
+        let owner = Owner::Key(key.org, key.id, period);
+        Ok(Self {
+            budget_rmb: budget.to_decimal(),
+            budget_period: period,
+            spent_rmb: used_in(admin, found, period).await?.cost.to_decimal(),
+            reserved_rmb: admin.spending.reserved(owner).to_decimal(),
+        })
+    }
 }
 
 impl OwnUsage {

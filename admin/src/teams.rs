@@ -5,7 +5,7 @@ use crate::{
     auth::{self, Operator},
     error::Refusal,
     keys::DEFAULT_TEAM,
-    orgs::{in_path, take_limits},
+    orgs::{in_path, take_amount, take_limits},
     page::PageNumber,
     validate::{Fields, checks},
     write::Write,
@@ -13,6 +13,7 @@ use crate::{
 use aione_core::{
     domain::{
         id::{OrgId, TeamId},
+        money::Pico,
         plan::RateLimits,
     },
     ports::{Change, Changed, Organization, Row, Team, TenantChange},
@@ -33,8 +34,6 @@ const NAME_MAX: usize = 128;
 const NAME_TAKEN: &str = "The name is another team's of this organization";
 /// Teams on one page at most, and by default.
 const TEAMS_PAGE_MAX: u64 = 1000;
-/// Fields of the API that this version refuses.
-const NOT_YET: [&str; 1] = ["monthly_budget_rmb"];
 
 type InPath = Result<Path<(String, String)>, PathRejection>;
 
@@ -54,6 +53,10 @@ pub(crate) struct NewTeam {
     rpd_limit: Option<u64>,
     #[schema(minimum = 1)]
     max_concurrency: Option<u64>,
+    /// What may be spent in a month of the organization's time zone, a decimal amount. `null`: no bound of its
+    /// own.
+    #[schema(pattern = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,12})?$", example = "500.00")]
+    monthly_budget_rmb: Option<String>,
 }
 
 /// A body of `PUT` on a team. Absent: unchanged; a limit of `null`: none of its own.
@@ -71,6 +74,10 @@ pub(crate) struct TeamUpdate {
     rpd_limit: Option<u64>,
     #[schema(minimum = 1)]
     max_concurrency: Option<u64>,
+    /// What may be spent in a month of the organization's time zone, a decimal amount. `null`: no bound of its
+    /// own.
+    #[schema(pattern = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,12})?$", example = "500.00")]
+    monthly_budget_rmb: Option<String>,
 }
 
 /// A team.
@@ -89,6 +96,8 @@ pub(crate) struct TeamResponse {
     rpd_limit: Option<u64>,
     #[schema(required = true)]
     max_concurrency: Option<u64>,
+    #[schema(required = true)]
+    monthly_budget_rmb: Option<String>,
     #[schema(format = DateTime)]
     created_at: String,
 }
@@ -139,7 +148,7 @@ pub(crate) async fn create(
     let mut fields = write.fields()?;
     let name = fields.required("name", checks::text(1, NAME_MAX));
     let limits = take_limits(&mut fields);
-    fields.not_yet(&NOT_YET);
+    let monthly_budget = take_amount(&mut fields, "monthly_budget_rmb").flatten();
     fields.finish()?;
 
     let now = admin.surroundings.now();
@@ -150,6 +159,7 @@ pub(crate) async fn create(
         org: org.id,
         name: name.expect("its absence is a problem"),
         limits: limits.applied_to(RateLimits::default()),
+        monthly_budget,
         created_at: now,
     };
     let change = Change::InsertTeam(team);
@@ -190,9 +200,9 @@ pub(crate) async fn update(
     let change = TenantChange {
         name: fields.given("name", checks::text(1, NAME_MAX)),
         limits: take_limits(&mut fields),
+        monthly_budget: take_amount(&mut fields, "monthly_budget_rmb"),
         ..TenantChange::default()
     };
-    fields.not_yet(&NOT_YET);
     fields.finish()?;
     if team.name == DEFAULT_TEAM && change.name.as_ref().is_some_and(|name| name != DEFAULT_TEAM) {
         return Err(Refusal::Conflict("The team `default` keeps its name: keys that name no team are its"));
@@ -257,6 +267,7 @@ impl TeamResponse {
             tpm_limit: team.limits.tpm,
             rpd_limit: team.limits.rpd,
             max_concurrency: team.limits.concurrency,
+            monthly_budget_rmb: team.monthly_budget.map(Pico::to_decimal),
             created_at: team.created_at.rfc3339(),
         }
     }

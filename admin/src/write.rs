@@ -201,13 +201,12 @@ impl Announced {
             | Change::DisableKey { id, .. }
             | Change::RotateKey { id, .. }
             | Change::DeleteKey { id, .. } => Self::Key(org, *id),
-            Change::UpdateOrg { .. } | Change::UpdateTeam { .. } => Self::Tenant(org),
+            Change::UpdateOrg { .. } | Change::UpdateTeam { .. } | Change::Enter(_) => Self::Tenant(org),
             Change::InsertOrg { .. }
             | Change::InsertTeam(_)
             | Change::DeleteTeam { .. }
             | Change::InsertToken { .. }
-            | Change::DeleteToken { .. }
-            | Change::Enter(_) => Self::Nothing,
+            | Change::DeleteToken { .. } => Self::Nothing,
         }
     }
 }

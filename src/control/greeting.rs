@@ -9,7 +9,7 @@ use crate::{
 use aione_admin::Mint;
 use aione_core::{
     config::snapshot::Secret,
-    domain::{id::KeyId, key::Key, plan::RateLimits},
+    domain::{budget::BudgetPeriod, id::KeyId, key::Key, plan::RateLimits},
     ports::{Change, ChangeStore, KeyFilter, KeyStore, Page, Surroundings},
 };
 use anyhow::Context;
@@ -70,6 +70,8 @@ async fn quick_start_key(assembly: &Assembly) -> anyhow::Result<String> {
         models_allowed: Vec::new(),
         allowed_ips: Vec::new(),
         limits: RateLimits::default(),
+        budget: None,
+        budget_period: BudgetPeriod::Month,
         is_sandbox: false,
         expires_at: None,
         disabled: false,

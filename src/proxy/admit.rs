@@ -6,6 +6,7 @@ use super::{
     Gateway, ask::Ask, authenticate::Caller, refusal::Refusal, route::Route, trace::Trace, world::World,
 };
 use crate::{
+    budgets::Spend,
     clock,
     journal::{Slot, Ticket},
     store::local::{Ask as LimitAsk, Grant},
@@ -44,7 +45,7 @@ pub(crate) struct Tally {
 #[must_use]
 pub(crate) struct Hold {
     gateway: Arc<Gateway>,
-    reserved: Option<(Grant, Slot)>,
+    reserved: Option<Reserved>,
     view: View,
     opened: Opened,
     plan: Arc<Plan>,
@@ -55,7 +56,14 @@ pub(crate) struct Hold {
     pub(crate) tally: Tally,
 }
 
-pub(crate) fn reserve(
+/// What is to be given back, and counted, at the end.
+struct Reserved {
+    grant: Grant,
+    spend: Spend,
+    slot: Slot,
+}
+
+pub(crate) async fn reserve(
     gateway: &Arc<Gateway>,
     world: &World,
     caller: &Caller,
@@ -78,7 +86,22 @@ pub(crate) fn reserve(
         ceiling: route.ceiling,
         reserve_cap: snapshot.limits.reserve_cap,
     };
+    let purses = gateway.budgets.of(caller, trace.started_at, gateway.journal.caught_up()).await;
+    let purses = purses.map_err(|error| {
+        tracing::warn!(%error, "a request is refused");
+        Refusal::BudgetsUnavailable
+    })?;
     let grant = gateway.limiter.reserve(&limit_ask, ask.read_at).map_err(Refusal::RateLimited)?;
+    // Limits first: who is refused for a moment only by what this one does not keep may try again.
+    let price = route.plan.price_of(&route.model.id);
+    let most = price.and_then(|price| price.most(ask.estimated_input, route.ceiling, trace.started_at));
+    let spend = match purses.reserve(most.unwrap_or_default()) {
+        Ok(spend) => spend,
+        Err(owner) => {
+            grant.release(true);
+            return Err(Refusal::InsufficientBalance(owner));
+        }
+    };
     let first = &route.candidates[0];
     let opened = Opened {
         id: trace.id,
@@ -102,7 +125,7 @@ pub(crate) fn reserve(
     trace.admitted(&route.model.id, ask.peek.stream);
     Ok(Hold {
         gateway: gateway.clone(),
-        reserved: Some((grant, slot)),
+        reserved: Some(Reserved { grant, spend, slot }),
         view,
         opened,
         plan: route.plan.clone(),
@@ -134,8 +157,8 @@ impl Hold {
     /// Waits until a killed process would not forget the exchange: before a caller sees anything of
     /// an answer.
     pub(crate) async fn noted(&self) {
-        if let Some((_, slot)) = &self.reserved {
-            slot.noted().await;
+        if let Some(reserved) = &self.reserved {
+            reserved.slot.noted().await;
         }
     }
 
@@ -157,7 +180,7 @@ impl Hold {
     }
 
     fn settle(&mut self) -> Option<(Closed, Ticket)> {
-        let (grant, slot) = self.reserved.take()?;
+        let Reserved { grant, spend, slot } = self.reserved.take()?;
         let now = clock::steady();
         let usage = &self.tally.usage;
         if self.tally.unsent {
@@ -183,6 +206,7 @@ impl Hold {
             cost: Pico::ZERO,
         };
         closed.charge(&self.opened, self.plan.price_of(&self.opened.model));
+        spend.settle(closed.cost);
         let ticket = slot.close(&closed);
         self.gateway.metrics.exchange_closed(&self.opened, &closed);
         Some((closed, ticket))

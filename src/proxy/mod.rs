@@ -36,6 +36,7 @@ pub(crate) use upstream::{connectors::Connectors, target::Targets};
 pub(crate) use world::Worlds;
 
 use crate::{
+    budgets::Budgets,
     clock,
     journal::Journal,
     keyring::KeyRing,
@@ -55,6 +56,7 @@ pub(crate) struct Gateway {
     worlds: Arc<Worlds>,
     pub(crate) keyring: Arc<KeyRing>,
     pub(crate) limiter: Arc<Limiter>,
+    pub(crate) budgets: Arc<Budgets>,
     pub(crate) journal: Journal,
     pub(crate) connectors: Connectors,
     pub(crate) targets: Arc<Targets>,
@@ -80,6 +82,7 @@ pub(crate) struct Parts {
     pub(crate) worlds: Arc<Worlds>,
     pub(crate) keyring: Arc<KeyRing>,
     pub(crate) limiter: Arc<Limiter>,
+    pub(crate) budgets: Arc<Budgets>,
     pub(crate) journal: Journal,
     pub(crate) connectors: Connectors,
     pub(crate) targets: Arc<Targets>,
@@ -103,11 +106,13 @@ impl Names {
 
 impl Gateway {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { worlds, keyring, limiter, journal, connectors, targets, metrics, access, admin } = parts;
+        let Parts { worlds, keyring, limiter, budgets, journal, connectors, targets, metrics, access, admin } =
+            parts;
         Self {
             worlds,
             keyring,
             limiter,
+            budgets,
             journal,
             connectors,
             targets,

@@ -1,7 +1,10 @@
 //! Every reason for which an exchange is refused or fails, and the one table that says how
 //! each is told to the caller.
 
-use aione_core::domain::limit::{Refused, View, Which};
+use aione_core::domain::{
+    budget::Owner,
+    limit::{Refused, View, Which},
+};
 use std::borrow::Cow;
 
 /// Why the caller gets an answer of ours instead of a model's.
@@ -40,6 +43,10 @@ pub(crate) enum Refusal {
     /// The process holds as many request bodies as it may.
     Overloaded,
     RateLimited(Refused),
+    /// A purse that pays for the request has not enough left.
+    InsufficientBalance(Owner),
+    /// What is left to be spent cannot be read, and is not remembered.
+    BudgetsUnavailable,
     /// Every deployment rests; the first returns after this many milliseconds.
     NoUpstream {
         retry_after_ms: u64,
@@ -193,6 +200,21 @@ impl Refusal {
                     "API keys cannot be checked at the moment".into(),
                 )
             },
+            Self::InsufficientBalance(owner) => face(
+                402,
+                "billing_error",
+                "insufficient_balance",
+                format!("The {} does not cover the most that this request can cost", purse(owner)).into(),
+            ),
+            Self::BudgetsUnavailable => Face {
+                retry_after_ms: Some(SOON_MS),
+                ..face(
+                    503,
+                    "api_error",
+                    "budgets_unavailable",
+                    "What is left to be spent cannot be checked at the moment".into(),
+                )
+            },
             Self::JournalFull => Face {
                 retry_after_ms: Some(SOON_MS),
                 ..face(
@@ -228,6 +250,16 @@ impl Refusal {
             Self::RateLimited(refused) => Some(&refused.view),
             _ => None,
         }
+    }
+}
+
+/// No amount is told: whoever has a key need not know what its organization has.
+fn purse(owner: &Owner) -> String {
+    match owner {
+        Owner::Account(_) => "balance of the organization".to_owned(),
+        Owner::Organization(_) => "organization's budget for this month".to_owned(),
+        Owner::Team(..) => "team's budget for this month".to_owned(),
+        Owner::Key(_, _, period) => format!("API key's budget for this {}", period.as_str()),
     }
 }
 

@@ -42,6 +42,10 @@ pub(crate) fn render(refusal: &Refusal, dialect: Dialect, id: RecordId) -> (Box<
         head.insert_header(header::RETRY_AFTER, wait_ms.div_ceil(1000).max(1)).expect(VALID);
         head.insert_header("retry-after-ms", wait_ms).expect(VALID);
     }
+    if face.status == 402 {
+        // Official clients try some statuses again by themselves; here it would be in vain.
+        head.insert_header("x-should-retry", "false").expect(VALID);
+    }
     if let Some(view) = refusal.view() {
         edit(&mut head, |headers| show_limits(headers, view));
     }

@@ -3,6 +3,7 @@
 use super::{Store, tenants};
 use aione_core::{
     domain::{
+        budget::Terms,
         clock::Timestamp,
         id::{OrgId, TeamId},
         plan::RateLimits,
@@ -34,6 +35,7 @@ impl Store {
             name: "Default".to_owned(),
             plan: default_plan.clone(),
             limits: RateLimits::default(),
+            terms: Terms::default(),
             time_zone: zone,
             created_at: now,
         };
@@ -42,6 +44,7 @@ impl Store {
             org: org.id,
             name: DEFAULT_NAME.to_owned(),
             limits: RateLimits::default(),
+            monthly_budget: None,
             created_at: now,
         };
         let mut tx = self.change().await?;

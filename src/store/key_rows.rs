@@ -8,6 +8,7 @@ use super::{
 };
 use aione_core::{
     domain::{
+        budget::BudgetPeriod,
         clock::Timestamp,
         id::{KeyId, OrgId, TeamId},
         key::{Key, KeyHash, KeyStatus},
@@ -17,7 +18,7 @@ use aione_core::{
 use std::sync::{Arc, LazyLock};
 
 /// In the order in which [`insert_keys`] binds them.
-const COLUMNS: [&str; 18] = [
+const COLUMNS: [&str; 20] = [
     "id",
     "org_id",
     "team_id",
@@ -29,6 +30,8 @@ const COLUMNS: [&str; 18] = [
     "tpm",
     "rpd",
     "concurrency",
+    "budget",
+    "budget_period",
     "is_sandbox",
     "expires_at",
     "disabled",
@@ -49,7 +52,10 @@ static FIND: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {key}, s.dies_at AS secret_dies_at, o.plan AS org_plan,
                 o.rpm AS org_rpm, o.tpm AS org_tpm, o.rpd AS org_rpd, o.concurrency AS org_concurrency,
-                t.rpm AS team_rpm, t.tpm AS team_tpm, t.rpd AS team_rpd, t.concurrency AS team_concurrency
+                o.billing_mode AS org_billing_mode, o.credit_limit AS org_credit_limit,
+                o.monthly_budget AS org_monthly_budget, o.time_zone AS org_time_zone,
+                t.rpm AS team_rpm, t.tpm AS team_tpm, t.rpd AS team_rpd, t.concurrency AS team_concurrency,
+                t.monthly_budget AS team_monthly_budget
          FROM key_secrets s
          JOIN keys k ON k.id = s.key_id
          JOIN organizations o ON o.id = k.org_id
@@ -137,6 +143,8 @@ async fn insert_keys(db: &mut Db, keys: &[(&Key, &KeyHash)]) -> Result<(), Store
         row.add(key.limits.tpm);
         row.add(key.limits.rpd);
         row.add(key.limits.concurrency);
+        row.add(key.budget);
+        row.add(key.budget_period.as_str());
         row.add(key.is_sandbox);
         row.add(key.expires_at);
         row.add(key.disabled);
@@ -179,6 +187,12 @@ pub(super) async fn update(
         sql.push(", allowed_ips = ").push_value(to_json(ips)?);
     }
     push_limits(&mut sql, change.limits);
+    if let Some(budget) = change.budget {
+        sql.push(", budget = ").push_value(budget);
+    }
+    if let Some(period) = change.budget_period {
+        sql.push(", budget_period = ").push_value(period.as_str());
+    }
     if let Some(metadata) = &change.metadata {
         sql.push(", metadata = ").push_value(to_json(metadata)?);
     }
@@ -267,7 +281,10 @@ fn context_of(row: &Row) -> Result<KeyInContext, StoreError> {
         secret_dies_at: row.time_or_none("secret_dies_at")?,
         org_plan: Arc::from(row.get::<&str>("org_plan")?),
         org_limits: row.limits("org_")?,
+        org_terms: row.terms("org_")?,
+        org_zone: row.zone("org_time_zone")?,
         team_limits: row.limits("team_")?,
+        team_budget: row.decimal_or_none("team_monthly_budget")?,
     })
 }
 
@@ -281,6 +298,8 @@ fn key_of(row: &Row) -> Result<Key, StoreError> {
         models_allowed: row.json("models_allowed")?,
         allowed_ips: row.json("allowed_ips")?,
         limits: row.limits("")?,
+        budget: row.decimal_or_none("budget")?,
+        budget_period: row.word("budget_period", BudgetPeriod::from_name)?,
         is_sandbox: row.get("is_sandbox")?,
         expires_at: row.time_or_none("expires_at")?,
         disabled: row.get("disabled")?,

@@ -2,10 +2,11 @@
 //! SQL is nowhere else.
 //!
 //! In reading order: [`engine`] (statements on either database), `sqlite` and `postgres` (connections and
-//! their bounds), `schema`; then a file for each port (`keys` `changes` `usage` `ledger`) and one for each kind of
+//! their bounds), `schema`; then a file for each port (`keys` `changes` `usage` `ledger` `budgets`) and one for each kind of
 //! row.
 
 mod bootstrap;
+mod budgets;
 mod changes;
 mod cover;
 mod engine;

@@ -2,7 +2,12 @@
 
 use super::statement::join_money;
 use aione_core::{
-    domain::{clock::Timestamp, money::Pico, plan::RateLimits},
+    domain::{
+        budget::{BillingMode, Terms},
+        clock::Timestamp,
+        money::Pico,
+        plan::RateLimits,
+    },
     ports::StoreError,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -97,6 +102,36 @@ impl Row {
 
     pub(super) fn money(&self, units: &str, rest: &str) -> Result<Pico, StoreError> {
         Ok(join_money(self.get(units)?, i128::from(self.get::<i64>(rest)?)))
+    }
+
+    /// An amount that is kept as a decimal.
+    pub(super) fn decimal_or_none(&self, column: impl Column) -> Result<Option<Pico>, StoreError> {
+        let text: Option<&str> = self.get(column)?;
+        text.map(str::parse).transpose().map_err(|error| corrupt(format!("{column}: {error}")))
+    }
+
+    /// One of the words that `known` knows.
+    pub(super) fn word<T>(
+        &self,
+        column: impl Column,
+        known: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, StoreError> {
+        let word = self.get(column)?;
+        known(word).ok_or_else(|| corrupt(format!("{column}: there is no `{word}`")))
+    }
+
+    pub(super) fn zone(&self, column: impl Column) -> Result<chrono_tz::Tz, StoreError> {
+        self.get::<&str>(column)?.parse().map_err(|error| corrupt(format!("{column}: {error}")))
+    }
+
+    /// What the columns whose names begin with `prefix` say of an organization's terms.
+    pub(super) fn terms(&self, prefix: &str) -> Result<Terms, StoreError> {
+        let column = |name: &str| format!("{prefix}{name}");
+        Ok(Terms {
+            mode: self.word(column("billing_mode").as_str(), BillingMode::from_name)?,
+            credit_limit: self.decimal_or_none(column("credit_limit").as_str())?,
+            monthly_budget: self.decimal_or_none(column("monthly_budget").as_str())?,
+        })
     }
 
     /// The four limit columns, whose names begin with `prefix`.

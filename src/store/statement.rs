@@ -286,6 +286,8 @@ values! {
     RecordId, id => Value::Id(id.0);
     EntryId, id => Value::Id(id.0);
     Timestamp, at => Value::Int(at.0);
+    // As the decimal that it is, exact.
+    Option<Pico>, amount => amount.map_or(Value::NullText, |amount| Value::Text(amount.to_decimal().into()));
     Option<u64>, value => value.map_or(Value::NullInt, Value::from);
     Option<Timestamp>, value => value.map_or(Value::NullInt, Value::from);
     Option<Arc<str>>, value => value.map_or(Value::NullText, Value::from);

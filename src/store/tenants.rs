@@ -2,7 +2,7 @@
 
 use super::{
     engine::Db,
-    row::{Row, corrupt, saturated},
+    row::{Row, saturated},
     statement::{Statement, marks},
 };
 use aione_core::{
@@ -19,8 +19,9 @@ use uuid::Uuid;
 
 /// Named one by one here and elsewhere: a column that a later version adds must change nothing that
 /// this one reads.
-const ORG: &str = "id, slug, name, plan, rpm, tpm, rpd, concurrency, time_zone, created_at";
-const TEAM: &str = "id, org_id, name, rpm, tpm, rpd, concurrency, created_at";
+const ORG: &str = "id, slug, name, plan, rpm, tpm, rpd, concurrency, billing_mode, credit_limit, monthly_budget, \
+                   time_zone, created_at";
+const TEAM: &str = "id, org_id, name, rpm, tpm, rpd, concurrency, monthly_budget, created_at";
 const TOKEN: &str = "id, org_id, name, role, expires_at, created_at";
 
 /// By id where the text is one, else by slug.
@@ -34,7 +35,7 @@ pub(super) async fn find_org(db: &mut Db, id_or_slug: &str) -> Result<Option<Org
 }
 
 pub(super) async fn insert_org(db: &mut Db, org: &Organization) -> Result<(), StoreError> {
-    let insert = Statement::new(format!("INSERT INTO organizations ({ORG}) VALUES {}", marks(10)))
+    let insert = Statement::new(format!("INSERT INTO organizations ({ORG}) VALUES {}", marks(13)))
         .bind(org.id)
         .bind(org.slug.clone())
         .bind(org.name.clone())
@@ -43,6 +44,9 @@ pub(super) async fn insert_org(db: &mut Db, org: &Organization) -> Result<(), St
         .bind(org.limits.tpm)
         .bind(org.limits.rpd)
         .bind(org.limits.concurrency)
+        .bind(org.terms.mode.as_str())
+        .bind(org.terms.credit_limit)
+        .bind(org.terms.monthly_budget)
         .bind(org.time_zone.name())
         .bind(org.created_at);
     db.execute(insert).await.map(drop)
@@ -68,7 +72,7 @@ pub(super) async fn find_team(db: &mut Db, org: OrgId, name: &str) -> Result<Opt
 }
 
 pub(super) async fn insert_team(db: &mut Db, team: &Team) -> Result<(), StoreError> {
-    let insert = Statement::new(format!("INSERT INTO teams ({TEAM}) VALUES {}", marks(8)))
+    let insert = Statement::new(format!("INSERT INTO teams ({TEAM}) VALUES {}", marks(9)))
         .bind(team.id)
         .bind(team.org)
         .bind(team.name.clone())
@@ -76,6 +80,7 @@ pub(super) async fn insert_team(db: &mut Db, team: &Team) -> Result<(), StoreErr
         .bind(team.limits.tpm)
         .bind(team.limits.rpd)
         .bind(team.limits.concurrency)
+        .bind(team.monthly_budget)
         .bind(team.created_at);
     db.execute(insert).await.map(drop)
 }
@@ -109,6 +114,12 @@ pub(super) async fn update_org(
     if let Some(plan) = &change.plan {
         update.push(", plan = ").push_value(plan.clone());
     }
+    if let Some(mode) = change.billing_mode {
+        update.push(", billing_mode = ").push_value(mode.as_str());
+    }
+    if let Some(limit) = change.credit_limit {
+        update.push(", credit_limit = ").push_value(limit);
+    }
     if let Some(zone) = change.time_zone {
         update.push(", time_zone = ").push_value(zone.name());
     }
@@ -136,6 +147,9 @@ fn update(table: &str, change: &TenantChange) -> Statement {
         update.push(", name = ").push_value(name.clone());
     }
     push_limits(&mut update, change.limits);
+    if let Some(budget) = change.monthly_budget {
+        update.push(", monthly_budget = ").push_value(budget);
+    }
     update
 }
 
@@ -239,7 +253,8 @@ fn org_of(row: &Row) -> Result<Organization, StoreError> {
         name: row.get("name")?,
         plan: Arc::from(row.get::<&str>("plan")?),
         limits: row.limits("")?,
-        time_zone: row.get::<&str>("time_zone")?.parse().map_err(corrupt)?,
+        terms: row.terms("")?,
+        time_zone: row.zone("time_zone")?,
         created_at: row.time("created_at")?,
     })
 }
@@ -250,17 +265,17 @@ fn team_of(row: &Row) -> Result<Team, StoreError> {
         org: OrgId(row.uuid("org_id")?),
         name: row.get("name")?,
         limits: row.limits("")?,
+        monthly_budget: row.decimal_or_none("monthly_budget")?,
         created_at: row.time("created_at")?,
     })
 }
 
 fn token_of(row: &Row) -> Result<ManagementToken, StoreError> {
-    let role: &str = row.get("role")?;
     Ok(ManagementToken {
         id: TokenId(row.uuid("id")?),
         org: OrgId(row.uuid("org_id")?),
         name: row.get("name")?,
-        role: Role::from_name(role).ok_or_else(|| corrupt(format!("there is no role `{role}`")))?,
+        role: row.word("role", Role::from_name)?,
         expires_at: row.time_or_none("expires_at")?,
         created_at: row.time("created_at")?,
     })

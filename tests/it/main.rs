@@ -12,6 +12,7 @@
 mod support;
 
 mod blame;
+mod budgets;
 mod cli;
 mod config;
 mod control;

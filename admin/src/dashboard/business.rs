@@ -5,7 +5,7 @@ use super::{
     trend::{self, DailyTrend},
 };
 use aione_core::{
-    domain::{estimate, id::TeamId, percent::Percent},
+    domain::{estimate, id::TeamId},
     ports::UsageSum,
 };
 use serde::Serialize;
@@ -53,8 +53,7 @@ impl BusinessDashboardData {
             total_chars_wan: wan(estimate::characters(total.usage.total_tokens())),
             total_conversations: total.requests,
             total_cost_rmb: total.cost.to_decimal(),
-            // Organizations have no budgets yet.
-            budget_progress_pct: Percent::ZERO.to_string(),
+            budget_progress_pct: glance.budget_progress.to_string(),
             capacity_status: glance.capacity.as_str(),
             service_status: glance.service.as_str(),
             team_cost_ranking: teams(glance),

@@ -6,6 +6,7 @@ mod trend;
 
 use crate::{
     Admin,
+    account::month_so_far,
     auth::{Reader, ReaderRole},
     error::Refusal,
     validate::{Fields, checks},
@@ -100,6 +101,8 @@ struct Glance {
     /// Inclusive.
     last: NaiveDate,
     rpm_usage: Percent,
+    /// Of the present month's budget.
+    budget_progress: Percent,
     capacity: Capacity,
     service: Service,
 }
@@ -119,7 +122,14 @@ impl Glance {
         let overview = admin.usage.overview(&query).await?;
         let snapshot = admin.config.snapshot();
         let plan = snapshot.plan_or_default(&org.plan).map(AsRef::as_ref);
-        Ok(Self::judge(overview, (first, last), now, |recent| standing::rpm_usage(recent, &org.limits, plan)))
+        let budget_progress = match org.terms.monthly_budget {
+            Some(budget) => Percent::of_amounts(month_so_far(admin, org, now).await?, budget),
+            None => Percent::ZERO,
+        };
+        let glance = Self::judge(overview, (first, last), now, |recent| {
+            standing::rpm_usage(recent, &org.limits, plan)
+        });
+        Ok(Self { budget_progress, ..glance })
     }
 
     fn judge(
@@ -131,6 +141,6 @@ impl Glance {
         let rpm_usage = rpm_usage(&overview.recent);
         let capacity = standing::capacity(rpm_usage);
         let service = standing::service(&overview.recent, now);
-        Self { overview, first, last, rpm_usage, capacity, service }
+        Self { overview, first, last, rpm_usage, budget_progress: Percent::ZERO, capacity, service }
     }
 }

@@ -3,9 +3,11 @@
 use aione_core::{
     config::snapshot::Secret,
     domain::{
+        budget::BudgetPeriod,
         clock::Timestamp,
         id::{KeyId, OrgId, TeamId},
         key::{Key, KeyStatus},
+        money::Pico,
     },
 };
 use ipnet::IpNet;
@@ -51,6 +53,11 @@ pub(crate) struct KeyResponse {
     max_concurrency: Option<u64>,
     #[schema(required = true)]
     rpd_limit: Option<u64>,
+    #[schema(required = true)]
+    budget_rmb: Option<String>,
+    /// `day` or `month`.
+    #[schema(value_type = String)]
+    budget_period: BudgetPeriod,
     #[schema(value_type = Object)]
     metadata: Map<String, Value>,
 }
@@ -92,6 +99,8 @@ impl KeyResponse {
             last_used_at: key.last_used_at.map(Timestamp::rfc3339),
             max_concurrency: key.limits.concurrency,
             rpd_limit: key.limits.rpd,
+            budget_rmb: key.budget.map(Pico::to_decimal),
+            budget_period: key.budget_period,
             metadata: key.metadata.clone(),
         }
     }

@@ -2,14 +2,17 @@
 
 use crate::{
     error::Refusal,
+    orgs::take_amount,
     validate::{Fault, Fields, checks},
 };
 use aione_core::{
     config::snapshot::Snapshot,
     domain::{
+        budget::BudgetPeriod,
         clock::Timestamp,
         id::{KeyId, TeamId},
         key::Key,
+        money::Pico,
         plan::{Plan, RateLimits},
     },
     ports::{KeyChange, LimitChange, Organization},
@@ -34,7 +37,7 @@ const METADATA_MAX: usize = 4096;
 /// Seconds that a former secret may live on: 90 days.
 const GRACE_MAX_SECONDS: u64 = 90 * 24 * 3600;
 /// Fields of the API that this version refuses.
-const NOT_YET: [&str; 3] = ["budget_rmb", "budget_period", "scopes"];
+const NOT_YET: [&str; 1] = ["scopes"];
 
 /// A body of `POST /gateway/keys`.
 #[derive(ToSchema)]
@@ -63,6 +66,12 @@ pub(crate) struct NewKey {
     max_concurrency: Option<u64>,
     #[schema(minimum = 1)]
     rpd_limit: Option<u64>,
+    /// What may be spent in each of its periods, a decimal amount. `null`: no bound of its own.
+    #[schema(pattern = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,12})?$", value_type = Option<String>, example = "50.00")]
+    budget_rmb: Option<Pico>,
+    /// `day` or `month`, in the organization's time zone. Absent: `month`.
+    #[schema(pattern = "^(day|month)$", nullable = false, value_type = Option<String>, example = "month")]
+    budget_period: Option<BudgetPeriod>,
     /// At most 4 KiB of JSON.
     #[schema(required = false, value_type = Object)]
     metadata: Map<String, Value>,
@@ -88,6 +97,12 @@ pub(crate) struct KeyUpdate {
     max_concurrency: Option<Option<u64>>,
     #[schema(minimum = 1, value_type = Option<u64>)]
     rpd_limit: Option<Option<u64>>,
+    /// What may be spent in each of its periods, a decimal amount. `null`: no bound of its own.
+    #[schema(pattern = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,12})?$", value_type = Option<String>, example = "50.00")]
+    budget_rmb: Option<Option<Pico>>,
+    /// `day` or `month`, in the organization's time zone.
+    #[schema(pattern = "^(day|month)$", nullable = false, value_type = Option<String>, example = "month")]
+    budget_period: Option<BudgetPeriod>,
     /// Takes the place of what there was. At most 4 KiB of JSON.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
@@ -147,6 +162,8 @@ impl NewKey {
             expires_at: fields.nullable("expires_at", checks::time_after(now)).flatten(),
             max_concurrency: take_limit(&mut fields, "max_concurrency").flatten(),
             rpd_limit: take_limit(&mut fields, "rpd_limit").flatten(),
+            budget_rmb: take_amount(&mut fields, "budget_rmb").flatten(),
+            budget_period: take_period(&mut fields),
             metadata: fields.given("metadata", checks::object(METADATA_MAX)).unwrap_or_default(),
         };
         fields.not_yet(&NOT_YET);
@@ -171,6 +188,8 @@ impl NewKey {
                 rpd: self.rpd_limit,
                 concurrency: self.max_concurrency,
             },
+            budget: self.budget_rmb,
+            budget_period: self.budget_period.unwrap_or_default(),
             is_sandbox: self.is_sandbox,
             expires_at: self.expires_at,
             disabled: false,
@@ -195,6 +214,8 @@ impl KeyUpdate {
             tpm_limit: take_limit(&mut fields, "tpm_limit"),
             max_concurrency: take_limit(&mut fields, "max_concurrency"),
             rpd_limit: take_limit(&mut fields, "rpd_limit"),
+            budget_rmb: take_amount(&mut fields, "budget_rmb"),
+            budget_period: take_period(&mut fields),
             metadata: fields.given("metadata", checks::object(METADATA_MAX)),
         };
         fields.not_yet(&NOT_YET);
@@ -213,6 +234,8 @@ impl KeyUpdate {
                 rpd: self.rpd_limit,
                 concurrency: self.max_concurrency,
             },
+            budget: self.budget_rmb,
+            budget_period: self.budget_period,
             metadata: self.metadata,
         }
     }
@@ -241,6 +264,11 @@ fn take_models(fields: &mut Fields, models: &Models<'_>) -> Option<Vec<String>> 
         }
     }
     Some(unique)
+}
+
+fn take_period(fields: &mut Fields) -> Option<BudgetPeriod> {
+    let periods = BudgetPeriod::ALL.map(|period| (period.as_str(), period));
+    fields.given("budget_period", checks::one_of(&periods))
 }
 
 /// `null`: none of its own.

@@ -11,6 +11,9 @@ use ipnet::IpNet;
 use serde_json::{Map, Value};
 use std::{net::IpAddr, str::FromStr};
 
+/// Beyond every amount that is taken.
+pub(crate) const AMOUNT_MAX: Pico = Pico(1_000_000_000_000 * 1_000_000_000_000);
+
 /// A text of `min` to `max` characters, none of them a control character.
 pub(crate) fn text(min: usize, max: usize) -> impl Check<String> {
     move |value| {
@@ -88,6 +91,20 @@ pub(crate) fn money(value: &Value) -> Result<Pico, Fault> {
         Fault::new("decimal_parsing", format!("Input should be a valid decimal, {error}"))
             .with("error", error.to_string())
     })
+}
+
+/// An amount that is not negative, and below 10¹² whole units.
+pub(crate) fn budget(value: &Value) -> Result<Pico, Fault> {
+    let amount = money(value)?;
+    if amount < Pico::ZERO {
+        return Err(
+            Fault::new("greater_than_equal", "Input should be greater than or equal to 0").with("ge", 0)
+        );
+    }
+    if amount >= AMOUNT_MAX {
+        return Err(Fault::value(format!("it must be below {AMOUNT_MAX}")));
+    }
+    Ok(amount)
 }
 
 /// Any of core's ids.

@@ -6,14 +6,13 @@ use aione_core::{domain::money::Pico, ports::UsageSum};
 #[tokio::test]
 async fn an_account_tells_what_the_month_has_cost() {
     let api = Api::new();
-    let day = |cost| UsageSum { cost: Pico(cost), ..UsageSum::default() };
-    api.world.state().sums = vec![day(1_500_000_000_000), day(1)];
+    api.world.state().sums = vec![UsageSum { cost: Pico(1_500_000_000_001), ..UsageSum::default() }];
     let answer = api.get("/billing/account").with(FINANCE).send().await;
     let expected = format!(
         concat!(
             r#"{{"id":"{}","org_id":"{}","mode":"postpaid","currency":"CNY","balance_rmb":"0.00","#,
             r#""credit_limit_rmb":null,"monthly_budget_rmb":null,"#,
-            r#""month_to_date_cost_rmb":"1.500000000001","reserved_rmb":"0.00","status":"active","#,
+            r#""month_to_date_cost_rmb":"1.500000000001","reserved_rmb":"0.000000000001","status":"active","#,
             r#""created_at":"2026-11-23T16:30:00.000Z"}}"#,
         ),
         ACME, ACME

@@ -36,8 +36,8 @@ async fn every_problem_of_a_body_is_told_at_once() {
         "allowed_ips": ["10.0.0.1", "10.0.0.1/8", "host"],
         "expires_at": "2026-11-23T16:30:00Z",
         "metadata": [],
-        "budget_rmb": "10.00",
-        "budget_period": "day",
+        "budget_rmb": 10,
+        "budget_period": "week",
         "scopes": [],
         "status": "active",
         "org_id": "x",
@@ -59,9 +59,9 @@ async fn every_problem_of_a_body_is_told_at_once() {
             "body.expires_at datetime_future",
             "body.max_concurrency int_type",
             "body.rpd_limit less_than_equal",
+            "body.budget_rmb decimal_type",
+            "body.budget_period enum",
             "body.metadata dict_type",
-            "body.budget_rmb not_supported",
-            "body.budget_period not_supported",
             "body.scopes not_supported",
             "body.org_id extra_forbidden",
             "body.status extra_forbidden",
@@ -170,12 +170,12 @@ async fn an_update_cannot_write_what_is_not_its_own() {
     let (id, _) = api.key(r#"{"name":"ci"}"#).await;
     let body = r#"{"team_id":null,"is_sandbox":true,"expires_at":null,"status":"active","key":"x","id":"x",
         "org_id":"x","key_prefix":"x","created_at":"x","last_used_at":"x","rotate_grace_until":"x",
-        "name":null,"budget_rmb":"1","models_allowed":["nothing"]}"#;
+        "name":null,"scopes":[],"models_allowed":["nothing"]}"#;
     let answer = api.put(&format!("/gateway/keys/{id}")).with(OWNER).body(body).send().await;
     let problems = answer.problems();
     assert_eq!(
         problems[..3],
-        ["body.name string_type", "body.models_allowed.0 value_error", "body.budget_rmb not_supported"]
+        ["body.name string_type", "body.models_allowed.0 value_error", "body.scopes not_supported"]
     );
     assert_eq!(problems[3..].len(), 11);
     assert!(problems[3..].iter().all(|problem| problem.ends_with("extra_forbidden")), "{problems:?}");

@@ -28,7 +28,15 @@ const FIXED: [&str; 11] = [
     "listInvoices",
 ];
 /// Fields of ours, which may follow those that were recorded.
-const OURS: [&str; 5] = ["last_used_at", "max_concurrency", "rpd_limit", "metadata", "daily_trend"];
+const OURS: [&str; 7] = [
+    "last_used_at",
+    "max_concurrency",
+    "rpd_limit",
+    "budget_rmb",
+    "budget_period",
+    "metadata",
+    "daily_trend",
+];
 /// Objects whose fields are names of somebody's choosing.
 const MAPS: [&str; 3] = ["rpm_limits", "tpm_limits", "price_per_1m_tokens"];
 /// Fields whose very words are fixed.

@@ -7,11 +7,13 @@ use aione_core::{
     config::snapshot::{Secret, Snapshot},
     domain::{
         audit::AuditEntry,
+        budget::{Owner, Terms},
         clock::Timestamp,
         credential::ManagementToken,
         id::{EntryId, KeyId, OrgId, RecordId, TeamId},
         key::{Key, KeyHash},
         ledger::{Entry, Totals},
+        money::Pico,
         plan::RateLimits,
         price::PriceBook,
         usage::UsageRecord,
@@ -19,7 +21,7 @@ use aione_core::{
     ports::{
         Batches, ConfigControl, DryRun, EntryPlace, Fleet, KeptAnswer, KeyFilter, KeyInContext, KeyStore,
         KeyUse, LedgerStore, LiveUse, Organization, Overview, OverviewQuery, Page, RecordQuery, Reloaded,
-        StoreError, Surroundings, Team, UsageQuery, UsageStore, UsageSum,
+        Spending, StoreError, Surroundings, Team, UsageQuery, UsageStore, UsageSum,
     },
 };
 use async_trait::async_trait;
@@ -203,7 +205,10 @@ impl KeyStore for World {
             secret_dies_at: stored.former.filter(|(former, _)| former == hash).map(|(_, dies)| dies),
             org_plan: Arc::from("standard"),
             org_limits: RateLimits::default(),
+            org_terms: Terms::default(),
+            org_zone: chrono_tz::Asia::Shanghai,
             team_limits: RateLimits { tpm: Some(5000), ..RateLimits::default() },
+            team_budget: None,
         }))
     }
 
@@ -370,6 +375,18 @@ impl Fleet for World {
 
     async fn tenant_changed(&self, org: OrgId) {
         self.state().tenants_announced.push(org);
+    }
+}
+
+impl Spending for World {
+    fn reserved(&self, owner: Owner) -> Pico {
+        // Each purse another amount.
+        Pico(match owner {
+            Owner::Account(_) => 1,
+            Owner::Organization(_) => 2,
+            Owner::Team(..) => 3,
+            Owner::Key(..) => 4,
+        })
     }
 }
 

@@ -14,7 +14,7 @@ async fn a_new_key_is_what_was_asked_for() {
     let api = Api::new();
     let body = r#"{"name":"ci","models_allowed":["mini"],"rpm_limit":60,"tpm_limit":null,
         "allowed_ips":["10.0.0.1","192.168.0.0/16"],"expires_at":"2027-01-01T00:00:00+08:00",
-        "max_concurrency":4,"metadata":{"team":"b","area":"a"}}"#;
+        "max_concurrency":4,"budget_rmb":"12.5","budget_period":"day","metadata":{"team":"b","area":"a"}}"#;
     let made = api.post("/gateway/keys").with(OWNER).body(body).send().await;
     assert_eq!(made.status, 201);
     let json = made.json();
@@ -25,6 +25,7 @@ async fn a_new_key_is_what_was_asked_for() {
         "allowed_ips": ["10.0.0.1", "192.168.0.0/16"], "expires_at": "2026-12-31T16:00:00.000Z",
         "rotate_grace_until": null, "status": "active", "created_at": "2026-11-23T16:30:00.000Z",
         "last_used_at": null, "max_concurrency": 4, "rpd_limit": null,
+        "budget_rmb": "12.50", "budget_period": "day",
         "metadata": { "area": "a", "team": "b" },
     });
     assert_eq!(json, expected);
@@ -266,6 +267,15 @@ async fn an_inference_key_sees_itself_and_where_it_stands() {
         r#""budget":null}"#,
     );
     assert!(answer.text.ends_with(tail), "{}", answer.text);
+
+    let body = r#"{"budget_rmb":"3"}"#;
+    let changed = api.put(&format!("/gateway/keys/{id}")).with(OWNER).body(body).send().await.json();
+    assert_eq!((&changed["budget_rmb"], &changed["budget_period"]), (&json!("3.00"), &json!("month")));
+    let budget = api.get("/gateway/key").with(&secret).send().await.json()["budget"].clone();
+    let expected = json!({
+        "budget_rmb": "3.00", "budget_period": "month", "spent_rmb": "0.00", "reserved_rmb": "0.000000000004",
+    });
+    assert_eq!(budget, expected);
 }
 
 #[tokio::test]

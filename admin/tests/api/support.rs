@@ -12,6 +12,7 @@ use aione_core::{
         Storage, Timeouts, UnpricedPolicy,
     },
     domain::{
+        budget::Terms,
         clock::Timestamp,
         credential::{ManagementToken, Role},
         id::{OrgId, TeamId, TokenId},
@@ -86,6 +87,7 @@ impl Api {
                     name: slug.to_owned(),
                     plan: Arc::from("standard"),
                     limits: RateLimits::default(),
+                    terms: Terms::default(),
                     time_zone: chrono_tz::Asia::Shanghai,
                     created_at: NOW,
                 });
@@ -94,6 +96,7 @@ impl Api {
                     org: id,
                     name: "default".to_owned(),
                     limits: RateLimits::default(),
+                    monthly_budget: None,
                     created_at: NOW,
                 });
             }
@@ -122,6 +125,7 @@ impl Api {
             ledger: world.clone(),
             fleet: world.clone(),
             live: world.clone(),
+            spending: world.clone(),
             config: world.clone(),
             upstreams: node.clone(),
             surroundings: world.clone(),

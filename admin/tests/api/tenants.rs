@@ -15,7 +15,8 @@ async fn an_organization_is_made_with_its_default_team() {
         concat!(
             r#"{{"id":{},"slug":"initech","name":"Initech","plan":"standard","billing_mode":"postpaid","#,
             r#""time_zone":"Europe/Berlin","status":"active","created_at":"2026-11-23T16:30:00.000Z","#,
-            r#""rpm_limit":600,"tpm_limit":null,"rpd_limit":null,"max_concurrency":null}}"#,
+            r#""rpm_limit":600,"tpm_limit":null,"rpd_limit":null,"max_concurrency":null,"#,
+            r#""credit_limit_rmb":null,"monthly_budget_rmb":null}}"#,
         ),
         json["id"]
     );
@@ -37,22 +38,53 @@ async fn an_organization_is_made_with_its_default_team() {
 }
 
 #[tokio::test]
+async fn what_may_be_spent_is_set_and_taken_back() {
+    let api = Api::new();
+    let body = r#"{"name":"I","slug":"initech","billing_mode":"prepaid","credit_limit_rmb":"7.5"}"#;
+    let made = api.post("/orgs").with(OPERATOR).body(body).send().await.json();
+    let terms = |org: &Value| {
+        ["billing_mode", "credit_limit_rmb", "monthly_budget_rmb"].map(|name| org[name].clone())
+    };
+    assert_eq!(terms(&made), [json!("prepaid"), json!("7.50"), json!(null)]);
+    let body = r#"{"credit_limit_rmb":null,"monthly_budget_rmb":"999999999999.999999999999"}"#;
+    let changed = api.call(Method::PUT, "/orgs/initech").with(OPERATOR).body(body).send().await.json();
+    assert_eq!(terms(&changed), [json!("prepaid"), json!(null), json!("999999999999.999999999999")]);
+    let team =
+        api.post("/orgs/initech/teams").with(OPERATOR).body(r#"{"name":"t","monthly_budget_rmb":"0"}"#);
+    let team = team.send().await.json();
+    assert_eq!(team["monthly_budget_rmb"], "0.00");
+    let account = api.get("/billing/account").with(OPERATOR).org("initech").send().await.json();
+    assert_eq!(
+        (&account["mode"], &account["monthly_budget_rmb"]),
+        (&terms(&changed)[0], &terms(&changed)[2])
+    );
+    for wrong in ["1000000000000", "-0.01", "1e3", "0.0000000000001", ""] {
+        let body = json!({ "credit_limit_rmb": wrong }).to_string();
+        let refused = api.call(Method::PUT, "/orgs/initech").with(OPERATOR).body(&body).send().await;
+        assert_eq!(refused.problems().len(), 1, "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn what_an_organization_cannot_be_is_refused_by_field() {
     let api = Api::new();
     let body = r#"{"slug":"Not A Slug","plan":"no-plan","time_zone":"Mars/Base","rpm_limit":0,"colour":"red",
-        "credit_limit_rmb":"1"}"#;
+        "credit_limit_rmb":1,"monthly_budget_rmb":"-1","billing_mode":"barter","tax_rate_pct":"6"}"#;
     let refused = api.post("/orgs").with(OPERATOR).body(body).send().await;
     let mut problems = refused.problems();
     problems.sort();
     assert_eq!(
         problems,
         [
+            "body.billing_mode enum",
             "body.colour extra_forbidden",
-            "body.credit_limit_rmb not_supported",
+            "body.credit_limit_rmb decimal_type",
+            "body.monthly_budget_rmb greater_than_equal",
             "body.name missing",
             "body.plan value_error",
             "body.rpm_limit greater_than_equal",
             "body.slug value_error",
+            "body.tax_rate_pct not_supported",
             "body.time_zone value_error",
         ]
     );

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aione_core::config::snapshot::{Database, Secret};
+use aione_core::domain::budget::BudgetPeriod;
 use aione_core::domain::clock::Timestamp;
 use aione_core::domain::id::KeyId;
 use aione_core::domain::key::{self, Key, KeyHash, Peppers};
@@ -92,6 +93,8 @@ fn key(fresh: &Fresh, team: &Team, made_at: Timestamp) -> Key {
         models_allowed: Vec::new(),
         allowed_ips: Vec::new(),
         limits: RateLimits { rpm: Some(KEY_RPM), tpm: Some(KEY_TPM), ..RateLimits::default() },
+        budget: None,
+        budget_period: BudgetPeriod::Month,
         is_sandbox: false,
         expires_at: None,
         disabled: false,

@@ -88,6 +88,7 @@ mod tests {
     use crate::{
         config::check::{Nothing, Source, check},
         domain::{
+            budget::BudgetPeriod,
             id::{KeyId, OrgId, TeamId},
             plan::RateLimits,
         },
@@ -119,6 +120,8 @@ default_plan: standard
             models_allowed: models.iter().map(|model| (*model).to_owned()).collect(),
             allowed_ips: Vec::new(),
             limits: RateLimits::default(),
+            budget: None,
+            budget_period: BudgetPeriod::Month,
             is_sandbox,
             expires_at: None,
             disabled: false,

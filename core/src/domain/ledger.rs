@@ -135,15 +135,24 @@ impl Totals {
         total.amount = total.amount + entry.amount;
     }
 
+    /// What came to one account, and what left it.
+    #[must_use]
+    pub fn moved(&self, account: Account) -> [Pico; 2] {
+        let sum = |side: fn((Account, Account)) -> Account| {
+            self.0
+                .iter()
+                .filter(|(kind, _)| side(kind.sides()) == account)
+                .map(|(_, total)| total.amount)
+                .sum()
+        };
+        [sum(|(_, to)| to), sum(|(from, _)| from)]
+    }
+
     /// What stands on one account.
     #[must_use]
     pub fn balance(&self, account: Account) -> Pico {
-        let moved = self.0.iter().map(|(kind, total)| match kind.sides() {
-            (from, _) if from == account => Pico(total.amount.0.saturating_neg()),
-            (_, to) if to == account => total.amount,
-            _ => Pico::ZERO,
-        });
-        moved.sum()
+        let [came, left] = self.moved(account);
+        Pico(came.0.saturating_sub(left.0))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the product talks about, in reading order.
 
 pub mod audit;
+pub mod budget;
 pub mod clock;
 pub mod credential;
 pub mod cursor;

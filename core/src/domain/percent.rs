@@ -1,5 +1,6 @@
 //! Percentages as the API shows them: decimal texts, from integers alone.
 
+use crate::domain::money::Pico;
 use std::fmt;
 
 /// A share of a whole, in hundredths of a percent.
@@ -17,6 +18,16 @@ impl Percent {
         }
         let (part, whole) = (u128::from(part), u128::from(whole));
         Self(u64::try_from((part * 20_000 + whole) / (2 * whole)).unwrap_or(u64::MAX))
+    }
+
+    /// The same of amounts; below zero is zero.
+    #[must_use]
+    pub fn of_amounts(part: Pico, whole: Pico) -> Self {
+        let (Ok(part), Ok(whole @ 1..)) = (u128::try_from(part.0), u128::try_from(whole.0)) else {
+            return Self::ZERO;
+        };
+        let doubled = part.saturating_mul(20_000).saturating_add(whole);
+        Self(u64::try_from(doubled / whole.saturating_mul(2)).unwrap_or(u64::MAX))
     }
 
     #[must_use]
@@ -58,6 +69,8 @@ mod tests {
             (u64::MAX, u64::MAX, "100"),
         ] {
             assert_eq!(Percent::of(part, whole).to_string(), text, "{part} of {whole}");
+            let amounts = [part, whole].map(|amount| Pico(amount.into()));
+            assert_eq!(Percent::of_amounts(amounts[0], amounts[1]).to_string(), text);
         }
         assert_eq!(Percent::whole(70), Percent::of(70, 100));
         assert_eq!(Percent::of(u64::MAX, 1), Percent(u64::MAX));

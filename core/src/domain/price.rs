@@ -106,6 +106,18 @@ impl ModelPrice {
         })
     }
 
+    /// The most that one request can cost whose prompt has `input` tokens and whose answer has at most
+    /// `ceiling`, whichever of their classes they turn out to be. `None`: it has no price.
+    #[must_use]
+    pub fn most(&self, input: u64, ceiling: u64, at: Timestamp) -> Option<Pico> {
+        let rates = self.rates_at(input, at)?;
+        let dearest = |rates: &[Option<Rate>]| rates.iter().flatten().max().copied().unwrap_or_default();
+        let prompt = dearest(&[rates.input, rates.cache_read, rates.cache_write_5m, rates.cache_write_1h]);
+        let answer = dearest(&[rates.output, rates.reasoning, rates.audio_out]);
+        let fee = rates.request.unwrap_or_default();
+        Some(prompt.times(input) + answer.times(ceiling) + fee.times(1))
+    }
+
     /// The rates in force at `at` for a prompt of `prompt` tokens.
     #[must_use]
     pub fn rates_at(&self, prompt: u64, at: Timestamp) -> Option<&Rates> {
@@ -215,6 +227,20 @@ mod tests {
         assert_eq!(price(vec![period(None, flat("1", "4"))], usage, 0), Ok("4.00".to_owned()));
         let none = Rates { input: rate("1"), ..Rates::default() };
         assert_eq!(price(vec![period(None, none)], usage, 0), Err(Unpriced::Class("reasoning")));
+    }
+
+    #[test]
+    fn the_most_that_a_request_can_cost_is_at_the_dearest_rates() {
+        let rates = Rates {
+            cache_write_1h: rate("2"),
+            reasoning: rate("6"),
+            request: Some(Rate::per_unit("0.5").expect("a fee")),
+            ..flat("1", "4")
+        };
+        let price = ModelPrice { periods: vec![period(Some(5), rates)] };
+        let most = |at| price.most(1_000_000, 2_000_000, Timestamp(at)).map(Pico::to_decimal);
+        assert_eq!(most(5).as_deref(), Some("14.50"));
+        assert_eq!(most(4), None);
     }
 
     #[test]

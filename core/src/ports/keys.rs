@@ -2,10 +2,12 @@
 
 use super::{Page, StoreError};
 use crate::domain::{
+    budget::{BillingMode, BudgetPeriod, Terms},
     clock::Timestamp,
     credential::ManagementToken,
     id::{KeyId, OrgId, TeamId},
     key::{Key, KeyHash, KeyStatus},
+    money::Pico,
     plan::RateLimits,
 };
 use async_trait::async_trait;
@@ -21,6 +23,7 @@ pub struct Organization {
     pub plan: Arc<str>,
     /// Over all models.
     pub limits: RateLimits,
+    pub terms: Terms,
     pub time_zone: chrono_tz::Tz,
     pub created_at: Timestamp,
 }
@@ -33,6 +36,8 @@ pub struct Team {
     pub name: String,
     /// Over all models.
     pub limits: RateLimits,
+    /// In a month of the organization's zone.
+    pub monthly_budget: Option<Pico>,
     pub created_at: Timestamp,
 }
 
@@ -45,6 +50,12 @@ pub struct TenantChange {
     /// Of an organization alone.
     pub time_zone: Option<chrono_tz::Tz>,
     pub limits: LimitChange,
+    /// Of an organization alone.
+    pub billing_mode: Option<BillingMode>,
+    /// Of an organization alone. The inner `None`: none.
+    pub credit_limit: Option<Option<Pico>>,
+    /// The inner `None`: none.
+    pub monthly_budget: Option<Option<Pico>>,
 }
 
 /// Limits that change; the inner `None`: none of its own, the plan's alone.
@@ -78,7 +89,10 @@ pub struct KeyInContext {
     pub secret_dies_at: Option<Timestamp>,
     pub org_plan: Arc<str>,
     pub org_limits: RateLimits,
+    pub org_terms: Terms,
+    pub org_zone: chrono_tz::Tz,
     pub team_limits: RateLimits,
+    pub team_budget: Option<Pico>,
 }
 
 /// What `PUT` on a key changes; `None`: unchanged.
@@ -88,6 +102,9 @@ pub struct KeyChange {
     pub models_allowed: Option<Vec<String>>,
     pub allowed_ips: Option<Vec<ipnet::IpNet>>,
     pub limits: LimitChange,
+    /// The inner `None`: none.
+    pub budget: Option<Option<Pico>>,
+    pub budget_period: Option<BudgetPeriod>,
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
 }
 

@@ -2,12 +2,14 @@
 //!
 //! Ports take and return domain types. Each method is one round trip unless it says otherwise.
 
+mod budgets;
 mod change;
 mod keys;
 mod ledger;
 mod upstreams;
 mod usage;
 
+pub use budgets::{BudgetStore, Spending};
 pub use change::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, Row, Sign, Trail};
 pub use keys::{KeyChange, KeyFilter, KeyInContext, KeyStore, LimitChange, Organization, Team, TenantChange};
 pub use ledger::{EntryPlace, LedgerStore};

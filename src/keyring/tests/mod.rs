@@ -8,6 +8,7 @@ use super::*;
 use aione_core::{
     config::snapshot::Secret,
     domain::{
+        budget::{BudgetPeriod, Terms},
         id::TeamId,
         key::{Key, Minted},
         plan::RateLimits,
@@ -84,6 +85,8 @@ fn context(number: u8) -> KeyInContext {
             models_allowed: Vec::new(),
             allowed_ips: Vec::new(),
             limits: RateLimits::default(),
+            budget: None,
+            budget_period: BudgetPeriod::Month,
             is_sandbox: false,
             expires_at: None,
             disabled: false,
@@ -95,7 +98,10 @@ fn context(number: u8) -> KeyInContext {
         secret_dies_at: None,
         org_plan: Arc::from("standard"),
         org_limits: RateLimits::default(),
+        org_terms: Terms::default(),
+        org_zone: chrono_tz::UTC,
         team_limits: RateLimits::default(),
+        team_budget: None,
     }
 }
 

@@ -36,6 +36,8 @@ async fn a_key_is_found_by_its_hash_with_what_stands_above_it(on: Engine) {
     assert_eq!(found.secret_dies_at, None);
     assert_eq!(&*found.org_plan, "standard");
     assert_eq!((found.org_limits, found.team_limits), (org(1).limits, team(1).limits));
+    assert_eq!((found.org_terms, found.org_zone), (org(1).terms, org(1).time_zone));
+    assert_eq!(found.team_budget, team(1).monthly_budget);
     assert_eq!(store.find_by_hash(&hash(2)).await.unwrap(), None);
 }
 
@@ -82,6 +84,8 @@ async fn a_change_changes_what_it_names_alone(on: Engine) {
             rpd: None,
             concurrency: Some(Some(u64::MAX)),
         },
+        budget: Some(None),
+        budget_period: Some(BudgetPeriod::Month),
         metadata: Some(serde_json::Map::new()),
     };
     let mut expect = key(1);
@@ -89,6 +93,7 @@ async fn a_change_changes_what_it_names_alone(on: Engine) {
     expect.models_allowed.clear();
     expect.allowed_ips = vec!["192.0.2.0/24".parse().unwrap()];
     expect.limits = RateLimits { rpm: None, tpm: Some(5), rpd: None, concurrency: Some(u64::MAX) };
+    (expect.budget, expect.budget_period) = (None, BudgetPeriod::Month);
     expect.metadata.clear();
     assert_eq!(store.update_key(org_id(1), key_id(1), &change).await.unwrap(), Some(expect.clone()));
     assert_eq!(store.get_key(org_id(1), key_id(1)).await.unwrap(), Some(expect));

@@ -21,6 +21,7 @@ macro_rules! contract {
     };
 }
 
+mod budgets;
 mod calculated;
 mod changes;
 mod file;
@@ -40,6 +41,7 @@ use aione_core::{
     config::snapshot::{Database, Secret},
     domain::{
         audit::{Actor, AuditEntry, Object},
+        budget::{BillingMode, BudgetPeriod, Terms},
         clock::Timestamp,
         credential::ManagementToken,
         id::{AuditId, KeyId, OrgId, RecordId, TeamId, TokenId},
@@ -185,6 +187,16 @@ impl Store {
     }
 }
 
+/// Makes the tables as they were before there were budgets.
+const NO_BUDGETS: [&str; 6] = [
+    "ALTER TABLE organizations DROP COLUMN billing_mode",
+    "ALTER TABLE organizations DROP COLUMN credit_limit",
+    "ALTER TABLE organizations DROP COLUMN monthly_budget",
+    "ALTER TABLE teams DROP COLUMN monthly_budget",
+    "ALTER TABLE keys DROP COLUMN budget",
+    "ALTER TABLE keys DROP COLUMN budget_period",
+];
+
 /// Organization 1's usage by day.
 fn everything() -> UsageQuery {
     UsageQuery {
@@ -249,6 +261,11 @@ fn org(number: u128) -> Organization {
         name: format!("Organization {number}"),
         plan: Arc::from("standard"),
         limits: RateLimits { rpm: Some(600), tpm: Some(u64::MAX), rpd: None, concurrency: Some(0) },
+        terms: Terms {
+            mode: BillingMode::Prepaid,
+            credit_limit: Some(Pico(-1)),
+            monthly_budget: Some(Pico(i128::MAX / 2)),
+        },
         time_zone: chrono_tz::Asia::Shanghai,
         created_at: NOW,
     }
@@ -260,6 +277,7 @@ fn team(number: u128) -> Team {
         org: org_id(number),
         name: "default".to_owned(),
         limits: RateLimits { rpm: None, tpm: Some(1_000), rpd: Some(10), concurrency: None },
+        monthly_budget: Some(Pico(1)),
         created_at: NOW,
     }
 }
@@ -275,6 +293,8 @@ fn key(number: u128) -> Key {
         models_allowed: vec!["gpt-5".to_owned(), "名".to_owned()],
         allowed_ips: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::1/128".parse().unwrap()],
         limits: RateLimits { rpm: Some(1), tpm: Some(1 << 63), rpd: None, concurrency: Some(7) },
+        budget: Some(Pico(1_500_000_000_000)),
+        budget_period: BudgetPeriod::Day,
         is_sandbox: true,
         expires_at: None,
         disabled: false,

@@ -273,6 +273,9 @@ async fn a_store_without_rollups_gets_them_when_it_is_opened() {
         ALTER TABLE teams DROP COLUMN former_name;
         PRAGMA user_version = 1";
     store.sql(FIRST).await;
+    for statement in NO_BUDGETS {
+        store.sql(statement).await;
+    }
     store.close().await;
     let again = store.opened_again().await;
     assert_eq!(rows(&again).await, before);

@@ -192,10 +192,14 @@ fn filling(call: &str, place: Place, name: &str) -> Option<Filling> {
         (Body, "allowed_ips") => Plain(json!([])),
         (Body, "is_sandbox") => Plain(json!(false)),
         (Body, "metadata") => Plain(json!({ "by": call })),
+        (Body, "billing_mode") => Plain(json!("postpaid")),
+        (Body, "budget_period") => Plain(json!("day")),
         (Body, "grace_seconds") => Plain(json!(60)),
-        (Body, "expires_at" | "note" | "rpm_limit" | "tpm_limit" | "rpd_limit" | "max_concurrency") => {
-            Plain(Value::Null)
-        }
+        (
+            Body,
+            "expires_at" | "note" | "rpm_limit" | "tpm_limit" | "rpd_limit" | "max_concurrency"
+            | "budget_rmb" | "credit_limit_rmb" | "monthly_budget_rmb",
+        ) => Plain(Value::Null),
         _ => return None,
     })
 }

@@ -23,6 +23,8 @@ impl World {
             key.allowed_ips = change.allowed_ips.unwrap_or(key.allowed_ips.clone());
             key.metadata = change.metadata.unwrap_or(key.metadata.clone());
             key.limits = change.limits.applied_to(key.limits);
+            key.budget = change.budget.unwrap_or(key.budget);
+            key.budget_period = change.budget_period.unwrap_or(key.budget_period);
         })
     }
 
@@ -100,6 +102,9 @@ impl World {
                 org.plan = change.plan.unwrap_or(org.plan.clone());
                 org.time_zone = change.time_zone.unwrap_or(org.time_zone);
                 org.limits = change.limits.applied_to(org.limits);
+                org.terms.mode = change.billing_mode.unwrap_or(org.terms.mode);
+                org.terms.credit_limit = change.credit_limit.unwrap_or(org.terms.credit_limit);
+                org.terms.monthly_budget = change.monthly_budget.unwrap_or(org.terms.monthly_budget);
                 Some(Changed::Replaced { before, after: Row::Organization(Box::new(org.clone())) })
             }
             Change::InsertTeam(team) => {
@@ -113,6 +118,7 @@ impl World {
                 let before = Row::Team(team.clone());
                 team.name = change.name.unwrap_or(team.name.clone());
                 team.limits = change.limits.applied_to(team.limits);
+                team.monthly_budget = change.monthly_budget.unwrap_or(team.monthly_budget);
                 Some(Changed::Replaced { before, after: Row::Team(team.clone()) })
             }
             Change::DeleteTeam { org, id, .. } => {

@@ -7,8 +7,10 @@ pub use pepper::{PepperError, Peppers};
 pub use secret::{Malformed, Minted, Parsed, mask, mint, parse};
 
 use crate::domain::{
+    budget::BudgetPeriod,
     clock::Timestamp,
     id::{KeyId, OrgId, TeamId},
+    money::Pico,
     plan::RateLimits,
 };
 use ipnet::{IpNet, Ipv4Net};
@@ -48,6 +50,9 @@ pub struct Key {
     /// Empty: from anywhere.
     pub allowed_ips: Vec<IpNet>,
     pub limits: RateLimits,
+    /// In each of its periods, in the organization's zone.
+    pub budget: Option<Pico>,
+    pub budget_period: BudgetPeriod,
     pub is_sandbox: bool,
     pub expires_at: Option<Timestamp>,
     pub disabled: bool,
@@ -122,6 +127,8 @@ mod tests {
             models_allowed: Vec::new(),
             allowed_ips: nets.iter().map(|net| net.parse().unwrap()).collect(),
             limits: RateLimits::default(),
+            budget: None,
+            budget_period: BudgetPeriod::Month,
             is_sandbox: false,
             expires_at: None,
             disabled: false,
