@@ -64,6 +64,7 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
     let (store, peppers) = open_store(&snapshot).await?;
     let store = Arc::new(store);
     keep_price_books(&store, &snapshot).await?;
+    store.keep_plans(snapshot.plans.values().map(AsRef::as_ref), clock::now()).await?;
     warn_of_missing_plans(&store, &snapshot).await;
     let storage = &snapshot.storage;
     let options = Options::new(&storage.journal, storage.journal_sync, storage.journal_sync_timeout);
@@ -80,6 +81,7 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
         changes: store.clone(),
         usage: store.clone(),
         ledger: store.clone(),
+        invoices: store.clone(),
         fleet: Arc::new(ThisNode { keyring: keyring.clone(), budgets: budgets.clone() }),
         live: limiter.clone(),
         spending: budgets.clone(),
@@ -117,6 +119,10 @@ async fn prepare(
     keep_price_books(&store, &snapshot)
         .await
         .map_err(|error| format!("the price books could not be kept: {error}"))?;
+    store
+        .keep_plans(snapshot.plans.values().map(AsRef::as_ref), clock::now())
+        .await
+        .map_err(|error| format!("the plans could not be kept: {error}"))?;
     warn_of_missing_plans(&store, &snapshot).await;
     Ok(Box::new(move || gateway.publish(&snapshot)))
 }

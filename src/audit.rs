@@ -3,19 +3,21 @@
 
 use aione_core::{
     domain::{
-        id::{EntryId, OrgId, RecordId},
+        id::{EntryId, InvoiceId, OrgId, RecordId},
         ledger::{Entry, Kind, Total, Totals},
         money::Pico,
         price::{PriceBook, Unpriced},
         usage::UsageRecord,
     },
-    ports::{LedgerStore, StoreError, UsageStore},
+    ports::{InvoiceStore, LedgerStore, StoreError, UsageStore},
 };
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     sync::Arc,
 };
+
+mod invoices;
 
 /// Records that are read at once.
 const PAGE: u32 = 1_000;
@@ -48,6 +50,22 @@ pub struct Report {
     pub differences: Vec<Difference>,
     /// Sums of the ledger that are not what its entries come to.
     pub unbalanced: Vec<Unbalanced>,
+    pub invoices: u64,
+    /// What is wrong with invoices, and with what is in none yet.
+    pub misinvoiced: Vec<Misinvoiced>,
+}
+
+/// An invoice, or what an organization has in none yet, that does not agree with the rest.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Misinvoiced {
+    /// Its lines are not what it was charged for.
+    Lines { invoice: InvoiceId, lines: Pico, charged: Pico },
+    /// Its lines, or its tax, do not come to what it says when they are rounded once more.
+    Rounded { invoice: InvoiceId },
+    /// What the ledger charges for usage is not what is in invoices and in none yet.
+    Classes { org: OrgId, entered: Pico, charged: Pico },
+    /// What the ledger has of an issued invoice is not what follows from it.
+    Entries { invoice: InvoiceId, kind: Kind, expected: Pico, entered: Pico },
 }
 
 /// A sum that an organization's entries do not come to.
@@ -92,7 +110,7 @@ impl Report {
     /// Whether every charge is what it should be.
     #[must_use]
     pub fn agrees(&self) -> bool {
-        self.differing == 0 && self.unbalanced.is_empty()
+        self.differing == 0 && self.unbalanced.is_empty() && self.misinvoiced.is_empty()
     }
 
     fn add(&mut self, record: &UsageRecord, verdict: Verdict) {
@@ -160,11 +178,11 @@ enum Verdict {
 ///
 /// # Errors
 /// The store cannot be read.
-pub async fn audit<S: UsageStore + LedgerStore>(store: &S) -> Result<Report, StoreError> {
+pub async fn audit<S: UsageStore + LedgerStore + InvoiceStore>(store: &S) -> Result<Report, StoreError> {
     let mut report = Report::default();
     let before = store.all_totals().await?;
     let mut books = Books { store, kept: HashMap::new() };
-    let mut ledger = Ledger { store, after: None, entered: BTreeMap::new() };
+    let mut ledger = Ledger { store, after: None, entered: BTreeMap::new(), of_invoices: BTreeMap::new() };
     let mut after = None;
     loop {
         let page = store.list_records(after, PAGE).await?;
@@ -185,6 +203,7 @@ pub async fn audit<S: UsageStore + LedgerStore>(store: &S) -> Result<Report, Sto
     // Sums that a gateway beside this has changed meanwhile say nothing.
     let kept = store.all_totals().await?;
     report.unbalanced = ledger.unbalanced(&before, &kept);
+    invoices::audit(store, &ledger.of_invoices, &mut report).await?;
     Ok(report)
 }
 
@@ -194,6 +213,8 @@ struct Ledger<'a, S> {
     after: Option<EntryId>,
     /// What was met so far comes to.
     entered: BTreeMap<OrgId, Totals>,
+    /// What was entered for documents, by entry.
+    of_invoices: BTreeMap<EntryId, Pico>,
 }
 
 impl<S: LedgerStore> Ledger<'_, S> {
@@ -214,6 +235,9 @@ impl<S: LedgerStore> Ledger<'_, S> {
                 self.after = Some(entry.id);
                 self.entered.entry(entry.org).or_default().add(entry);
                 report.entries += 1;
+                if !matches!(entry.kind, Kind::Usage | Kind::TopUp | Kind::Adjustment) {
+                    self.of_invoices.insert(entry.id, entry.amount);
+                }
                 if let Some(record) = entry.record() {
                     report.entered_cost = report.entered_cost + entry.amount;
                     charges.insert(record, entry.clone());
@@ -294,7 +318,11 @@ impl fmt::Display for Report {
         writeln!(f, "entries   {}", self.entries)?;
         writeln!(f, "entered   {}", self.entered_cost)?;
         writeln!(f, "outlived  {}", self.outlived)?;
+        writeln!(f, "invoices  {}", self.invoices)?;
         writeln!(f, "differing {}", self.differing)?;
+        for wrong in &self.misinvoiced {
+            writeln!(f, "{wrong}")?;
+        }
         for Unbalanced { org, kind, kept, entered } in &self.unbalanced {
             let kind = kind.as_str();
             write!(

@@ -1,25 +1,14 @@
-//! `GET /billing/account` and `GET /billing/invoices`: what an organization owes, as it stands. None has an
-//! invoice yet.
+//! `GET /billing/account`: what an organization owes, as it stands.
 
-use crate::{Admin, auth::Reader, error::Refusal, page::PageNumber, validate::Fields};
+use crate::{Admin, auth::Reader, error::Refusal};
 use aione_core::{
     domain::{budget::Owner, clock::Timestamp, id::OrgId, ledger::Account, money::Pico},
     ports::{Organization, Page, UsageQuery},
 };
-use axum::{
-    Json,
-    extract::State,
-    http::{HeaderMap, Uri},
-};
+use axum::{Json, extract::State};
 use chrono::Datelike;
 use serde::Serialize;
 use utoipa::ToSchema;
-
-/// Invoices on one page, at most and by default.
-const INVOICES_PAGE_MAX: u64 = 100;
-const INVOICES_PAGE_DEFAULT: u64 = 20;
-/// Of all pages together.
-const TOTAL_COUNT: &str = "x-total-count";
 
 /// An organization's account. It has one, of the same id.
 #[derive(Serialize, ToSchema)]
@@ -50,33 +39,6 @@ pub(crate) struct BillingAccountResponse {
     created_at: String,
 }
 
-/// An invoice in a list.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct InvoiceListResponse {
-    id: uuid::Uuid,
-    #[schema(value_type = uuid::Uuid)]
-    org_id: OrgId,
-    number: String,
-    #[schema(format = Date)]
-    period_start: String,
-    #[schema(format = Date)]
-    period_end: String,
-    currency: String,
-    subtotal_rmb: String,
-    tax_rmb: String,
-    amount_rmb: String,
-    /// `draft`, `issued`, `paid` or `void`.
-    status: String,
-    #[schema(required = true, format = DateTime)]
-    issued_at: Option<String>,
-    #[schema(required = true, format = DateTime)]
-    due_at: Option<String>,
-    #[schema(required = true, format = DateTime)]
-    paid_at: Option<String>,
-    #[schema(format = DateTime)]
-    created_at: String,
-}
-
 /// Show the organization's account.
 #[utoipa::path(
     get, path = "/billing/account", tag = "Billing", operation_id = "getAccount",
@@ -102,28 +64,6 @@ pub(crate) async fn show(
         status: "active",
         created_at: org.created_at.rfc3339(),
     }))
-}
-
-/// List the organization's invoices, the newest first.
-#[utoipa::path(
-    get, path = "/billing/invoices", tag = "Billing", operation_id = "listInvoices",
-    params(
-        ("page" = Option<u64>, Query, minimum = 1, maximum = 1_000_000, description = "From 1"),
-        ("page_size" = Option<u64>, Query, minimum = 1, maximum = 100, description = "1 to 100, 20 by default"),
-    ),
-    responses((status = 200, body = Vec<InvoiceListResponse>, description = "`x-total-count` of all pages"), Refusal),
-)]
-pub(crate) async fn invoices(
-    Reader(_): Reader,
-    uri: Uri,
-) -> Result<(HeaderMap, Json<Vec<InvoiceListResponse>>), Refusal> {
-    let mut query = Fields::of_query(&uri, &[]);
-    let page = PageNumber::take_or(&mut query, INVOICES_PAGE_MAX, INVOICES_PAGE_DEFAULT);
-    query.finish_ignoring_others()?;
-    let mut invoices = Vec::new();
-    let mut headers = page.cut(&mut invoices);
-    headers.insert(TOTAL_COUNT, invoices.len().into());
-    Ok((headers, Json(invoices)))
 }
 
 /// What the present month has cost, in the organization's zone.

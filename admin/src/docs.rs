@@ -18,12 +18,15 @@ padding:.25rem .75rem .25rem 0;border-bottom:1px solid #ddd}section{margin:2rem 
 /// The page, and the policy under which its one style is let in.
 static PAGE: LazyLock<(String, HeaderValue)> = LazyLock::new(|| {
     let document = serde_json::from_str(crate::openapi::COMMITTED).expect("the committed document is JSON");
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{}'; frame-ancestors 'none'",
-        STANDARD.encode(Sha256::digest(STYLE))
-    );
-    (page(&document), HeaderValue::try_from(policy).expect("a policy is ASCII"))
+    (page(&document), policy_of(STYLE))
 });
+
+/// The policy of a page that lets in one style and nothing else.
+pub(crate) fn policy_of(style: &str) -> HeaderValue {
+    let digest = STANDARD.encode(Sha256::digest(style));
+    let policy = format!("default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'");
+    HeaderValue::try_from(policy).expect("a policy is ASCII")
+}
 
 /// It says nothing that the source does not, so it asks for no credential.
 pub(crate) async fn show() -> Response {
@@ -171,7 +174,7 @@ fn prose(value: &Value) -> String {
     parts.collect()
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

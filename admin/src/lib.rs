@@ -16,6 +16,7 @@ mod docs;
 mod error;
 mod explain;
 mod exports;
+mod invoices;
 mod json;
 mod keys;
 mod ledger;
@@ -42,8 +43,8 @@ use aione_core::{
     config::snapshot::Secret,
     domain::key::KeyHash,
     ports::{
-        ChangeStore, ConfigControl, Fleet, KeyStore, LedgerStore, LiveUse, Spending, Surroundings, Upstreams,
-        UsageStore,
+        ChangeStore, ConfigControl, Fleet, InvoiceStore, KeyStore, LedgerStore, LiveUse, Spending,
+        Surroundings, Upstreams, UsageStore,
     },
 };
 use axum::{
@@ -69,6 +70,7 @@ pub struct Admin {
     pub changes: Arc<dyn ChangeStore>,
     pub usage: Arc<dyn UsageStore>,
     pub ledger: Arc<dyn LedgerStore>,
+    pub invoices: Arc<dyn InvoiceStore>,
     pub fleet: Arc<dyn Fleet>,
     pub live: Arc<dyn LiveUse>,
     pub spending: Arc<dyn Spending>,
@@ -132,7 +134,8 @@ macro_rules! with_every_call {
             "/gateway/models" => get models::list;
             "/billing/plan" => get plan::show;
             "/billing/account" => get account::show;
-            "/billing/invoices" => get account::invoices;
+            "/billing/invoices" => get invoices::list;
+            "/billing/invoices/{invoice_id}" => get invoices::show;
             "/billing/ledger" => get ledger::list;
             "/obs/usage" => get usage::list;
             "/obs/requests" => get requests::list;
@@ -141,6 +144,11 @@ macro_rules! with_every_call {
             "/orgs/{org}" => get orgs::get, put orgs::update;
             "/orgs/{org}/plan" => put orgs::set_plan;
             "/orgs/{org}/credits" => post ledger::credit;
+            "/orgs/{org}/invoices/close" => post invoices::close;
+            "/orgs/{org}/invoices/{invoice_id}/issue" => post invoices::issue;
+            "/orgs/{org}/invoices/{invoice_id}/pay" => post invoices::pay;
+            "/orgs/{org}/invoices/{invoice_id}/void" => post invoices::void;
+            "/orgs/{org}/invoices/{invoice_id}/credit-note" => post invoices::credit;
             "/orgs/{org}/teams" => get teams::list, post teams::create;
             "/orgs/{org}/teams/{team_id}" => get teams::get, put teams::update, delete teams::delete;
             "/orgs/{org}/tokens" => get tokens::list, post tokens::create;

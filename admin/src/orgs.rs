@@ -14,6 +14,7 @@ use aione_core::{
     domain::{
         budget::{BillingMode, Terms},
         id::{OrgId, TeamId},
+        invoice::TaxRate,
         money::Pico,
         plan::RateLimits,
     },
@@ -36,10 +37,10 @@ const ORG: &str = "Organization";
 /// Characters of a name, and of a slug.
 const NAME_MAX: usize = 128;
 const SLUG_MAX: usize = 63;
+/// Characters of a percentage.
+const PERCENT_MAX: usize = 16;
 /// Organizations on one page at most, and by default.
 const ORGS_PAGE_MAX: u64 = 1000;
-/// Fields of the API that this version refuses.
-const NOT_YET: [&str; 1] = ["tax_rate_pct"];
 
 /// A body of `POST /orgs`.
 #[derive(ToSchema)]
@@ -67,6 +68,9 @@ pub(crate) struct NewOrg {
     /// What may be spent in a month of its own time zone, a decimal amount. `null`: no bound of its own.
     #[schema(pattern = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,12})?$", example = "5000.00")]
     monthly_budget_rmb: Option<String>,
+    /// Of its invoices, in percent, of at most four decimals.
+    #[schema(nullable = false, pattern = r"^((0|[1-9][0-9]?)(\.[0-9]{1,4})?|100)$", example = "6")]
+    tax_rate_pct: Option<String>,
     #[schema(minimum = 1)]
     rpm_limit: Option<u64>,
     #[schema(minimum = 1)]
@@ -96,6 +100,9 @@ pub(crate) struct OrgUpdate {
     /// What may be spent in a month of its own time zone, a decimal amount. `null`: no bound of its own.
     #[schema(pattern = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,12})?$", example = "5000.00")]
     monthly_budget_rmb: Option<String>,
+    /// Of its invoices, in percent, of at most four decimals.
+    #[schema(nullable = false, pattern = r"^((0|[1-9][0-9]?)(\.[0-9]{1,4})?|100)$", example = "6")]
+    tax_rate_pct: Option<String>,
     #[schema(minimum = 1)]
     rpm_limit: Option<u64>,
     #[schema(minimum = 1)]
@@ -144,6 +151,8 @@ pub(crate) struct OrgResponse {
     credit_limit_rmb: Option<String>,
     #[schema(required = true)]
     monthly_budget_rmb: Option<String>,
+    /// Of its invoices.
+    tax_rate_pct: String,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -192,8 +201,8 @@ pub(crate) async fn create(
     let billing_mode = take_mode(&mut fields);
     let credit_limit = take_amount(&mut fields, "credit_limit_rmb").flatten();
     let monthly_budget = take_amount(&mut fields, "monthly_budget_rmb").flatten();
+    let tax_rate = fields.given("tax_rate_pct", tax_rate);
     let limits = take_limits(&mut fields);
-    fields.not_yet(&NOT_YET);
     fields.finish()?;
 
     let mut entropy = [[0; 10]; 2];
@@ -205,6 +214,7 @@ pub(crate) async fn create(
         plan: plan.unwrap_or_else(|| snapshot.default_plan.clone()),
         limits: limits.applied_to(RateLimits::default()),
         terms: Terms { mode: billing_mode.unwrap_or_default(), credit_limit, monthly_budget },
+        tax_rate: tax_rate.unwrap_or_default(),
         time_zone: time_zone.unwrap_or(snapshot.billing.time_zone),
         created_at: now,
     };
@@ -256,13 +266,13 @@ pub(crate) async fn update(
         plan: None,
         time_zone: fields.given("time_zone", checks::time_zone),
         limits: take_limits(&mut fields),
+        tax_rate: fields.given("tax_rate_pct", tax_rate),
         billing_mode: take_mode(&mut fields),
         credit_limit: take_amount(&mut fields, "credit_limit_rmb"),
         monthly_budget: take_amount(&mut fields, "monthly_budget_rmb"),
     };
-    fields.not_yet(&NOT_YET);
     fields.finish()?;
-    let change = Change::UpdateOrg { id: org.id, change };
+    let change = Change::UpdateOrg { id: org.id, at: admin.surroundings.now(), change };
     let changed = write.make(&admin, org.id, "organization.update", change, StatusCode::OK, answer).await?;
     changed.ok_or(Refusal::NotFound(ORG))
 }
@@ -285,7 +295,8 @@ pub(crate) async fn set_plan(
     let plan = fields.required("code", |value| plan(&snapshot, value));
     fields.not_yet(&["effective_at"]);
     fields.finish()?;
-    let change = Change::UpdateOrg { id: org.id, change: TenantChange { plan, ..TenantChange::default() } };
+    let change = TenantChange { plan, ..TenantChange::default() };
+    let change = Change::UpdateOrg { id: org.id, at: admin.surroundings.now(), change };
     let changed = write.make(&admin, org.id, "organization.plan", change, StatusCode::OK, answer).await?;
     changed.ok_or(Refusal::NotFound(ORG))
 }
@@ -312,6 +323,14 @@ pub(crate) fn take_limits(fields: &mut Fields) -> LimitChange {
 /// An amount that bounds something. `null`: it does not.
 pub(crate) fn take_amount(fields: &mut Fields, name: &str) -> Option<Option<Pico>> {
     fields.nullable(name, checks::budget)
+}
+
+fn tax_rate(value: &Value) -> Result<TaxRate, Fault> {
+    let text = checks::text(1, PERCENT_MAX)(value)?;
+    TaxRate::from_percent(&text).map_err(|error| {
+        let msg = format!("Input should be a percentage from 0 to 100 of at most four decimals, {error}");
+        Fault::new("decimal_parsing", msg).with("error", error.to_string())
+    })
 }
 
 fn take_mode(fields: &mut Fields) -> Option<BillingMode> {
@@ -359,6 +378,7 @@ impl OrgResponse {
             max_concurrency: org.limits.concurrency,
             credit_limit_rmb: org.terms.credit_limit.map(Pico::to_decimal),
             monthly_budget_rmb: org.terms.monthly_budget.map(Pico::to_decimal),
+            tax_rate_pct: org.tax_rate.to_percent(),
         }
     }
 }

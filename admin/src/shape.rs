@@ -1,8 +1,8 @@
 //! What the trail shows of a row: the shape in which the API answers it, without any secret.
 
 use crate::{
-    keys::KeyResponse, ledger::LedgerEntryResponse, orgs::OrgResponse, teams::TeamResponse,
-    tokens::TokenResponse,
+    invoices::InvoiceResponse, keys::KeyResponse, ledger::LedgerEntryResponse, orgs::OrgResponse,
+    teams::TeamResponse, tokens::TokenResponse,
 };
 use aione_core::{
     domain::clock::Timestamp,
@@ -34,6 +34,7 @@ fn of(row: &Row, now: Timestamp) -> Value {
         Row::Organization(org) => serde_json::to_value(OrgResponse::of(org)),
         Row::Team(team) => serde_json::to_value(TeamResponse::of(team)),
         Row::Entry(entry) => serde_json::to_value(LedgerEntryResponse::of(entry)),
+        Row::Invoice(invoice) => serde_json::to_value(InvoiceResponse::of(invoice)),
     };
     shape.expect("an answer is made of strings and numbers")
 }

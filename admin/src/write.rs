@@ -201,12 +201,19 @@ impl Announced {
             | Change::DisableKey { id, .. }
             | Change::RotateKey { id, .. }
             | Change::DeleteKey { id, .. } => Self::Key(org, *id),
-            Change::UpdateOrg { .. } | Change::UpdateTeam { .. } | Change::Enter(_) => Self::Tenant(org),
+            Change::UpdateOrg { .. }
+            | Change::UpdateTeam { .. }
+            | Change::Enter(_)
+            | Change::IssueInvoice { .. }
+            | Change::PayInvoice { .. }
+            | Change::VoidInvoice { .. }
+            | Change::CreditInvoice { .. } => Self::Tenant(org),
             Change::InsertOrg { .. }
             | Change::InsertTeam(_)
             | Change::DeleteTeam { .. }
             | Change::InsertToken { .. }
-            | Change::DeleteToken { .. } => Self::Nothing,
+            | Change::DeleteToken { .. }
+            | Change::CloseMonth { .. } => Self::Nothing,
         }
     }
 }

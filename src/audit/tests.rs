@@ -107,7 +107,7 @@ async fn each_kind_of_wrong_charge_is_told() {
         Finding::Costs(Pico(50)),
         Finding::SandboxCharged,
         Finding::ChargedWithout(Unpriced::Model),
-        Finding::ChargedWithout(Unpriced::Class("output")),
+        Finding::ChargedWithout(Unpriced::Class(aione_core::domain::price::Class::Output)),
         Finding::NoBook { version: 404 },
         Finding::FreeWithout(Unpriced::Model),
     ];

@@ -1,11 +1,12 @@
 //! The first start: an organization and a team for the first key to stand in.
 
-use super::{Store, tenants};
+use super::{Store, plan_rows, tenants};
 use aione_core::{
     domain::{
         budget::Terms,
         clock::Timestamp,
         id::{OrgId, TeamId},
+        invoice::TaxRate,
         plan::RateLimits,
     },
     ports::{Organization, StoreError, Team},
@@ -36,6 +37,7 @@ impl Store {
             plan: default_plan.clone(),
             limits: RateLimits::default(),
             terms: Terms::default(),
+            tax_rate: TaxRate::default(),
             time_zone: zone,
             created_at: now,
         };
@@ -53,6 +55,7 @@ impl Store {
         }
         tenants::insert_org(&mut tx, &org).await?;
         tenants::insert_team(&mut tx, &team).await?;
+        plan_rows::assign(&mut tx, org.id, now, &org.plan).await?;
         tx.commit().await
     }
 }

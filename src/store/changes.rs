@@ -1,9 +1,9 @@
 //! The port `ChangeStore`: each change one transaction, with its trail, and one change at a time, so that
 //! what it reads is what it changes.
 
-use super::{Store, engine::Db, key_rows, ledger_rows, tenants, trail};
+use super::{Store, engine::Db, invoice_rows, key_rows, ledger_rows, plan_rows, tenants, trail};
 use aione_core::{
-    domain::{audit::AuditEntry, clock::Timestamp, key::Key},
+    domain::{audit::AuditEntry, clock::Timestamp, invoice::Invoice, key::Key},
     ports::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, Row, Sign, StoreError, Trail},
 };
 use async_trait::async_trait;
@@ -72,11 +72,15 @@ async fn apply(db: &mut Db, change: Change) -> Result<Option<Changed>, StoreErro
         Change::InsertOrg { org, team } => {
             tenants::insert_org(db, &org).await?;
             tenants::insert_team(db, &team).await?;
+            plan_rows::assign(db, org.id, org.created_at, &org.plan).await?;
             Some(Changed::Made(Row::Organization(org)))
         }
-        Change::UpdateOrg { id, change } => {
+        Change::UpdateOrg { id, at, change } => {
             let before = tenants::find_org(db, &id.to_string()).await?;
             let after = tenants::update_org(db, id, &change).await?;
+            if let (Some(_), Some(plan)) = (&after, &change.plan) {
+                plan_rows::assign(db, id, at, plan).await?;
+            }
             let row = |org| Row::Organization(Box::new(org));
             replaced(before.map(row), after.map(row))
         }
@@ -108,7 +112,32 @@ async fn apply(db: &mut Db, change: Change) -> Result<Option<Changed>, StoreErro
             ledger_rows::add_up(db, [&entry]).await?;
             Some(Changed::Made(Row::Entry(entry)))
         }
+        Change::CloseMonth { frame, fees } => {
+            let invoice = invoice_rows::close(db, *frame, &fees).await?;
+            Some(Changed::Made(Row::Invoice(Box::new(invoice))))
+        }
+        Change::IssueInvoice { org, id, at, due_at } => {
+            let Some(before) = invoice_rows::find(db, org, id).await? else { return Ok(None) };
+            Some(invoice(before.clone(), invoice_rows::issue(db, before, at, due_at).await?))
+        }
+        Change::PayInvoice { org, id, at } => {
+            let Some(before) = invoice_rows::find(db, org, id).await? else { return Ok(None) };
+            Some(invoice(before.clone(), invoice_rows::pay(db, before, at).await?))
+        }
+        Change::VoidInvoice { org, id, at } => {
+            let Some(before) = invoice_rows::find(db, org, id).await? else { return Ok(None) };
+            Some(invoice(before.clone(), invoice_rows::void(db, before, at).await?))
+        }
+        Change::CreditInvoice { org, id, credit, amount, note, at } => {
+            let Some(before) = invoice_rows::find(db, org, id).await? else { return Ok(None) };
+            Some(invoice(before.clone(), invoice_rows::credit(db, before, credit, amount, note, at).await?))
+        }
     })
+}
+
+fn invoice(before: Invoice, after: Invoice) -> Changed {
+    let row = |invoice| Row::Invoice(Box::new(invoice));
+    Changed::Replaced { before: row(before), after: row(after) }
 }
 
 fn replaced(before: Option<Row>, after: Option<Row>) -> Option<Changed> {

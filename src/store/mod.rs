@@ -2,15 +2,19 @@
 //! SQL is nowhere else.
 //!
 //! In reading order: [`engine`] (statements on either database), `sqlite` and `postgres` (connections and
-//! their bounds), `schema`; then a file for each port (`keys` `changes` `usage` `ledger` `budgets`) and one for each kind of
+//! their bounds), `schema`; then a file for each port (`keys` `changes` `usage` `ledger` `budgets`
+//! `invoices`) and one for each kind of
 //! row.
 
 mod bootstrap;
 mod budgets;
 mod changes;
+mod charge_rows;
 mod cover;
 mod engine;
 mod found_records;
+mod invoice_rows;
+mod invoices;
 mod key_rows;
 mod keys;
 mod ledger;
@@ -18,6 +22,7 @@ mod ledger_rows;
 pub mod local;
 mod meta;
 mod overview;
+mod plan_rows;
 mod postgres;
 mod record_rows;
 mod rollup_rows;
@@ -38,6 +43,7 @@ mod zone;
 pub use bootstrap::DEFAULT_NAME;
 
 use aione_core::{config::snapshot::Database, domain::usage::UsageRecord, ports::StoreError};
+use charge_rows::Books;
 use engine::{Db, Turn};
 use rollups::Rollups;
 use uses::Uses;
@@ -48,6 +54,7 @@ pub struct Store {
     pools: Pools,
     uses: Uses,
     rollups: Rollups,
+    books: Books,
 }
 
 /// The connections of one database.
@@ -68,7 +75,7 @@ impl Store {
             Database::Sqlite(path) => Pools::Sqlite(sqlite::Pools::open(path, &rollups).await?),
             Database::Postgres(url) => Pools::Postgres(postgres::Pools::open(url.expose()).await?),
         };
-        Ok(Self { pools, uses: Uses::default(), rollups })
+        Ok(Self { pools, uses: Uses::default(), rollups, books: Books::default() })
     }
 
     /// Opens an existing store for reading, also beside a running gateway. Every method that writes
@@ -81,7 +88,7 @@ impl Store {
             Database::Sqlite(path) => Pools::Sqlite(sqlite::Pools::open_read_only(path).await?),
             Database::Postgres(url) => Pools::Postgres(postgres::Pools::open_read_only(url.expose()).await?),
         };
-        Ok(Self { pools, uses: Uses::default(), rollups: Rollups::default() })
+        Ok(Self { pools, uses: Uses::default(), rollups: Rollups::default(), books: Books::default() })
     }
 
     /// The version that its tables have.

@@ -110,6 +110,24 @@ impl Row {
         text.map(str::parse).transpose().map_err(|error| corrupt(format!("{column}: {error}")))
     }
 
+    pub(super) fn decimal(&self, column: impl Column) -> Result<Pico, StoreError> {
+        self.decimal_or_none(column)?.ok_or_else(|| corrupt(format!("{column} is null")))
+    }
+
+    /// The id of a part of a primary key; `None`: it is not of anything.
+    pub(super) fn id_or_none(&self, column: impl Column) -> Result<Option<Uuid>, StoreError> {
+        match self {
+            Self::Sqlite(row) => {
+                let bytes: &[u8] = row.try_get(column).map_err(failed)?;
+                (!bytes.is_empty()).then(|| Uuid::from_slice(bytes)).transpose().map_err(corrupt)
+            }
+            Self::Postgres(row) => {
+                let id: Uuid = row.try_get(column).map_err(failed)?;
+                Ok(Some(id).filter(|id| !id.is_nil()))
+            }
+        }
+    }
+
     /// One of the words that `known` knows.
     pub(super) fn word<T>(
         &self,

@@ -4,7 +4,7 @@ use super::engine::Engine;
 use aione_core::{
     domain::{
         clock::Timestamp,
-        id::{AuditId, EntryId, KeyId, OrgId, RecordId, TeamId, TokenId},
+        id::{AuditId, CreditNoteId, EntryId, InvoiceId, KeyId, OrgId, RecordId, TeamId, TokenId},
         money::Pico,
         usage::Usage,
     },
@@ -285,6 +285,8 @@ values! {
     AuditId, id => Value::Id(id.0);
     RecordId, id => Value::Id(id.0);
     EntryId, id => Value::Id(id.0);
+    InvoiceId, id => Value::Id(id.0);
+    CreditNoteId, id => Value::Id(id.0);
     Timestamp, at => Value::Int(at.0);
     // As the decimal that it is, exact.
     Option<Pico>, amount => amount.map_or(Value::NullText, |amount| Value::Text(amount.to_decimal().into()));

@@ -2,7 +2,7 @@
 
 use super::{
     engine::Db,
-    row::{Row, saturated},
+    row::{Row, corrupt, saturated},
     statement::{Statement, marks},
 };
 use aione_core::{
@@ -10,6 +10,7 @@ use aione_core::{
         clock::Timestamp,
         credential::{ManagementToken, Role},
         id::{OrgId, TeamId, TokenId},
+        invoice::TaxRate,
         key::KeyHash,
     },
     ports::{LimitChange, Organization, Page, StoreError, Team, TenantChange},
@@ -20,7 +21,7 @@ use uuid::Uuid;
 /// Named one by one here and elsewhere: a column that a later version adds must change nothing that
 /// this one reads.
 const ORG: &str = "id, slug, name, plan, rpm, tpm, rpd, concurrency, billing_mode, credit_limit, monthly_budget, \
-                   time_zone, created_at";
+                   tax_rate_pct, time_zone, created_at";
 const TEAM: &str = "id, org_id, name, rpm, tpm, rpd, concurrency, monthly_budget, created_at";
 const TOKEN: &str = "id, org_id, name, role, expires_at, created_at";
 
@@ -35,7 +36,7 @@ pub(super) async fn find_org(db: &mut Db, id_or_slug: &str) -> Result<Option<Org
 }
 
 pub(super) async fn insert_org(db: &mut Db, org: &Organization) -> Result<(), StoreError> {
-    let insert = Statement::new(format!("INSERT INTO organizations ({ORG}) VALUES {}", marks(13)))
+    let insert = Statement::new(format!("INSERT INTO organizations ({ORG}) VALUES {}", marks(14)))
         .bind(org.id)
         .bind(org.slug.clone())
         .bind(org.name.clone())
@@ -47,6 +48,7 @@ pub(super) async fn insert_org(db: &mut Db, org: &Organization) -> Result<(), St
         .bind(org.terms.mode.as_str())
         .bind(org.terms.credit_limit)
         .bind(org.terms.monthly_budget)
+        .bind(org.tax_rate.to_percent())
         .bind(org.time_zone.name())
         .bind(org.created_at);
     db.execute(insert).await.map(drop)
@@ -119,6 +121,9 @@ pub(super) async fn update_org(
     }
     if let Some(limit) = change.credit_limit {
         update.push(", credit_limit = ").push_value(limit);
+    }
+    if let Some(rate) = change.tax_rate {
+        update.push(", tax_rate_pct = ").push_value(rate.to_percent());
     }
     if let Some(zone) = change.time_zone {
         update.push(", time_zone = ").push_value(zone.name());
@@ -254,6 +259,7 @@ fn org_of(row: &Row) -> Result<Organization, StoreError> {
         plan: Arc::from(row.get::<&str>("plan")?),
         limits: row.limits("")?,
         terms: row.terms("")?,
+        tax_rate: TaxRate::from_percent(row.get("tax_rate_pct")?).map_err(corrupt)?,
         time_zone: row.zone("time_zone")?,
         created_at: row.time("created_at")?,
     })

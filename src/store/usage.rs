@@ -1,6 +1,6 @@
 //! The port `UsageStore`: records and their rollups in one transaction, and reports over them.
 
-use super::{Pools, Store, found_records, key_rows, ledger_rows, overview, record_rows, sums};
+use super::{Pools, Store, charge_rows, found_records, key_rows, ledger_rows, overview, record_rows, sums};
 use crate::clock;
 use aione_core::{
     domain::{clock::Timestamp, id::RecordId, ledger::Entry, price::PriceBook, usage::UsageRecord},
@@ -27,12 +27,15 @@ impl UsageStore for Store {
         if all_new {
             rollups.add(&mut tx, records).await?;
             ledger_rows::add_up(&mut tx, &entries).await?;
+            let charged: Vec<_> = records.iter().filter(|record| record.is_charged()).collect();
+            charge_rows::add(&mut tx, &charged, &self.books).await?;
         } else {
             // After a crash some were there already. Which ones is dearer to know: begin again and ask.
             drop(tx);
             tx = self.pools.write().await?;
             let inserted = record_rows::insert_telling(&mut tx, records).await?;
-            let (mut new, mut charged) = (Vec::with_capacity(inserted.len()), Vec::new());
+            let (mut new, mut entered, mut charged) =
+                (Vec::with_capacity(inserted.len()), Vec::new(), Vec::new());
             for record in inserted {
                 let entry = Entry::of_usage(record, now);
                 match &entry {
@@ -40,10 +43,14 @@ impl UsageStore for Store {
                     Some(entry) if !ledger_rows::insert_one(&mut tx, entry).await? => continue,
                     _ => new.push(record),
                 }
-                charged.extend(entry);
+                if let Some(entry) = entry {
+                    entered.push(entry);
+                    charged.push(record);
+                }
             }
             rollups.add(&mut tx, new).await?;
-            ledger_rows::add_up(&mut tx, &charged).await?;
+            ledger_rows::add_up(&mut tx, &entered).await?;
+            charge_rows::add(&mut tx, &charged, &self.books).await?;
         }
         let uses = self.uses.news(records);
         for uses in uses.chunks(USES_CHUNK) {

@@ -1,12 +1,15 @@
 """Prices usage records by the configuration alone, in decimals: the other opinion on every charge.
 
-`calculator.py CONFIGURATION RECORDS` prints a line for each record: its cost in units of 10^-12, or `unpriced`.
+`calculator.py CONFIGURATION RECORDS INVOICES` prints a line for each record: its cost in units of 10^-12, or
+`unpriced`; and last, as JSON, the invoices of each plan, one for each of the months that INVOICES names:
+`{"zone", "months", "tax"}`.
 """
 
 import json
 import sys
-from datetime import datetime
-from decimal import Decimal, getcontext
+from collections import defaultdict
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal, getcontext
 from zoneinfo import ZoneInfo
 
 TOKENS = ["input", "cache_read", "cache_write_5m", "cache_write_1h", "audio_in", "output", "reasoning", "audio_out"]
@@ -57,40 +60,86 @@ def rates_of(config, plan, model, at, prompt, zone):
     return rates | overrides(config["plans"][plan], model, config["models"])
 
 
-def cost(config, record, zone):
+def parts(config, record, zone):
+    """What each class costs: its count and its amount. None: there is no price."""
     if record["sandbox"]:
-        return Decimal(0)
+        return {}
     usage = record["usage"]
     prompt = sum(usage[name] for name in PROMPT)
     rates = rates_of(config, record["plan"], record["model"], record["at"], prompt, zone)
     if rates is None:
         return None
     rates.setdefault("reasoning", rates.get("output"))
-    total = rates.get("request", Decimal(0))
+    found = {"request": (1, rates["request"])} if "request" in rates else {}
     for name in TOKENS:
         if usage[name]:
             if rates.get(name) is None:
                 return None
-            total += usage[name] * rates[name] / MILLION
+            found[name] = (usage[name], usage[name] * rates[name] / MILLION)
     for name, field in FEES.items():
         if usage[field]:
             if name not in rates:
                 return None
-            total += usage[field] * rates[name]
-    return total
+            found[name] = (usage[field], usage[field] * rates[name])
+    return found
+
+
+def pico(amount):
+    scaled = amount * 10**12
+    assert scaled == scaled.to_integral_value(), f"{amount} has a fraction of 10^-12"
+    return int(scaled)
+
+
+def rounded(amount):
+    """To a hundredth, half away from zero."""
+    return amount.quantize(Decimal("0.01"), rounding=ROUND_HALF_UP)
+
+
+class Ledger:
+    """What was charged, by plan, and then by month, model and class."""
+
+    def __init__(self, wanted):
+        self.zone, self.months, self.tax = ZoneInfo(wanted["zone"]), wanted["months"], Decimal(wanted["tax"])
+        self.sums = defaultdict(lambda: defaultdict(lambda: [0, Decimal(0)]))
+
+    def add(self, record, found):
+        # Nothing that costs nothing is charged.
+        if not sum(amount for _, amount in found.values()):
+            return
+        at = datetime.fromtimestamp(record["at"] / 1000, UTC).astimezone(self.zone)
+        for name, (count, amount) in found.items():
+            place = self.sums[record["plan"]][(f"{at:%Y-%m}", record["model"], name)]
+            place[0] += count
+            place[1] += amount
+
+    def invoices(self, plan):
+        """Each has what is in none before it."""
+        done = ""
+        for month in self.months:
+            lines = [
+                [*place, count, pico(amount), pico(rounded(amount))]
+                for place, (count, amount) in self.sums[plan].items()
+                if done < place[0] <= month
+            ]
+            done = month
+            subtotal = sum(line[-1] for line in lines)
+            tax = pico(rounded(Decimal(subtotal) / 10**12 * self.tax / 100))
+            yield {"month": month, "lines": sorted(lines), "subtotal": subtotal, "tax": tax}
 
 
 def main():
     config = json.load(open(sys.argv[1]))
     zone = ZoneInfo(config["billing"]["time_zone"])
+    ledger = Ledger(json.load(open(sys.argv[3])))
     for line in open(sys.argv[2]):
-        amount = cost(config, json.loads(line), zone)
-        if amount is None:
+        record = json.loads(line)
+        found = parts(config, record, zone)
+        if found is None:
             print("unpriced")
             continue
-        pico = amount * 10**12
-        assert pico == pico.to_integral_value(), f"{line} costs a fraction of 10^-12"
-        print(int(pico))
+        ledger.add(record, found)
+        print(pico(sum((amount for _, amount in found.values()), Decimal(0))))
+    print(json.dumps({plan: list(ledger.invoices(plan)) for plan in ledger.sums}))
 
 
 main()

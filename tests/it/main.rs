@@ -21,6 +21,7 @@ mod disconnect;
 mod docs;
 mod driver;
 mod first;
+mod invoices;
 mod lifecycle;
 mod limits;
 mod operations;

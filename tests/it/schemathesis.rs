@@ -2,7 +2,9 @@
 //! no answer that is not documented, nothing taken that is not allowed.
 
 use crate::support::{
-    gateway::TestGateway,
+    client::Call,
+    gateway::{Gateway, TestGateway},
+    past,
     postgres::{self, PEPPER},
     python,
     settings::OPERATOR,
@@ -58,6 +60,11 @@ const NOT_AN_OWNERS: &[&str] = &[
     "updateOrg",
     "setPlan",
     "createCredit",
+    "closeMonth",
+    "issueInvoice",
+    "payInvoice",
+    "voidInvoice",
+    "creditInvoice",
     "listTeams",
     "createTeam",
     "getTeam",
@@ -91,7 +98,8 @@ async fn walk(gateway: TestGateway) {
         walker("owner", owner.trim(), Calls::Without(NOT_AN_OWNERS), 35),
         walker("operator", OPERATOR, Calls::Without(NOT_AN_OPERATORS), 50),
     ];
-    std::fs::write(gateway.folder().join("schemathesis.toml"), config(&key.id)).unwrap();
+    let invoices = invoices(&gateway).await;
+    std::fs::write(gateway.folder().join("schemathesis.toml"), config(&key.id, &invoices)).unwrap();
     let seconds = number("AIONE_TEST_SCHEMATHESIS_SECONDS").unwrap_or(SECONDS);
     let seed = number("AIONE_TEST_SEED").unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let python = tokio::task::spawn_blocking(|| python::with(SCHEMATHESIS)).await.unwrap();
@@ -144,11 +152,35 @@ async fn walk(gateway: TestGateway) {
     assert!(unseen.is_empty(), "seed {seed}: never done: {unseen:?}");
 }
 
+/// Invoices to begin with, some of them issued.
+async fn invoices(gateway: &Gateway) -> Vec<String> {
+    let org = gateway.admin(Call::get("/api/v1/orgs/default")).await.ok().json();
+    let charges = [("2020-02-02T00:00:00Z", 10_i128.pow(15)), ("2020-08-02T00:00:00Z", 10_i128.pow(15))];
+    past::charge(gateway, org["id"].as_str().unwrap(), &charges).await;
+    let mut ids = Vec::new();
+    for month in 1..=8 {
+        let body = json!({ "period": format!("2020-{month:02}") }).to_string();
+        let closed = gateway.admin(Call::post("/api/v1/orgs/default/invoices/close", body)).await;
+        assert_eq!(closed.status, 201, "{}", closed.text());
+        let id = closed.json()["id"].as_str().unwrap().to_owned();
+        if month > 3 {
+            gateway.admin(Call::post(&format!("/api/v1/orgs/default/invoices/{id}/issue"), "")).await.ok();
+        }
+        ids.push(id);
+    }
+    ids
+}
+
 /// What is the same for every run, and the names of what is there.
-fn config(key: &str) -> String {
+fn config(key: &str, invoices: &[String]) -> String {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/schemathesis.toml");
     let mut config = std::fs::read_to_string(shared).unwrap();
+    let invoices = invoices.join("\", \"");
+    let months: Vec<String> = (2021..=2025).map(|year| format!("{year}-06")).collect();
+    let months = months.join("\", \"");
     let there = [
+        ("invoices", &*invoices),
+        ("months", &*months),
         ("keys", key),
         ("orgs", "default"),
         ("plans", "standard"),

@@ -11,6 +11,7 @@ mod dashboard;
 mod document;
 mod explain;
 mod fake;
+mod invoices;
 mod keys;
 mod ledger;
 mod matrix;

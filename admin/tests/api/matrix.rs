@@ -2,6 +2,7 @@
 //!
 //! The calls are taken from the OpenAPI document, so that one which is not declared here fails.
 
+use crate::invoices::{ACME_INVOICE, draft};
 use crate::support::{ACME_TEAM, ADMIN, Api, FINANCE, OPERATOR, OTHER_OWNER, OWNER, VIEWER};
 use Caller::{Admin, Finance, Key, Nobody, Operator, OtherOwner, Owner, Viewer};
 use axum::http::Method;
@@ -88,14 +89,23 @@ const TABLE: &[Declared] = &[
     writes(
         "createOrg",
         OPERATORS,
-        &["name", "slug", "plan", "time_zone", "billing_mode", "credit_limit_rmb", "monthly_budget_rmb"],
+        &[
+            "name",
+            "slug",
+            "plan",
+            "time_zone",
+            "billing_mode",
+            "credit_limit_rmb",
+            "monthly_budget_rmb",
+            "tax_rate_pct",
+        ],
         true,
     ),
     may("getOrg", OPERATORS),
     writes(
         "updateOrg",
         OPERATORS,
-        &["name", "time_zone", "billing_mode", "credit_limit_rmb", "monthly_budget_rmb"],
+        &["name", "time_zone", "billing_mode", "credit_limit_rmb", "monthly_budget_rmb", "tax_rate_pct"],
         true,
     ),
     writes("setPlan", OPERATORS, &["code"], false),
@@ -111,6 +121,12 @@ const TABLE: &[Declared] = &[
     may("getPlan", READERS),
     may("getAccount", READERS),
     may("listInvoices", READERS),
+    may("getInvoice", READERS),
+    writes("closeMonth", OPERATORS, &["period"], false),
+    may("issueInvoice", OPERATORS),
+    may("payInvoice", OPERATORS),
+    may("voidInvoice", OPERATORS),
+    writes("creditInvoice", OPERATORS, &["amount_rmb", "note"], false),
     may("listLedger", READERS),
     writes("createCredit", OPERATORS, &["amount_rmb", "kind", "note"], false),
     may("listUpstreams", OPERATORS),
@@ -161,6 +177,7 @@ fn filled(path: &str, key: &str) -> String {
         .replace("{key_id}", key)
         .replace("{deployment}", "openai%2Fgpt-4o-mini")
         .replace("{team_id}", &ACME_TEAM.to_string())
+        .replace("{invoice_id}", &ACME_INVOICE.to_string())
         .replace("{token_id}", "000000f0-0000-0000-0000-000000000000")
 }
 
@@ -180,6 +197,7 @@ async fn each_caller_may_make_the_calls_that_are_declared() {
         for caller in CALLERS {
             let api = Api::new();
             let (id, secret) = api.key(r#"{"name":"ci"}"#).await;
+            api.world.state().invoices.push(draft("2026-10"));
             let request = api.call(documented.method.clone(), &filled(&documented.path, &id)).body("{}");
             let request = match caller {
                 Nobody => request,

@@ -16,6 +16,7 @@ use aione_core::{
         clock::Timestamp,
         credential::{ManagementToken, Role},
         id::{OrgId, TeamId, TokenId},
+        invoice::TaxRate,
         money::Rate,
         plan::{Plan, RateLimits},
         price::{ModelPrice, PriceBook, PricePeriod, Rates},
@@ -88,6 +89,7 @@ impl Api {
                     plan: Arc::from("standard"),
                     limits: RateLimits::default(),
                     terms: Terms::default(),
+                    tax_rate: TaxRate::default(),
                     time_zone: chrono_tz::Asia::Shanghai,
                     created_at: NOW,
                 });
@@ -123,6 +125,7 @@ impl Api {
             changes: world.clone(),
             usage: world.clone(),
             ledger: world.clone(),
+            invoices: world.clone(),
             fleet: world.clone(),
             live: world.clone(),
             spending: world.clone(),

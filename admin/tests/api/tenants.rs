@@ -16,7 +16,7 @@ async fn an_organization_is_made_with_its_default_team() {
             r#"{{"id":{},"slug":"initech","name":"Initech","plan":"standard","billing_mode":"postpaid","#,
             r#""time_zone":"Europe/Berlin","status":"active","created_at":"2026-11-23T16:30:00.000Z","#,
             r#""rpm_limit":600,"tpm_limit":null,"rpd_limit":null,"max_concurrency":null,"#,
-            r#""credit_limit_rmb":null,"monthly_budget_rmb":null}}"#,
+            r#""credit_limit_rmb":null,"monthly_budget_rmb":null,"tax_rate_pct":"0"}}"#,
         ),
         json["id"]
     );
@@ -69,7 +69,7 @@ async fn what_may_be_spent_is_set_and_taken_back() {
 async fn what_an_organization_cannot_be_is_refused_by_field() {
     let api = Api::new();
     let body = r#"{"slug":"Not A Slug","plan":"no-plan","time_zone":"Mars/Base","rpm_limit":0,"colour":"red",
-        "credit_limit_rmb":1,"monthly_budget_rmb":"-1","billing_mode":"barter","tax_rate_pct":"6"}"#;
+        "credit_limit_rmb":1,"monthly_budget_rmb":"-1","billing_mode":"barter","tax_rate_pct":"101"}"#;
     let refused = api.post("/orgs").with(OPERATOR).body(body).send().await;
     let mut problems = refused.problems();
     problems.sort();
@@ -84,7 +84,7 @@ async fn what_an_organization_cannot_be_is_refused_by_field() {
             "body.plan value_error",
             "body.rpm_limit greater_than_equal",
             "body.slug value_error",
-            "body.tax_rate_pct not_supported",
+            "body.tax_rate_pct decimal_parsing",
             "body.time_zone value_error",
         ]
     );

@@ -58,6 +58,7 @@ pub enum Object {
     Team,
     Deployment,
     LedgerEntry,
+    Invoice,
     /// The configuration of this gateway.
     Config,
 }
@@ -72,6 +73,7 @@ impl Object {
             Self::Team => "team",
             Self::Deployment => "deployment",
             Self::LedgerEntry => "ledger_entry",
+            Self::Invoice => "invoice",
             Self::Config => "config",
         }
     }
@@ -85,6 +87,7 @@ impl Object {
             Self::Team,
             Self::Deployment,
             Self::LedgerEntry,
+            Self::Invoice,
             Self::Config,
         ]
         .into_iter()

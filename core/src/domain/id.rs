@@ -66,4 +66,7 @@ ids! {
     RecordId,
     /// One entry of the ledger; of usage it is the record's.
     EntryId,
+    /// An invoice, from its draft on.
+    InvoiceId,
+    CreditNoteId,
 }

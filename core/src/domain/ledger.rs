@@ -22,6 +22,11 @@ pub enum Account {
     Cash,
     /// What we gave it, or took back.
     Adjustments,
+    /// What its plan's fees came to.
+    Fees,
+    Tax,
+    /// What rounding the lines of its invoices made of them.
+    Rounding,
 }
 
 /// What an entry is for.
@@ -32,18 +37,43 @@ pub enum Kind {
     TopUp,
     /// May be negative.
     Adjustment,
+    /// A plan's fees, by invoice.
+    Fee,
+    /// The tax of an invoice.
+    Tax,
+    /// By which the lines of an invoice exceed what was used; may be negative.
+    Rounding,
+    /// Of an invoice.
+    Payment,
+    /// What a credit note takes back of an invoice.
+    CreditNote,
+    /// What was left of an invoice that became void.
+    Void,
 }
 
 impl Kind {
-    pub const ALL: [Self; 3] = [Self::Usage, Self::TopUp, Self::Adjustment];
+    pub const ALL: [Self; 9] = [
+        Self::Usage,
+        Self::TopUp,
+        Self::Adjustment,
+        Self::Fee,
+        Self::Tax,
+        Self::Rounding,
+        Self::Payment,
+        Self::CreditNote,
+        Self::Void,
+    ];
 
     /// The account that the amount leaves, and the one that it goes to.
     #[must_use]
     pub fn sides(self) -> (Account, Account) {
         match self {
             Self::Usage => (Account::Customer, Account::Usage),
-            Self::TopUp => (Account::Cash, Account::Customer),
-            Self::Adjustment => (Account::Adjustments, Account::Customer),
+            Self::TopUp | Self::Payment => (Account::Cash, Account::Customer),
+            Self::Adjustment | Self::CreditNote | Self::Void => (Account::Adjustments, Account::Customer),
+            Self::Fee => (Account::Customer, Account::Fees),
+            Self::Tax => (Account::Customer, Account::Tax),
+            Self::Rounding => (Account::Customer, Account::Rounding),
         }
     }
 
@@ -54,6 +84,12 @@ impl Kind {
             Self::Usage => "usage",
             Self::TopUp => "top_up",
             Self::Adjustment => "adjustment",
+            Self::Fee => "fee",
+            Self::Tax => "tax",
+            Self::Rounding => "rounding",
+            Self::Payment => "payment",
+            Self::CreditNote => "credit_note",
+            Self::Void => "void",
         }
     }
 
@@ -72,6 +108,9 @@ impl Account {
             Self::Usage => "usage",
             Self::Cash => "cash",
             Self::Adjustments => "adjustments",
+            Self::Fees => "fees",
+            Self::Tax => "tax",
+            Self::Rounding => "rounding",
         }
     }
 }
@@ -98,7 +137,7 @@ impl Entry {
     #[must_use]
     pub fn of_usage(record: &UsageRecord, recorded_at: Timestamp) -> Option<Self> {
         let UsageRecord { opened, closed } = record;
-        (!opened.sandbox && closed.cost != Pico::ZERO).then(|| Self {
+        record.is_charged().then(|| Self {
             id: EntryId(opened.id.0),
             org: opened.org,
             at: opened.started_at,

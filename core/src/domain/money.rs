@@ -83,6 +83,24 @@ impl Pico {
     }
 }
 
+/// An amount as the decimal that it is, for whoever keeps it as a text.
+pub mod decimal {
+    use super::Pico;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    /// # Errors
+    /// What `to` says.
+    pub fn serialize<S: Serializer>(amount: &Pico, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&amount.to_decimal())
+    }
+
+    /// # Errors
+    /// It is no text of a decimal.
+    pub fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Pico, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
 impl FromStr for Pico {
     type Err = MoneyError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {

@@ -28,6 +28,36 @@ pub struct Rates {
     pub request: Option<Rate>,
 }
 
+/// What an amount is charged for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    Input,
+    CacheRead,
+    #[serde(rename = "cache_write_5m")]
+    CacheWrite5m,
+    #[serde(rename = "cache_write_1h")]
+    CacheWrite1h,
+    AudioIn,
+    Output,
+    Reasoning,
+    AudioOut,
+    Image,
+    Search,
+    /// The fee for each request.
+    Request,
+    /// Of a time when classes were not kept apart.
+    Mixed,
+}
+
+/// What one class of one request costs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Part {
+    pub class: Class,
+    pub quantity: u64,
+    pub cost: Pico,
+}
+
 /// Rates that hold for the whole request once its prompt is longer than `above` tokens.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Tier {
@@ -65,8 +95,49 @@ pub struct PriceBook {
 pub enum Unpriced {
     #[error("the model has no price at this time")]
     Model,
-    #[error("the class `{0}` occurs and has no rate")]
-    Class(&'static str),
+    #[error("the class `{}` occurs and has no rate", .0.as_str())]
+    Class(Class),
+}
+
+impl Class {
+    pub const ALL: [Self; 12] = [
+        Self::Input,
+        Self::CacheRead,
+        Self::CacheWrite5m,
+        Self::CacheWrite1h,
+        Self::AudioIn,
+        Self::Output,
+        Self::Reasoning,
+        Self::AudioOut,
+        Self::Image,
+        Self::Search,
+        Self::Request,
+        Self::Mixed,
+    ];
+
+    /// The name in the configuration, the API and the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::CacheRead => "cache_read",
+            Self::CacheWrite5m => "cache_write_5m",
+            Self::CacheWrite1h => "cache_write_1h",
+            Self::AudioIn => "audio_in",
+            Self::Output => "output",
+            Self::Reasoning => "reasoning",
+            Self::AudioOut => "audio_out",
+            Self::Image => "image",
+            Self::Search => "search",
+            Self::Request => "request",
+            Self::Mixed => "mixed",
+        }
+    }
+
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == name)
+    }
 }
 
 impl PriceBook {
@@ -86,24 +157,36 @@ impl ModelPrice {
     /// # Errors
     /// No period covers `at`, or a class that occurs has no rate.
     pub fn price(&self, usage: &Usage, at: Timestamp) -> Result<Pico, Unpriced> {
+        self.parts(usage, at)?.try_fold(Pico::ZERO, |sum, part| Ok(sum + part?.cost))
+    }
+
+    /// The same, class by class.
+    ///
+    /// # Errors
+    /// No period covers `at`; a part's: a class that occurs has no rate.
+    pub fn parts(
+        &self,
+        usage: &Usage,
+        at: Timestamp,
+    ) -> Result<impl Iterator<Item = Result<Part, Unpriced>>, Unpriced> {
         let rates = self.rates_at(usage.prompt_tokens(), at).ok_or(Unpriced::Model)?;
         let classes = [
-            ("input", usage.input, rates.input),
-            ("cache_read", usage.cache_read, rates.cache_read),
-            ("cache_write_5m", usage.cache_write_5m, rates.cache_write_5m),
-            ("cache_write_1h", usage.cache_write_1h, rates.cache_write_1h),
-            ("audio_in", usage.audio_in, rates.audio_in),
-            ("output", usage.output, rates.output),
-            ("reasoning", usage.reasoning, rates.reasoning.or(rates.output)),
-            ("audio_out", usage.audio_out, rates.audio_out),
-            ("image", usage.images, rates.image),
-            ("search", usage.searches, rates.search),
+            (Class::Input, usage.input, rates.input),
+            (Class::CacheRead, usage.cache_read, rates.cache_read),
+            (Class::CacheWrite5m, usage.cache_write_5m, rates.cache_write_5m),
+            (Class::CacheWrite1h, usage.cache_write_1h, rates.cache_write_1h),
+            (Class::AudioIn, usage.audio_in, rates.audio_in),
+            (Class::Output, usage.output, rates.output),
+            (Class::Reasoning, usage.reasoning, rates.reasoning.or(rates.output)),
+            (Class::AudioOut, usage.audio_out, rates.audio_out),
+            (Class::Image, usage.images, rates.image),
+            (Class::Search, usage.searches, rates.search),
+            (Class::Request, rates.request.is_some().into(), rates.request),
         ];
-        let fee = rates.request.map_or(Pico::ZERO, |rate| rate.times(1));
-        classes.into_iter().filter(|(_, count, _)| *count > 0).try_fold(fee, |sum, (class, count, rate)| {
+        Ok(classes.into_iter().filter(|(_, quantity, _)| *quantity > 0).map(|(class, quantity, rate)| {
             let rate = rate.ok_or(Unpriced::Class(class))?;
-            Ok(sum + rate.times(count))
-        })
+            Ok(Part { class, quantity, cost: rate.times(quantity) })
+        }))
     }
 
     /// The most that one request can cost whose prompt has `input` tokens and whose answer has at most
@@ -216,7 +299,10 @@ mod tests {
         let usage = Usage { input: 5, cache_read: 5, ..Usage::default() };
         let free = Rates { cache_read: rate("0"), ..flat("0", "0") };
         assert_eq!(price(vec![period(None, free)], usage, 0), Ok("0.00".to_owned()));
-        assert_eq!(price(vec![period(None, flat("0", "0"))], usage, 0), Err(Unpriced::Class("cache_read")));
+        assert_eq!(
+            price(vec![period(None, flat("0", "0"))], usage, 0),
+            Err(Unpriced::Class(Class::CacheRead))
+        );
         let unused = Usage { input: 5, ..Usage::default() };
         assert_eq!(price(vec![period(None, flat("0", "0"))], unused, 0), Ok("0.00".to_owned()));
     }
@@ -226,7 +312,7 @@ mod tests {
         let usage = Usage { reasoning: 1_000_000, ..Usage::default() };
         assert_eq!(price(vec![period(None, flat("1", "4"))], usage, 0), Ok("4.00".to_owned()));
         let none = Rates { input: rate("1"), ..Rates::default() };
-        assert_eq!(price(vec![period(None, none)], usage, 0), Err(Unpriced::Class("reasoning")));
+        assert_eq!(price(vec![period(None, none)], usage, 0), Err(Unpriced::Class(Class::Reasoning)));
     }
 
     #[test]

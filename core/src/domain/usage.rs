@@ -225,6 +225,12 @@ pub struct UsageRecord {
 }
 
 impl UsageRecord {
+    /// Whether it costs something: sandbox use never does, and what has no price does not yet.
+    #[must_use]
+    pub fn is_charged(&self) -> bool {
+        !self.opened.sandbox && self.closed.cost != Pico::ZERO
+    }
+
     /// The record of an exchange whose process died before it could be closed. `cost` is what
     /// the estimated input costs under the book that was in force; `None`: that book does not say.
     #[must_use]

@@ -9,9 +9,11 @@ use crate::domain::{
     audit::{AuditEntry, Object},
     clock::Timestamp,
     credential::ManagementToken,
-    id::{AuditId, KeyId, OrgId, TeamId, TokenId},
+    id::{AuditId, CreditNoteId, InvoiceId, KeyId, OrgId, TeamId, TokenId},
+    invoice::{Fee, Frame, Invoice},
     key::{Key, KeyHash},
     ledger::Entry,
+    money::Pico,
 };
 use async_trait::async_trait;
 
@@ -53,6 +55,8 @@ pub enum Change {
     },
     UpdateOrg {
         id: OrgId,
+        /// From when on a new plan holds.
+        at: Timestamp,
         change: TenantChange,
     },
     InsertTeam(Team),
@@ -75,8 +79,41 @@ pub enum Change {
         org: OrgId,
         id: TokenId,
     },
-    /// Of any kind but usage.
+    /// A top-up or an adjustment.
     Enter(Entry),
+    /// Makes the draft of a month's invoice. A conflict where this month, or a later one, is closed.
+    CloseMonth {
+        frame: Box<Frame>,
+        fees: Vec<Fee>,
+    },
+    /// Gives a draft its number; from then on it never changes. A conflict where it is no draft.
+    IssueInvoice {
+        org: OrgId,
+        id: InvoiceId,
+        at: Timestamp,
+        due_at: Timestamp,
+    },
+    /// A conflict where it is not issued.
+    PayInvoice {
+        org: OrgId,
+        id: InvoiceId,
+        at: Timestamp,
+    },
+    /// A conflict where it is paid, or void already.
+    VoidInvoice {
+        org: OrgId,
+        id: InvoiceId,
+        at: Timestamp,
+    },
+    /// A conflict where it is neither issued nor paid, or that is more than is left of it.
+    CreditInvoice {
+        org: OrgId,
+        id: InvoiceId,
+        credit: CreditNoteId,
+        amount: Pico,
+        note: String,
+        at: Timestamp,
+    },
 }
 
 /// What a change is about.
@@ -87,6 +124,7 @@ pub enum Row {
     Organization(Box<Organization>),
     Team(Team),
     Entry(Entry),
+    Invoice(Box<Invoice>),
 }
 
 impl Row {
@@ -98,6 +136,7 @@ impl Row {
             Self::Organization(_) => Object::Organization,
             Self::Team(_) => Object::Team,
             Self::Entry(_) => Object::LedgerEntry,
+            Self::Invoice(_) => Object::Invoice,
         }
     }
 
@@ -109,6 +148,7 @@ impl Row {
             Self::Organization(org) => org.id.to_string(),
             Self::Team(team) => team.id.to_string(),
             Self::Entry(entry) => entry.id.to_string(),
+            Self::Invoice(invoice) => invoice.frame.id.to_string(),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::domain::{
     clock::Timestamp,
     credential::ManagementToken,
     id::{KeyId, OrgId, TeamId},
+    invoice::TaxRate,
     key::{Key, KeyHash, KeyStatus},
     money::Pico,
     plan::RateLimits,
@@ -24,6 +25,7 @@ pub struct Organization {
     /// Over all models.
     pub limits: RateLimits,
     pub terms: Terms,
+    pub tax_rate: TaxRate,
     pub time_zone: chrono_tz::Tz,
     pub created_at: Timestamp,
 }
@@ -50,6 +52,8 @@ pub struct TenantChange {
     /// Of an organization alone.
     pub time_zone: Option<chrono_tz::Tz>,
     pub limits: LimitChange,
+    /// Of an organization alone.
+    pub tax_rate: Option<TaxRate>,
     /// Of an organization alone.
     pub billing_mode: Option<BillingMode>,
     /// Of an organization alone. The inner `None`: none.

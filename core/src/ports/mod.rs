@@ -4,6 +4,7 @@
 
 mod budgets;
 mod change;
+mod invoices;
 mod keys;
 mod ledger;
 mod upstreams;
@@ -11,6 +12,7 @@ mod usage;
 
 pub use budgets::{BudgetStore, Spending};
 pub use change::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, Row, Sign, Trail};
+pub use invoices::InvoiceStore;
 pub use keys::{KeyChange, KeyFilter, KeyInContext, KeyStore, LimitChange, Organization, Team, TenantChange};
 pub use ledger::{EntryPlace, LedgerStore};
 pub use upstreams::{Upstream, Upstreams};

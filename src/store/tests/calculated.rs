@@ -7,7 +7,11 @@ use aione_core::{
         check::{Nothing, Source, check},
         snapshot::Snapshot,
     },
-    domain::ledger::{Kind, Total, Totals},
+    domain::{
+        id::InvoiceId,
+        invoice::{Frame, Invoice, What},
+        ledger::{Kind, Total, Totals},
+    },
     ports::{LedgerStore as _, UsageStore as _},
 };
 use rand::{Rng as _, RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
@@ -40,6 +44,10 @@ const INSTANTS: [(&str, i64); 5] = [
     ("2026-05-01T12:30:00.5-05:00", 1_777_656_600_500),
 ];
 const TIERS: [u64; 2] = [1_000, 200_000];
+/// The months that are closed, in their zone, and the tax on them. The last one ends after every record.
+const MONTHS: [&str; 3] = ["2026-02", "2026-03", "2026-07"];
+const ZONE: chrono_tz::Tz = chrono_tz::Europe::Berlin;
+const TAX: &str = "7.125";
 
 async fn every_charge_is_what_an_independent_calculator_says(on: Engine) {
     let count = number("AIONE_TEST_CALCULATED").unwrap_or(RECORDS);
@@ -58,14 +66,20 @@ async fn every_charge_is_what_an_independent_calculator_says(on: Engine) {
         records.push(record);
         writeln!(lines, "{line}").unwrap();
     }
+    for plan in snapshot.plans.values() {
+        store.keep_price_book(&plan.prices, NOW).await.unwrap();
+    }
     for batch in records.chunks(1_000) {
         store.insert_records(batch).await.unwrap();
     }
-    let [configuration, told] = ["aione.json", "records.jsonl"].map(|name| store.folder.path().join(name));
-    fs::write(&configuration, config.to_string()).unwrap();
-    fs::write(&told, lines).unwrap();
+    let names = ["aione.json", "records.jsonl", "invoices.json"];
+    let files = names.map(|name| store.folder.path().join(name));
+    let wanted = json!({ "zone": ZONE.name(), "months": MONTHS, "tax": TAX });
+    for (file, text) in files.iter().zip([config.to_string(), lines, wanted.to_string()]) {
+        fs::write(file, text).unwrap();
+    }
     let calculator = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/calculator.py");
-    let calculated = Command::new("python3").arg(calculator).args([configuration, told]).output().unwrap();
+    let calculated = Command::new("python3").arg(calculator).args(files).output().unwrap();
     assert!(calculated.status.success(), "{}", String::from_utf8_lossy(&calculated.stderr));
     let calculated = String::from_utf8(calculated.stdout).unwrap();
 
@@ -86,11 +100,59 @@ async fn every_charge_is_what_an_independent_calculator_says(on: Engine) {
             }
         }
     }
+    let invoices: BTreeMap<String, Value> = serde_json::from_str(calculated.next().unwrap()).unwrap();
     assert_eq!(calculated.next(), None);
+    let mut invoiced = 0;
+    for (number, plan) in (1..).zip(PLANS) {
+        let ours = close_all(&store, number).await;
+        let told = Value::Array(ours.iter().map(told).collect());
+        assert_eq!(told, invoices[plan], "seed {seed}: {plan}");
+        let exact: Pico = ours.iter().map(Invoice::exact_usage).sum();
+        assert_eq!(exact, sums[&org_id(number)].amount, "seed {seed}: {plan}");
+        invoiced += ours.iter().map(|invoice| invoice.lines.len()).sum::<usize>();
+    }
     let totals = sums.into_iter().map(|(org, total)| (org, Totals([(Kind::Usage, total)].into())));
     assert_eq!(store.all_totals().await.unwrap(), totals.collect());
     assert!((count / 100..count / 2).contains(&unpriced), "{unpriced} without a price");
-    println!("{count} records, {unpriced} of them without a price: no difference");
+    println!(
+        "{count} records, {unpriced} of them without a price, {invoiced} lines of invoices: no difference"
+    );
+}
+
+/// Closes the months of an organization, each with what is in none before it.
+async fn close_all(store: &Store, number: u128) -> Vec<Invoice> {
+    let mut invoices = Vec::new();
+    for (month, id) in MONTHS.iter().zip(1..) {
+        let frame = Frame {
+            id: InvoiceId(Uuid::from_u128(number << 8 | id)),
+            org: org_id(number),
+            mode: BillingMode::Postpaid,
+            month: month.parse().unwrap(),
+            zone: ZONE,
+            currency: "CNY".to_owned(),
+            tax_rate: TaxRate::from_percent(TAX).unwrap(),
+            created_at: NOW,
+        };
+        let change = Change::CloseMonth { frame: Box::new(frame), fees: Vec::new() };
+        let changed = store.done(change).await.unwrap().unwrap();
+        let Row::Invoice(invoice) = changed.row() else { panic!("{changed:?}") };
+        invoices.push((**invoice).clone());
+    }
+    invoices
+}
+
+/// As the calculator tells it.
+fn told(invoice: &Invoice) -> Value {
+    let lines = invoice.lines.iter().map(|line| match &line.what {
+        What::Usage { month, model, class, quantity, exact } => {
+            json!([month, model, class, quantity, exact, line.amount])
+        }
+        What::Fee { .. } => panic!("no plan has a fee"),
+    });
+    let mut lines: Vec<Value> = lines.collect();
+    lines.sort_by_key(|line| [0, 1, 2].map(|place| line[place].as_str().unwrap().to_owned()));
+    let month = invoice.frame.month.to_string();
+    json!({ "month": month, "lines": lines, "subtotal": invoice.subtotal, "tax": invoice.tax })
 }
 
 fn configuration(rng: &mut StdRng) -> Value {
@@ -179,6 +241,7 @@ fn any_record(rng: &mut StdRng, snapshot: &Snapshot, number: u64) -> (UsageRecor
     let mut record = record(number.into(), at);
     let opened = &mut record.opened;
     (opened.org, opened.model) = (org_id(1 + plan as u128), Arc::from(model));
+    opened.price_version = snapshot.plans[PLANS[plan]].prices.version;
     opened.sandbox = rng.random_bool(0.02);
     record.closed.usage = usage;
     record.closed.cost = Pico::ZERO;

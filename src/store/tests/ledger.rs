@@ -160,6 +160,8 @@ async fn a_store_of_a_former_version_gets_what_it_lacks(on: Engine) {
         Engine::Postgres => &[
             "DROP VIEW ledger_readable; DROP TABLE ledger_entries, ledger_totals",
             "DROP FUNCTION ledger_entries_stay",
+            "DROP FUNCTION invoices_stay CASCADE",
+            "DROP FUNCTION documents_remain CASCADE",
             "CREATE TABLE mixed AS TABLE usage_rollups; DROP TABLE usage_rollups",
             "ALTER TABLE mixed RENAME TO usage_rollups",
             "UPDATE meta SET value = '1'::bytea WHERE name = 'schema_version'",

@@ -26,6 +26,7 @@ mod calculated;
 mod changes;
 mod file;
 mod found_records;
+mod invoices;
 mod keys;
 mod ledger;
 mod opening;
@@ -45,6 +46,7 @@ use aione_core::{
         clock::Timestamp,
         credential::ManagementToken,
         id::{AuditId, KeyId, OrgId, RecordId, TeamId, TokenId},
+        invoice::TaxRate,
         key::{Key, KeyHash},
         money::Pico,
         plan::RateLimits,
@@ -187,8 +189,15 @@ impl Store {
     }
 }
 
-/// Makes the tables as they were before there were budgets.
-const NO_BUDGETS: [&str; 6] = [
+/// Makes the tables as they were before there were invoices and budgets; on PostgreSQL there is more.
+const NO_BUDGETS: [&str; 13] = [
+    "DROP TABLE charges",
+    "DROP TABLE plan_assignments",
+    "DROP TABLE plan_versions",
+    "DROP TABLE credit_notes",
+    "DROP TABLE invoices",
+    "DROP TABLE numbers",
+    "ALTER TABLE organizations DROP COLUMN tax_rate_pct",
     "ALTER TABLE organizations DROP COLUMN billing_mode",
     "ALTER TABLE organizations DROP COLUMN credit_limit",
     "ALTER TABLE organizations DROP COLUMN monthly_budget",
@@ -266,6 +275,7 @@ fn org(number: u128) -> Organization {
             credit_limit: Some(Pico(-1)),
             monthly_budget: Some(Pico(i128::MAX / 2)),
         },
+        tax_rate: TaxRate::from_percent("7.125").unwrap(),
         time_zone: chrono_tz::Asia::Shanghai,
         created_at: NOW,
     }

@@ -99,18 +99,19 @@ async fn an_organization_and_its_team_are_made_together_and_change(on: Engine) {
         plan: Some("gold".into()),
         time_zone: Some(chrono_tz::Asia::Shanghai),
         limits: LimitChange { rpm: Some(Some(7)), tpm: Some(None), ..LimitChange::default() },
+        tax_rate: None,
         billing_mode: Some(BillingMode::Postpaid),
         credit_limit: Some(None),
         monthly_budget: None,
     };
-    let changed = store.done(Change::UpdateOrg { id: org_id(1), change }).await.unwrap().unwrap();
+    let changed = store.done(Change::UpdateOrg { id: org_id(1), at: NOW, change }).await.unwrap().unwrap();
     let Some(Row::Organization(after)) = changed.after() else { panic!("{changed:?}") };
     assert_eq!((&*after.plan, after.limits.rpm, after.limits.tpm), ("gold", Some(7), None));
     let terms = Terms { monthly_budget: org(1).terms.monthly_budget, ..Terms::default() };
     assert_eq!(after.terms, terms);
     assert_eq!(store.find_org("org-1").await.unwrap().as_ref(), Some(&**after));
     assert_eq!(changed.before(), Some(&Row::Organization(Box::new(org(1)))));
-    let nobody = Change::UpdateOrg { id: org_id(9), change: TenantChange::default() };
+    let nobody = Change::UpdateOrg { id: org_id(9), at: NOW, change: TenantChange::default() };
     assert_eq!(store.done(nobody).await.unwrap(), None);
 }
 

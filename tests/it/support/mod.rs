@@ -5,6 +5,7 @@ pub mod client;
 pub mod gateway;
 pub mod http;
 pub mod money;
+pub mod past;
 pub mod ports;
 pub mod postgres;
 pub mod python;

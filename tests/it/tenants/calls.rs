@@ -173,6 +173,7 @@ fn filling(call: &str, place: Place, name: &str) -> Option<Filling> {
         (Query, "cursor") if call == "listLedger" => Of(|tenant| &tenant.ledger_cursor, "never-given"),
         (Query, "model") => Plain(json!("m")),
         (Query, "group_by") => Plain(json!("day,hour,model,team,key,provider")),
+        (Query, "format") if call == "getInvoice" => Each(&["json", "csv", "html"]),
         (Query, "format") => Each(&["json", "csv"]),
         (Query, "view") => Each(&["tech", "business"]),
         (
@@ -181,6 +182,7 @@ fn filling(call: &str, place: Place, name: &str) -> Option<Filling> {
             | "range_days",
         ) => LeftOut,
         (Header, "Idempotency-Key") => Plain(json!(IDEMPOTENCY_KEY)),
+        (Body, "note") if call == "creditInvoice" => Plain(json!("an outage")),
         (Body, "name") => Plain(json!(format!("made by {call}"))),
         (Body, "slug") => Plain(json!("made-by-a-walk")),
         (Body, "plan" | "code") => Plain(json!("standard")),
@@ -194,6 +196,13 @@ fn filling(call: &str, place: Place, name: &str) -> Option<Filling> {
         (Body, "metadata") => Plain(json!({ "by": call })),
         (Body, "billing_mode") => Plain(json!("postpaid")),
         (Body, "budget_period") => Plain(json!("day")),
+        // Each of these calls needs one that no other has changed.
+        (Path, "invoice_id") if call == "issueInvoice" => Of(|tenant| &tenant.invoices[0], NOTHING),
+        (Path, "invoice_id") if call == "payInvoice" => Of(|tenant| &tenant.invoices[1], NOTHING),
+        (Path, "invoice_id") if call == "voidInvoice" => Of(|tenant| &tenant.invoices[2], NOTHING),
+        (Path, "invoice_id") => Of(|tenant| &tenant.invoices[3], NOTHING),
+        (Body, "period") => Plain(json!("2020-01")),
+        (Body, "tax_rate_pct") => Plain(json!("6")),
         (Body, "grace_seconds") => Plain(json!(60)),
         (
             Body,

@@ -3,6 +3,7 @@
 use crate::support::{
     client::{self, Answer, Call, Version},
     gateway::Gateway,
+    past,
     settings::OPERATOR,
 };
 use serde_json::{Value, json};
@@ -29,6 +30,8 @@ pub(super) struct Tenant {
     pub(super) requests_cursor: String,
     pub(super) trail_cursor: String,
     pub(super) ledger_cursor: String,
+    /// A draft, and three that are issued.
+    pub(super) invoices: Vec<String>,
     /// Ids, secrets and names that nobody else may see.
     pub(super) marks: Vec<String>,
 }
@@ -72,6 +75,16 @@ impl Tenant {
             ids.push(made[0].clone());
             secrets.push(made[1].clone());
         }
+        past::charge(gateway, &id, &[("2019-04-15T00:00:00Z", 1_000_000_000_000)]).await;
+        let mut invoices = Vec::new();
+        for month in 1..=4 {
+            let body = json!({ "period": format!("2019-{month:02}") });
+            invoices.push(make(format!("/orgs/{slug}/invoices/close"), body, &["id"]).await.remove(0));
+            if month > 1 {
+                let issue = format!("/orgs/{slug}/invoices/{}/issue", invoices[month - 1]);
+                make(issue, Value::Null, &["number"]).await;
+            }
+        }
         let mut requests = Vec::new();
         for secret in &secrets {
             for _ in 0..REQUESTS {
@@ -100,6 +113,7 @@ impl Tenant {
             requests_cursor,
             trail_cursor,
             ledger_cursor,
+            invoices,
             marks,
         }
     }

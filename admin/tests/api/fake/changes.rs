@@ -6,7 +6,8 @@ use aione_core::{
         audit::AuditEntry,
         clock::Timestamp,
         credential::ManagementToken,
-        id::{KeyId, OrgId, TokenId},
+        id::{InvoiceId, KeyId, OrgId, TokenId},
+        invoice::{Invoice, Status},
         key::{Key, KeyHash},
     },
     ports::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, KeyChange, Row, Sign, StoreError, Trail},
@@ -60,6 +61,24 @@ impl World {
         Ok(at.map(|at| state.tokens.remove(at).0))
     }
 
+    fn invoice(
+        &self,
+        org: OrgId,
+        id: InvoiceId,
+        from: &[Status],
+        change: impl FnOnce(&mut Invoice),
+    ) -> Result<Option<Changed>, StoreError> {
+        let mut state = self.store()?;
+        let found = state.invoices.iter_mut().find(|it| it.frame.org == org && it.frame.id == id);
+        let Some(invoice) = found else { return Ok(None) };
+        if !from.contains(&invoice.status) {
+            return Err(StoreError::Conflict("its status is another".to_owned()));
+        }
+        let before = Row::Invoice(Box::new(invoice.clone()));
+        change(invoice);
+        Ok(Some(Changed::Replaced { before, after: Row::Invoice(Box::new(invoice.clone())) }))
+    }
+
     async fn apply(&self, change: Change) -> Result<Option<Changed>, StoreError> {
         let key = |key: Option<Key>| key.map(|key| Row::Key(Box::new(key)));
         let before = |org, id| Ok::<_, StoreError>(key(self.change(org, id, |_| {})?));
@@ -94,7 +113,7 @@ impl World {
                 state.teams.push(team);
                 Some(Changed::Made(Row::Organization(org)))
             }
-            Change::UpdateOrg { id, change } => {
+            Change::UpdateOrg { id, at: _, change } => {
                 let mut state = self.store()?;
                 let Some(org) = state.orgs.iter_mut().find(|org| org.id == id) else { return Ok(None) };
                 let before = Row::Organization(Box::new(org.clone()));
@@ -102,6 +121,7 @@ impl World {
                 org.plan = change.plan.unwrap_or(org.plan.clone());
                 org.time_zone = change.time_zone.unwrap_or(org.time_zone);
                 org.limits = change.limits.applied_to(org.limits);
+                org.tax_rate = change.tax_rate.unwrap_or(org.tax_rate);
                 org.terms.mode = change.billing_mode.unwrap_or(org.terms.mode);
                 org.terms.credit_limit = change.credit_limit.unwrap_or(org.terms.credit_limit);
                 org.terms.monthly_budget = change.monthly_budget.unwrap_or(org.terms.monthly_budget);
@@ -135,6 +155,38 @@ impl World {
             }
             Change::DeleteToken { org, id } => {
                 self.delete_token(org, id)?.map(|token| Changed::Deleted(Row::Token(token)))
+            }
+            Change::CloseMonth { frame, fees } => {
+                let mut state = self.store()?;
+                let is_closed =
+                    |invoice: &Invoice| invoice.frame.org == frame.org && invoice.frame.month >= frame.month;
+                if state.invoices.iter().any(is_closed) {
+                    return Err(StoreError::Conflict("it is closed".to_owned()));
+                }
+                let invoice = Invoice::draft(*frame, state.charges.clone(), &fees);
+                state.invoices.push(invoice.clone());
+                Some(Changed::Made(Row::Invoice(Box::new(invoice))))
+            }
+            Change::IssueInvoice { org, id, at, due_at } => {
+                self.invoice(org, id, &[Status::Draft], |invoice| {
+                    (invoice.status, invoice.number) = (Status::Issued, Some(7));
+                    (invoice.issued_at, invoice.due_at) = (Some(at), Some(due_at));
+                })?
+            }
+            Change::PayInvoice { org, id, at } => self.invoice(org, id, &[Status::Issued], |invoice| {
+                (invoice.status, invoice.paid_at) = (Status::Paid, Some(at));
+            })?,
+            Change::VoidInvoice { org, id, .. } => {
+                self.invoice(org, id, &[Status::Draft, Status::Issued], |invoice| {
+                    invoice.status = Status::Void;
+                })?
+            }
+            Change::CreditInvoice { org, id, credit, amount, note, at } => {
+                self.invoice(org, id, &[Status::Issued, Status::Paid], |invoice| {
+                    let mut credit = invoice.credit(credit, amount, note, at).unwrap();
+                    credit.number = 3;
+                    invoice.credits.push(credit);
+                })?
             }
             Change::Enter(entry) => {
                 self.store()?.entries.push(entry.clone());

@@ -44,7 +44,10 @@ fn a_plans_rates_hold_in_every_period_and_tier_and_the_rest_is_the_models_own() 
     let usage = Usage { input: 2, ..Usage::default() };
     assert_eq!(deal.price_of("free").unwrap().price(&usage, later).unwrap(), Rate(1_000_000).times(2));
     let unstated = Usage { output: 1, ..usage };
-    assert_eq!(deal.price_of("free").unwrap().price(&unstated, later), Err(Unpriced::Class("output")));
+    assert_eq!(
+        deal.price_of("free").unwrap().price(&unstated, later),
+        Err(Unpriced::Class(crate::domain::price::Class::Output))
+    );
     assert_eq!(standard.price_of("free"), None);
 }
 

@@ -1,0 +1,62 @@
+//! The port `InvoiceStore`, and what every start keeps of the plans.
+
+use super::{Store, charge_rows, invoice_rows, plan_rows};
+use aione_core::{
+    domain::{
+        clock::Timestamp,
+        fee::PlanHistory,
+        id::{InvoiceId, OrgId},
+        invoice::Invoice,
+        money::Pico,
+        plan::Plan,
+    },
+    ports::{InvoiceStore, Page, StoreError},
+};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+
+#[async_trait]
+impl InvoiceStore for Store {
+    async fn list_invoices(&self, org: OrgId, page: Page) -> Result<(Vec<Invoice>, u64), StoreError> {
+        let mut db = self.pools.page().await?;
+        Ok((invoice_rows::list(&mut db, org, page).await?, invoice_rows::count(&mut db, org).await?))
+    }
+
+    async fn find_invoice(&self, org: OrgId, id: InvoiceId) -> Result<Option<Invoice>, StoreError> {
+        invoice_rows::find(&mut self.pools.page().await?, org, id).await
+    }
+
+    async fn plan_history(&self, org: OrgId) -> Result<PlanHistory, StoreError> {
+        plan_rows::history(&mut self.pools.page().await?, org).await
+    }
+
+    async fn list_all_invoices(
+        &self,
+        after: Option<InvoiceId>,
+        limit: u32,
+    ) -> Result<Vec<Invoice>, StoreError> {
+        invoice_rows::list_all(&mut self.pools.report().await?, after, limit).await
+    }
+
+    async fn charged(&self) -> Result<BTreeMap<(OrgId, Option<InvoiceId>), Pico>, StoreError> {
+        charge_rows::totals(&mut self.pools.report().await?).await
+    }
+}
+
+impl Store {
+    /// Keeps what the plans are from `now` on, where they were something else.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn keep_plans<'p>(
+        &self,
+        plans: impl IntoIterator<Item = &'p Plan>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.change().await?;
+        for plan in plans {
+            plan_rows::keep(&mut tx, plan, now).await?;
+        }
+        tx.commit().await
+    }
+}
