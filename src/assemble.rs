@@ -8,14 +8,19 @@ use crate::{
     keyring::{self, KeyRing},
     minting::Minting,
     proxy::{Connectors, Gateway, Parts, Targets, Worlds},
-    store::{Store, local::Limiter},
+    store::{
+        Store,
+        limits::Limits,
+        local::Limiter,
+        redis::{Background, Broadcast, Shared},
+    },
     telemetry::{access::AccessLog, metrics::Metrics},
 };
 use aione_admin::Admin;
 use aione_core::{
     config::snapshot::{Secret, Snapshot},
     domain::key::Peppers,
-    ports::{StoreError, UsageStore},
+    ports::{Fleet, StoreError, UsageStore},
 };
 use anyhow::Context;
 use std::{collections::HashSet, sync::Arc};
@@ -29,6 +34,15 @@ pub(crate) struct Assembly {
     pub(crate) reader: Option<Reader>,
     pub(crate) minting: Minting,
     pub(crate) admin: axum::Router,
+    /// What speaks with Redis, where the configuration names one.
+    pub(crate) background: Option<Background>,
+}
+
+/// What a node has in common with others, or has alone.
+struct Sharing {
+    limits: Limits,
+    fleet: Arc<dyn Fleet>,
+    background: Option<Background>,
 }
 
 /// Opens the store that the configuration names, with the peppers that belong to it.
@@ -69,7 +83,7 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
     let reader = recovery.reader;
     let minting = Minting::new(peppers.clone(), &snapshot.keys.prefix);
     let keyring = Arc::new(KeyRing::new(store.clone(), peppers.clone()));
-    let limiter = Arc::new(Limiter::new());
+    let Sharing { limits, fleet, background } = share(&config, &snapshot, keyring.clone()).await?;
     let targets = Arc::new(Targets::default());
     let worlds = Arc::new(Worlds::new(snapshot.clone(), &targets));
     let admin = aione_admin::router(Admin {
@@ -77,8 +91,8 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
         changes: store.clone(),
         usage: store.clone(),
         ledger: store.clone(),
-        fleet: keyring.clone(),
-        live: limiter.clone(),
+        fleet,
+        live: limits.own().clone(),
         config: Arc::new(config.clone()),
         upstreams: worlds.clone(),
         surroundings: Arc::new(System),
@@ -87,7 +101,7 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
     let gateway = Arc::new(Gateway::new(Parts {
         worlds,
         keyring,
-        limiter,
+        limits,
         journal,
         connectors: Connectors::new(),
         targets,
@@ -99,7 +113,29 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
         let (gateway, store) = (gateway.clone(), store.clone());
         move |snapshot| prepare(gateway.clone(), store.clone(), snapshot)
     });
-    Ok(Assembly { config, gateway, store, reader: Some(reader), minting, admin })
+    Ok(Assembly { config, gateway, store, reader: Some(reader), minting, admin, background })
+}
+
+/// Limits and news: through Redis, or within this process. A Redis that is away keeps nobody from starting.
+async fn share(config: &Config, snapshot: &Snapshot, keyring: Arc<KeyRing>) -> anyhow::Result<Sharing> {
+    let limiter = Arc::new(Limiter::new());
+    let Some(url) = &snapshot.storage.redis else {
+        return Ok(Sharing { limits: Limits::Own(limiter), fleet: keyring, background: None });
+    };
+    // The error may quote the address.
+    let Ok((shared, upkeep)) = Shared::new(url, limiter, snapshot.limits.redis_timeout) else {
+        anyhow::bail!("cannot read the address {url}");
+    };
+    config.on_publish({
+        let shared = shared.clone();
+        move |snapshot| shared.set_timeout(snapshot.limits.redis_timeout)
+    });
+    let broadcast = Broadcast::new(keyring, &shared);
+    let background = Background::start(upkeep, broadcast.clone()).await.context("no thread for Redis")?;
+    if shared.stats().is_away {
+        tracing::warn!(redis = %url, "Redis is away: limits are as `limits.on_redis_loss` says until it is there");
+    }
+    Ok(Sharing { limits: Limits::Shared(shared), fleet: broadcast, background: Some(background) })
 }
 
 /// A reload takes effect for requests once its price books are kept: prices that nobody kept could

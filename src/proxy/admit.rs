@@ -8,7 +8,10 @@ use super::{
 use crate::{
     clock,
     journal::{Slot, Ticket},
-    store::local::{Ask as LimitAsk, Grant},
+    store::{
+        limits::{Denied, Grant, Patience},
+        local::Ask as LimitAsk,
+    },
 };
 use aione_core::{
     config::snapshot::{Deployment, Drain},
@@ -55,7 +58,7 @@ pub(crate) struct Hold {
     pub(crate) tally: Tally,
 }
 
-pub(crate) fn reserve(
+pub(crate) async fn reserve(
     gateway: &Arc<Gateway>,
     world: &World,
     caller: &Caller,
@@ -78,7 +81,13 @@ pub(crate) fn reserve(
         ceiling: route.ceiling,
         reserve_cap: snapshot.limits.reserve_cap,
     };
-    let grant = gateway.limiter.reserve(&limit_ask, ask.read_at).map_err(Refusal::RateLimited)?;
+    let patience =
+        Patience { timeout: snapshot.limits.redis_timeout, on_loss: snapshot.limits.on_redis_loss };
+    let grant = match gateway.limits.reserve(&limit_ask, trace.id, patience, ask.read_at).await {
+        Ok(grant) => grant,
+        Err(Denied::Refused(refused)) => return Err(Refusal::RateLimited(refused)),
+        Err(Denied::Unavailable) => return Err(Refusal::LimitsUnavailable),
+    };
     let first = &route.candidates[0];
     let opened = Opened {
         id: trace.id,

@@ -39,7 +39,7 @@ use crate::{
     clock,
     journal::Journal,
     keyring::KeyRing,
-    store::local::Limiter,
+    store::limits::Limits,
     telemetry::{access::AccessLog, metrics::Metrics},
 };
 use aione_core::{config::snapshot::Snapshot, wire::Dialect};
@@ -54,7 +54,7 @@ use world::World;
 pub(crate) struct Gateway {
     worlds: Arc<Worlds>,
     pub(crate) keyring: Arc<KeyRing>,
-    pub(crate) limiter: Arc<Limiter>,
+    pub(crate) limits: Limits,
     pub(crate) journal: Journal,
     pub(crate) connectors: Connectors,
     pub(crate) targets: Arc<Targets>,
@@ -79,7 +79,7 @@ pub(crate) struct Gateway {
 pub(crate) struct Parts {
     pub(crate) worlds: Arc<Worlds>,
     pub(crate) keyring: Arc<KeyRing>,
-    pub(crate) limiter: Arc<Limiter>,
+    pub(crate) limits: Limits,
     pub(crate) journal: Journal,
     pub(crate) connectors: Connectors,
     pub(crate) targets: Arc<Targets>,
@@ -103,11 +103,11 @@ impl Names {
 
 impl Gateway {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { worlds, keyring, limiter, journal, connectors, targets, metrics, access, admin } = parts;
+        let Parts { worlds, keyring, limits, journal, connectors, targets, metrics, access, admin } = parts;
         Self {
             worlds,
             keyring,
-            limiter,
+            limits,
             journal,
             connectors,
             targets,

@@ -1,4 +1,5 @@
-//! What is kept: core's ports over one store on either of two databases, and the limits of this process.
+//! What is kept: core's ports over one store on either of two databases, and the limits, in this process
+//! (`local`) or shared through Redis (`redis`).
 //! SQL is nowhere else.
 //!
 //! In reading order: [`engine`] (statements on either database), `sqlite` and `postgres` (connections and
@@ -14,11 +15,13 @@ mod key_rows;
 mod keys;
 mod ledger;
 mod ledger_rows;
+pub mod limits;
 pub mod local;
 mod meta;
 mod overview;
 mod postgres;
 mod record_rows;
+pub mod redis;
 mod rollup_rows;
 mod rollups;
 mod row;
