@@ -13,6 +13,7 @@ mod support;
 
 mod blame;
 mod cli;
+mod cluster;
 mod config;
 mod control;
 mod crash;
