@@ -29,6 +29,8 @@ const RENEW: Duration = Duration::from_secs(10);
 /// Most that is told in one round trip, and how long that may take.
 const BATCH: usize = 128;
 const BATCH_MAX: Duration = Duration::from_secs(1);
+/// How often it is looked, before Redis decides again, for what came while the rest was told.
+const ROUNDS: usize = 4;
 /// A connection that has brought no answer for so long is replaced.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// How long the last ends may take when the process leaves.
@@ -116,6 +118,15 @@ impl Upkeep {
         }
     }
 
+    /// Takes all that waits.
+    fn collect(&mut self) {
+        let mut some = Vec::new();
+        while let Ok(task) = self.waiting.try_recv() {
+            some.push(task);
+        }
+        self.take(&mut some);
+    }
+
     async fn turn(&mut self) {
         if self.shared.circuit.is_closed() {
             let kept = self.keep().await;
@@ -149,7 +160,13 @@ impl Upkeep {
             within(BATCH_MAX, self.shared.link.load()).await?;
         }
         self.beat().await?;
-        self.tell().await?;
+        for _ in 0..ROUNDS {
+            self.collect();
+            if self.pending.is_empty() {
+                break;
+            }
+            self.tell().await?;
+        }
         self.renew(true).await
     }
 
@@ -275,11 +292,7 @@ impl Upkeep {
 
     /// Tells what is left, and that this node lives no more.
     async fn leave(&mut self) -> RedisResult<()> {
-        let mut some = Vec::new();
-        while let Ok(task) = self.waiting.try_recv() {
-            some.push(task);
-        }
-        self.take(&mut some);
+        self.collect();
         if !self.shared.circuit.is_closed() {
             return Ok(());
         }

@@ -119,6 +119,18 @@ async fn concurrency_is_exact_over_both_nodes_and_returns_to_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_leaves_in_order_holds_nothing_and_is_counted_no_more() {
+    let mut pair = Pair::start(Upstream::start().await, |node| node).await;
+    let key = pair.nodes[0].create_key(json!({ "max_concurrency": 1 })).await.secret;
+    pair.nodes[0].send(&Call::chat(&key, "m")).await.ok();
+    assert!(pair.nodes[0].sigterm().await.success());
+    assert_eq!(pair.redis.places(), 0, "its ends were told before it left");
+    pair.nodes[1].send(&Call::chat(&key, "m")).await.ok();
+    wait::until("one node", async || (pair.nodes[1].metrics().await.sum("aione_nodes") == 1.0).then_some(()))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_node_gives_its_places_back_after_the_lease_and_a_living_one_keeps_its_own() {
     let (mut pair, _gate) = held().await;
     let key = pair.nodes[0].create_key(json!({ "max_concurrency": 2 })).await.secret;

@@ -5,6 +5,7 @@ mod away;
 mod changes;
 mod limits;
 mod load;
+mod tls;
 
 use crate::support::{
     client::Call,
