@@ -5,8 +5,13 @@ use super::{Pair, admitted, load::Load, node};
 use crate::support::{client::Call, gateway::TestGateway, postgres, redis::Server, upstream::Upstream, wait};
 use serde_json::json;
 
+/// How long a decision may wait; `load` allows for it.
+const DECISION_MAX: &str = "200ms";
+
 async fn pair(mode: &'static str) -> Pair {
-    let mode = |node: TestGateway| node.set("/limits/on_redis_loss", mode);
+    let mode = |node: TestGateway| {
+        node.set("/limits/on_redis_loss", mode).set("/limits/redis_timeout", DECISION_MAX)
+    };
     Pair::start(Upstream::start().await, mode).await
 }
 

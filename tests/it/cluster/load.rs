@@ -16,8 +16,8 @@ use std::{
 use tokio::task::JoinSet;
 
 const CALLERS: usize = 4;
-/// How long a caller may wait at the most: a decision's bound, and what a busy machine takes.
-const ANSWER_MAX: Duration = Duration::from_secs(2);
+/// How long a caller may wait at the most: a decision's 200 ms, and what a busy machine takes.
+const ANSWER_MAX: Duration = Duration::from_millis(1_200);
 
 #[derive(Default)]
 struct Seen {
