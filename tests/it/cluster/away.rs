@@ -9,10 +9,14 @@ use serde_json::json;
 const DECISION_MAX: &str = "200ms";
 
 async fn pair(mode: &'static str) -> Pair {
+    pair_on(Server::start().await, mode).await
+}
+
+async fn pair_on(redis: Server, mode: &'static str) -> Pair {
     let mode = |node: TestGateway| {
         node.set("/limits/on_redis_loss", mode).set("/limits/redis_timeout", DECISION_MAX)
     };
-    Pair::start(Upstream::start().await, mode).await
+    Pair::on(redis, Upstream::start().await, mode).await
 }
 
 type Act = fn(&Server);
@@ -125,6 +129,23 @@ async fn an_emptied_redis_and_forgotten_scripts_are_no_error() {
     }
     pair.redis.flush();
     assert_eq!(admitted(&pair, &tight, 8).await, 3, "no more than the limit again");
+    assert!(load.take().iter().all(|(status, _)| *status == 200));
+    load.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_takes_half_a_second_is_away_until_it_is_faster() {
+    let redis = Server::start_with(&["--enable-debug-command", "local"]).await;
+    let pair = pair_on(redis, "local_share").await;
+    let wide = pair.wide_key().await;
+    let load = Load::start(&pair, &wide).await;
+    for _ in 0..2 {
+        let slow = pair.redis.slow();
+        pair.apart(&wide).await;
+        load.more(100).await;
+        drop(slow);
+        pair.together().await;
+    }
     assert!(load.take().iter().all(|(status, _)| *status == 200));
     load.end().await;
 }

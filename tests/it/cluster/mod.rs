@@ -38,7 +38,11 @@ struct Pair {
 
 impl Pair {
     async fn start(upstream: Upstream, change: impl Fn(TestGateway) -> TestGateway) -> Self {
-        let (url, redis) = (postgres::database().await, Server::start().await);
+        Self::on(Server::start().await, upstream, change).await
+    }
+
+    async fn on(redis: Server, upstream: Upstream, change: impl Fn(TestGateway) -> TestGateway) -> Self {
+        let url = postgres::database().await;
         let one = change(node(&url, &redis.url(), &upstream)).start().await;
         let two = change(node(&url, &redis.url(), &upstream)).start().await;
         let pair = Self { nodes: [one, two], redis, upstream };

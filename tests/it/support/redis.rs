@@ -4,7 +4,11 @@ use super::{ports, wait};
 use redis::Commands as _;
 use std::{
     process::{Child, Command, Stdio},
-    sync::Mutex,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -95,6 +99,19 @@ impl Server {
         self.signal("CONT");
     }
 
+    /// Until what comes back is dropped, each answer takes about half a second. Needs `--enable-debug-command`.
+    pub fn slow(&self) -> Slow {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, port) = (stop.clone(), self.port.to_string());
+        let thread = std::thread::spawn(move || {
+            while !stopped.load(Ordering::SeqCst) {
+                let busy = Command::new("redis-cli").args(["-p", &port, "DEBUG", "SLEEP", "0.5"]).output();
+                assert!(busy.unwrap().status.success());
+            }
+        });
+        Slow { stop, thread: Some(thread) }
+    }
+
     /// Forgets everything.
     pub fn flush(&self) {
         assert!(self.tell(&["FLUSHALL"]));
@@ -118,6 +135,19 @@ impl Server {
         if let Some(mut child) = self.child.lock().unwrap().take() {
             child.wait().unwrap();
         }
+    }
+}
+
+/// A Redis that takes its time.
+pub struct Slow {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
