@@ -6,6 +6,7 @@ command -v python3 >/dev/null || missing+=(python3)
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 command -v cmake >/dev/null || missing+=(cmake)
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing+=(postgresql)
+command -v redis-server >/dev/null || missing+=(redis-server)
 command -v curl >/dev/null || missing+=(curl)
 command -v jq >/dev/null || missing+=(jq)
 if ((${#missing[@]})); then
@@ -16,5 +17,9 @@ if ((${#missing[@]})); then
     echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
   fi
   apt-get update -qq >&2 && apt-get install -y -qq "${missing[@]}" >&2
+  # The same of this one, which cannot be told before.
+  if [[ " ${missing[*]} " == *" redis-server "* ]] && command -v systemctl >/dev/null; then
+    systemctl disable --now redis-server >&2 2>/dev/null || true
+  fi
 fi
 command -v cargo-nextest >/dev/null || cargo install --locked --quiet cargo-nextest

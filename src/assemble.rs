@@ -10,14 +10,19 @@ use crate::{
     minting::Minting,
     node::ThisNode,
     proxy::{Connectors, Gateway, Parts, Targets, Worlds},
-    store::{Store, local::Limiter},
+    store::{
+        Store,
+        limits::Limits,
+        local::Limiter,
+        redis::{Background, Broadcast, Shared},
+    },
     telemetry::{access::AccessLog, metrics::Metrics},
 };
 use aione_admin::Admin;
 use aione_core::{
     config::snapshot::{Secret, Snapshot},
     domain::key::Peppers,
-    ports::{StoreError, UsageStore},
+    ports::{Fleet, StoreError, UsageStore},
 };
 use anyhow::Context;
 use std::{collections::HashSet, sync::Arc};
@@ -31,6 +36,15 @@ pub(crate) struct Assembly {
     pub(crate) reader: Option<Reader>,
     pub(crate) minting: Minting,
     pub(crate) admin: axum::Router,
+    /// What speaks with Redis, where the configuration names one.
+    pub(crate) background: Option<Background>,
+}
+
+/// What a node has in common with others, or has alone.
+struct Sharing {
+    limits: Limits,
+    fleet: Arc<dyn Fleet>,
+    background: Option<Background>,
 }
 
 /// Opens the store that the configuration names, with the peppers that belong to it.
@@ -72,8 +86,9 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
     let reader = recovery.reader;
     let minting = Minting::new(peppers.clone(), &snapshot.keys.prefix);
     let keyring = Arc::new(KeyRing::new(store.clone(), peppers.clone()));
-    let limiter = Arc::new(Limiter::new());
     let budgets = Arc::new(Budgets::new(store.clone()));
+    let here = Arc::new(ThisNode { keyring: keyring.clone(), budgets: budgets.clone() });
+    let Sharing { limits, fleet, background } = share(&config, &snapshot, here).await?;
     let targets = Arc::new(Targets::default());
     let worlds = Arc::new(Worlds::new(snapshot.clone(), &targets));
     let admin = aione_admin::router(Admin {
@@ -82,8 +97,8 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
         usage: store.clone(),
         ledger: store.clone(),
         invoices: store.clone(),
-        fleet: Arc::new(ThisNode { keyring: keyring.clone(), budgets: budgets.clone() }),
-        live: limiter.clone(),
+        fleet,
+        live: limits.own().clone(),
         spending: budgets.clone(),
         config: Arc::new(config.clone()),
         upstreams: worlds.clone(),
@@ -93,7 +108,7 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
     let gateway = Arc::new(Gateway::new(Parts {
         worlds,
         keyring,
-        limiter,
+        limits,
         budgets,
         journal,
         connectors: Connectors::new(),
@@ -106,7 +121,29 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
         let (gateway, store) = (gateway.clone(), store.clone());
         move |snapshot| prepare(gateway.clone(), store.clone(), snapshot)
     });
-    Ok(Assembly { config, gateway, store, reader: Some(reader), minting, admin })
+    Ok(Assembly { config, gateway, store, reader: Some(reader), minting, admin, background })
+}
+
+/// Limits and news: through Redis, or within this process. A Redis that is away keeps nobody from starting.
+async fn share(config: &Config, snapshot: &Snapshot, here: Arc<ThisNode>) -> anyhow::Result<Sharing> {
+    let limiter = Arc::new(Limiter::new());
+    let Some(url) = &snapshot.storage.redis else {
+        return Ok(Sharing { limits: Limits::Own(limiter), fleet: here, background: None });
+    };
+    // The error may quote the address.
+    let Ok((shared, upkeep)) = Shared::new(url, limiter, snapshot.limits.redis_timeout) else {
+        anyhow::bail!("cannot read the address {url}");
+    };
+    config.on_publish({
+        let shared = shared.clone();
+        move |snapshot| shared.set_timeout(snapshot.limits.redis_timeout)
+    });
+    let broadcast = Broadcast::new(here, &shared);
+    let background = Background::start(upkeep, broadcast.clone()).await.context("no thread for Redis")?;
+    if shared.stats().is_away {
+        tracing::warn!(redis = %url, "Redis is away: limits are as `limits.on_redis_loss` says until it is there");
+    }
+    Ok(Sharing { limits: Limits::Shared(shared), fleet: broadcast, background: Some(background) })
 }
 
 /// A reload takes effect for requests once its price books are kept: prices that nobody kept could

@@ -110,6 +110,7 @@ fn readings(gateway: &Gateway, config: &Config) -> Readings {
     let journal = gateway.journal.stats();
     let reloads = *config.outcomes().borrow();
     let problems = config.last_problems().len() as u64;
+    let shared = gateway.limits.shared().map(|shared| shared.stats());
     Readings {
         in_flight: gateway.in_flight() as u64,
         reservations: journal.open,
@@ -123,6 +124,7 @@ fn readings(gateway: &Gateway, config: &Config) -> Readings {
         reloads_accepted: reloads.accepted,
         reloads_refused: reloads.refused,
         config_problems: problems,
+        shared,
     }
 }
 
@@ -130,6 +132,6 @@ async fn sweep(gateway: Arc<Gateway>) {
     let mut tick = tokio::time::interval(SWEEP_EVERY);
     loop {
         tick.tick().await;
-        gateway.limiter.sweep(clock::steady());
+        gateway.limits.own().sweep(clock::steady());
     }
 }

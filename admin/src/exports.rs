@@ -18,9 +18,9 @@ use std::{
 
 /// Files at once, of one organization and of all: each holds what the store is ahead of its reader.
 const OF_ONE_MAX: usize = 4;
-const OF_ALL_MAX: usize = 16;
+const OF_ALL_MAX: usize = 64;
 /// Bytes of a file for a caller of HTTP/1.0: it is held whole before it is sent.
-const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
+const HELD_BYTES_MAX: usize = 256 * 1024;
 
 /// Who has how many files on their way.
 #[derive(Clone, Default)]

@@ -118,6 +118,7 @@ impl Write {
                 _ if !may_be_done => {}
                 Announced::Key(org, id) => fleet.key_changed(org, id).await,
                 Announced::Tenant(org) => fleet.tenant_changed(org).await,
+                Announced::Funds(org) => fleet.funds_changed(org).await,
                 Announced::Nothing => {}
             }
             outcome
@@ -190,6 +191,8 @@ enum Announced {
     Key(OrgId, KeyId),
     /// Whatever stands below it.
     Tenant(OrgId),
+    /// An organization's balance.
+    Funds(OrgId),
     Nothing,
 }
 
@@ -201,13 +204,12 @@ impl Announced {
             | Change::DisableKey { id, .. }
             | Change::RotateKey { id, .. }
             | Change::DeleteKey { id, .. } => Self::Key(org, *id),
-            Change::UpdateOrg { .. }
-            | Change::UpdateTeam { .. }
-            | Change::Enter(_)
+            Change::UpdateOrg { .. } | Change::UpdateTeam { .. } => Self::Tenant(org),
+            Change::Enter(_)
             | Change::IssueInvoice { .. }
             | Change::PayInvoice { .. }
             | Change::VoidInvoice { .. }
-            | Change::CreditInvoice { .. } => Self::Tenant(org),
+            | Change::CreditInvoice { .. } => Self::Funds(org),
             Change::InsertOrg { .. }
             | Change::InsertTeam(_)
             | Change::DeleteTeam { .. }

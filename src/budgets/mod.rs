@@ -1,16 +1,18 @@
 //! What may still be spent, on one node: the registry of purses, and what an exchange holds of them.
 //!
 //! A purse is opened by the first request that is paid from it, which waits for the store: it must begin
-//! with everything that was charged before. From then on this node counts by itself, and what other nodes
-//! have charged is taken in beside the requests ([`refresh`](Budgets::refresh)).
+//! with everything that former runs have left in the journal. From then on this node counts by itself, and
+//! what the store knows, of other nodes too, is taken in beside the requests
+//! ([`refresh`](Budgets::refresh)).
 
+mod entry;
 mod refresh;
 #[cfg(test)]
 mod tests;
 
 use aione_core::{
     domain::{
-        budget::{Known, Owner, Purse, Term},
+        budget::{Owner, Term},
         clock::Timestamp,
         id::OrgId,
         money::Pico,
@@ -19,20 +21,16 @@ use aione_core::{
 };
 use chrono_tz::Tz;
 use dashmap::DashMap;
+use entry::{Entry, Open, Ready};
 use parking_lot::{Mutex, MutexGuard};
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 /// How long a request waits until a purse can be opened.
 const ASK_MAX: Duration = Duration::from_secs(1);
 /// Purses that one request is paid from: account, organization, team, key.
 const SEATS_MAX: usize = 4;
+/// Purses at the same time.
+const PURSES_MAX: usize = 200_000;
 
 /// Every purse that was paid from lately.
 pub(crate) struct Budgets {
@@ -40,25 +38,6 @@ pub(crate) struct Budgets {
     purses: DashMap<Owner, Arc<Entry>>,
     /// Every owner in `purses`, in the order in which they are read again.
     order: Mutex<VecDeque<Owner>>,
-}
-
-/// A purse, once it is known what is in it.
-#[derive(Default)]
-struct Entry {
-    open: Mutex<Option<Open>>,
-    /// Held by whoever asks the store.
-    asking: tokio::sync::Mutex<()>,
-    /// What is known may have changed: ask before it is used again.
-    outdated: AtomicBool,
-    /// It was used since it was read last.
-    used: AtomicBool,
-}
-
-#[derive(Clone, Copy)]
-struct Open {
-    purse: Purse,
-    /// Of its term; another one counts from the next.
-    zone: Tz,
 }
 
 /// The purses that a request is to be paid from, in the order in which they are locked.
@@ -89,7 +68,7 @@ impl Budgets {
         Self { store, purses: DashMap::new(), order: Mutex::default() }
     }
 
-    /// The purses of a caller at `at`. One that is not open yet is opened, once what ended before is
+    /// The purses of a caller at `at`. One that is not open yet is opened, once what former runs left is
     /// `recorded`.
     ///
     /// # Errors
@@ -109,23 +88,26 @@ impl Budgets {
         let deadline = tokio::time::Instant::now() + ASK_MAX;
         for (seat, wanted) in purses.0.iter_mut().zip(wanted) {
             let Some((owner, beyond)) = wanted else { continue };
-            let entry = self.entry(owner);
-            entry.used.store(true, Ordering::Relaxed);
-            if !entry.is_ready(owner, at, caller.org_zone) {
-                let opening = async {
-                    if let Some(recorded) = recorded.take() {
-                        recorded.await;
+            let entry = self.entry(owner)?;
+            match entry.look(owner, at, caller.org_zone) {
+                Ready::Now => {}
+                // It was begun in a term that is over, and counts there.
+                Ready::Over => continue,
+                Ready::Ask => {
+                    let opening = async {
+                        if let Some(recorded) = recorded.take() {
+                            recorded.await;
+                        }
+                        self.learn(owner, &entry, at, caller.org_zone).await
+                    };
+                    let learnt = tokio::time::timeout_at(deadline, opening).await;
+                    let late = || Err(StoreError::Unavailable("it took too long".to_owned()));
+                    // What is known does while the store is away.
+                    if let Err(error) = learnt.unwrap_or_else(|_| late())
+                        && !entry.is_open()
+                    {
+                        return Err(Unknown(error));
                     }
-                    self.learn(owner, &entry, at, caller.org_zone).await
-                };
-                let learnt = tokio::time::timeout_at(deadline, opening).await;
-                let learnt =
-                    learnt.unwrap_or_else(|_| Err(StoreError::Unavailable("it took too long".into())));
-                // What is known does while the store is away.
-                if let Err(error) = learnt
-                    && entry.open.lock().is_none()
-                {
-                    return Err(Unknown(error));
                 }
             }
             *seat = Some(Seat { owner, beyond, entry });
@@ -136,65 +118,46 @@ impl Budgets {
     /// Asks the store what is in a purse, once for all who want it now.
     async fn learn(&self, owner: Owner, entry: &Entry, at: Timestamp, zone: Tz) -> Result<(), StoreError> {
         let _asking = entry.asking.lock().await;
-        if entry.is_ready(owner, at, zone) {
+        if matches!(entry.look(owner, at, zone), Ready::Now) {
             return Ok(());
         }
-        let open = *entry.open.lock();
-        let (term, zone) =
-            open.map_or_else(|| (owner.term(at, zone), zone), |open| (open.purse.term(), open.zone));
-        self.ask(owner, entry, term, zone).await.map(drop)
-    }
-
-    async fn ask(&self, owner: Owner, entry: &Entry, term: Term, zone: Tz) -> Result<Known, StoreError> {
-        // Before it is read: what changes meanwhile outdates it again.
-        let was_outdated = entry.outdated.swap(false, Ordering::AcqRel);
-        let known = self.store.known(owner, term, zone).await.inspect_err(|_| {
-            entry.outdated.fetch_or(was_outdated, Ordering::AcqRel);
-        })?;
+        let (term, zone) = entry.term().unwrap_or_else(|| (owner.term(at, zone), zone));
+        let asking = entry.begin_asking();
+        let known = self.store.known(owner, term, zone).await?;
+        asking.end();
         entry.take_in(term, zone, known);
-        Ok(known)
+        Ok(())
     }
 
-    /// Something may have been paid in.
+    /// Something may have been paid in, or its budgets may be others.
     pub(crate) fn outdate(&self, org: OrgId) {
-        if let Some(account) = self.purses.get(&Owner::Account(org)) {
-            account.outdated.store(true, Ordering::Release);
+        self.outdate_where(|owner| owner.org() == org);
+    }
+
+    pub(crate) fn outdate_all(&self) {
+        self.outdate_where(|_| true);
+    }
+
+    fn outdate_where(&self, is_meant: impl Fn(&Owner) -> bool) {
+        for entry in self.purses.iter().filter(|entry| is_meant(entry.key())) {
+            entry.outdate();
         }
     }
 
-    fn entry(&self, owner: Owner) -> Arc<Entry> {
+    fn entry(&self, owner: Owner) -> Result<Arc<Entry>, Unknown> {
         if let Some(entry) = self.purses.get(&owner) {
-            return entry.value().clone();
+            return Ok(entry.value().clone());
+        }
+        if self.purses.len() >= PURSES_MAX {
+            return Err(Unknown(StoreError::Unavailable("there are too many purses".to_owned())));
         }
         match self.purses.entry(owner) {
-            dashmap::Entry::Occupied(there) => there.get().clone(),
+            dashmap::Entry::Occupied(there) => Ok(there.get().clone()),
             dashmap::Entry::Vacant(vacant) => {
                 // Whoever holds this lock never asks for the map: no deadlock.
                 self.order.lock().push_back(owner);
-                vacant.insert(Arc::default()).value().clone()
+                Ok(vacant.insert(Arc::default()).value().clone())
             }
-        }
-    }
-}
-
-impl Entry {
-    /// Whether it can be paid from without asking. A term that has ended is followed by the next.
-    fn is_ready(&self, owner: Owner, at: Timestamp, zone: Tz) -> bool {
-        let mut open = self.open.lock();
-        let Some(open) = &mut *open else { return false };
-        if at >= open.purse.term().until {
-            open.purse.renew(owner.term(at, zone));
-            open.zone = zone;
-        }
-        !self.outdated.load(Ordering::Acquire)
-    }
-
-    fn take_in(&self, term: Term, zone: Tz, known: Known) {
-        match &mut *self.open.lock() {
-            // It has begun its next term meanwhile.
-            Some(open) if open.purse.term() != term => {}
-            Some(open) => open.purse.learn(known),
-            none => *none = Some(Open { purse: Purse::new(term, known), zone }),
         }
     }
 }
@@ -215,11 +178,16 @@ fn wanted(caller: &KeyInContext) -> [Option<(Owner, Pico)>; SEATS_MAX] {
 }
 
 impl Purses {
-    /// Reserves `amount` in every purse, or nothing in any.
+    /// Reserves `amount` in every purse, or nothing in any. `None`: nobody knows what the request can cost,
+    /// and no purse pays for that.
     ///
     /// # Errors
     /// Whose purse has not enough left.
-    pub(crate) fn reserve(self, amount: Pico) -> Result<Spend, Owner> {
+    pub(crate) fn reserve(self, amount: Option<Pico>) -> Result<Spend, Owner> {
+        let Some(amount) = amount else {
+            let first = self.0.iter().flatten().next().map(|seat| seat.owner);
+            return first.map_or(Ok(Spend { held: [const { None }; SEATS_MAX], amount: Pico::ZERO }), Err);
+        };
         let mut open: [Option<MutexGuard<'_, Option<Open>>>; SEATS_MAX] =
             self.0.each_ref().map(|seat| seat.as_ref().map(|seat| seat.entry.open.lock()));
         for (open, seat) in open.iter().flatten().zip(self.0.iter().flatten()) {
@@ -230,16 +198,20 @@ impl Purses {
         for open in open.iter_mut().flatten().filter_map(|open| open.as_mut()) {
             open.purse.reserve(amount);
         }
-        let mut terms = open.map(|open| Some(open?.as_ref()?.purse.term())).into_iter().flatten();
-        let held = self.0.map(|seat| Some((seat?.entry, terms.next()?)));
+        let mut terms = open.map(|open| Some(open?.as_ref()?.purse.term())).into_iter();
+        let held = self.0.map(|seat| {
+            let term = terms.next().flatten();
+            Some((seat?.entry, term?))
+        });
         Ok(Spend { held, amount })
     }
 }
 
 impl Spend {
-    /// Ends the exchange with what it did cost.
-    pub(crate) fn settle(mut self, cost: Pico) {
-        self.close(cost);
+    /// Ends the exchange with what it did cost. `None`: it has no price yet, and what was reserved stays
+    /// taken, for this node does not know better.
+    pub(crate) fn settle(mut self, cost: Option<Pico>) {
+        self.close(cost.unwrap_or(self.amount));
     }
 
     fn close(&mut self, cost: Pico) {

@@ -1,13 +1,19 @@
 //! Purses against a store that can be made to fail, to wait and to know more.
 
 use super::*;
+use crate::clock;
 use aione_core::domain::{
     budget::{BillingMode, BudgetPeriod, Known, Terms},
+    clock::Steady,
     id::{KeyId, TeamId},
     key::Key,
     plan::RateLimits,
 };
-use std::{collections::HashMap, future::ready, sync::atomic::AtomicUsize};
+use std::{
+    collections::HashMap,
+    future::ready,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+};
 use uuid::Uuid;
 
 /// 2026-11-23T14:00:00Z.
@@ -18,15 +24,22 @@ const ORG: OrgId = OrgId(Uuid::from_u128(1));
 #[derive(Default)]
 struct Scripted {
     known: Mutex<HashMap<Owner, Known>>,
+    /// What it was asked for.
+    terms: Mutex<Vec<(Term, Tz)>>,
     is_away: AtomicBool,
+    hangs: AtomicBool,
     asked: AtomicUsize,
 }
 
 #[async_trait::async_trait]
 impl BudgetStore for Scripted {
-    async fn known(&self, owner: Owner, _: Term, _: Tz) -> Result<Known, StoreError> {
+    async fn known(&self, owner: Owner, term: Term, zone: Tz) -> Result<Known, StoreError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        self.terms.lock().push((term, zone));
         tokio::task::yield_now().await;
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         if self.is_away.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("scripted".to_owned()));
         }
@@ -54,7 +67,7 @@ impl Test {
     }
 
     async fn reserve_at(&self, caller: &KeyInContext, amount: i128, at: Timestamp) -> Result<Spend, Owner> {
-        self.budgets.of(caller, at, ready(())).await.expect("the store answers").reserve(Pico(amount))
+        self.budgets.of(caller, at, ready(())).await.expect("the store answers").reserve(Some(Pico(amount)))
     }
 
     async fn reserve(&self, caller: &KeyInContext, amount: i128) -> Result<Spend, Owner> {
@@ -103,7 +116,7 @@ async fn what_the_store_knows_is_asked_once_and_counted_on_from() {
     let first = test.reserve(&caller(), 50).await.ok().unwrap();
     assert_eq!(test.budgets.reserved(ACCOUNT), Pico(50));
     assert_eq!(test.reserve(&caller(), 11).await.err(), Some(ACCOUNT));
-    first.settle(Pico(7));
+    first.settle(Some(Pico(7)));
     assert_eq!(test.budgets.reserved(ACCOUNT), Pico::ZERO);
     let all = test.reserve(&caller(), 53).await.ok().unwrap();
     drop(all);
@@ -189,11 +202,11 @@ async fn what_was_paid_in_counts_as_soon_as_it_is_told() {
 async fn what_other_nodes_charged_is_taken_in_and_what_is_not_stored_yet_stays_counted() {
     let test = Test::new();
     test.knows(ACCOUNT, 100, 10);
-    test.reserve(&caller(), 50).await.ok().unwrap().settle(Pico(30));
-    test.budgets.refresh_some().await;
+    test.reserve(&caller(), 50).await.ok().unwrap().settle(Some(Pico(30)));
+    test.budgets.refresh_some(clock::steady()).await;
     assert_eq!(test.reserve(&caller(), 61).await.err(), Some(ACCOUNT), "30 are on their way to the store");
     test.knows(ACCOUNT, 100, 95);
-    test.budgets.refresh_some().await;
+    test.budgets.refresh_some(clock::steady()).await;
     assert!(test.reserve(&caller(), 5).await.is_ok());
     assert_eq!(test.reserve(&caller(), 6).await.err(), Some(ACCOUNT));
 }
@@ -207,7 +220,7 @@ async fn a_new_period_begins_with_nothing_spent_and_what_was_begun_before_is_not
     let late = test.reserve(&caller, 10).await.ok().unwrap();
     let tomorrow = NOW.plus_ms(DAY_MS);
     let next = test.reserve_at(&caller, 10, tomorrow).await.ok().unwrap();
-    late.settle(Pico(10));
+    late.settle(Some(Pico(10)));
     assert!(test.reserve_at(&caller, 1, tomorrow).await.is_err());
     drop(next);
     assert!(test.reserve_at(&caller, 10, tomorrow).await.is_ok());
@@ -218,17 +231,102 @@ async fn a_purse_that_nobody_uses_is_let_go_once_the_store_knows_all_of_it() {
     let test = Test::new();
     test.knows(ACCOUNT, 100, 0);
     let spend = test.reserve(&caller(), 10).await.ok().unwrap();
-    for _ in 0..3 {
-        test.budgets.refresh_some().await;
-        assert_eq!(test.budgets.purses.len(), 1, "something is reserved");
-    }
-    spend.settle(Pico(10));
-    for _ in 0..3 {
-        test.budgets.refresh_some().await;
-        assert_eq!(test.budgets.purses.len(), 1, "the store does not know it yet");
-    }
+    let later = || Steady(clock::steady().0 + 601_000_000_000);
+    test.budgets.refresh_some(later()).await;
+    assert_eq!(test.budgets.purses.len(), 1, "something is reserved");
+    spend.settle(Some(Pico(10)));
+    test.budgets.refresh_some(later()).await;
+    assert_eq!(test.budgets.purses.len(), 1, "the store does not know it yet");
     test.knows(ACCOUNT, 100, 10);
-    test.budgets.refresh_some().await;
+    test.budgets.refresh_some(clock::steady()).await;
+    assert_eq!(test.budgets.purses.len(), 1, "it was used just now");
+    test.budgets.refresh_some(later()).await;
     assert_eq!((test.budgets.purses.len(), test.budgets.order.lock().len()), (0, 0));
     assert!(test.reserve(&caller(), 90).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_has_no_price_is_taken_at_what_was_reserved_and_what_can_have_none_is_paid_by_nobody() {
+    let test = Test::new();
+    test.knows(ACCOUNT, 100, 0);
+    test.reserve(&caller(), 60).await.ok().unwrap().settle(None);
+    assert_eq!(test.reserve(&caller(), 41).await.err(), Some(ACCOUNT));
+    let purses = test.budgets.of(&caller(), NOW, ready(())).await.ok().unwrap();
+    assert_eq!(purses.reserve(None).err(), Some(ACCOUNT));
+    let mut unbounded = caller();
+    unbounded.org_terms = Terms::default();
+    assert!(test.budgets.of(&unbounded, NOW, ready(())).await.ok().unwrap().reserve(None).is_ok());
+}
+
+/// Bounded by a key's budget for a day of Shanghai alone.
+fn by_day() -> KeyInContext {
+    let mut caller = caller();
+    caller.org_terms = Terms::default();
+    caller.key.budget = Some(Pico(10));
+    caller
+}
+
+#[tokio::test]
+async fn another_zone_is_asked_for_and_gives_no_second_budget() {
+    let test = Test::new();
+    let mut caller = by_day();
+    let owner = Owner::Key(ORG, caller.key.id, BudgetPeriod::Day);
+    test.reserve(&caller, 10).await.ok().unwrap().settle(Some(Pico(10)));
+    caller.org_zone = chrono_tz::America::Los_Angeles;
+    assert!(test.reserve(&caller, 1).await.is_err(), "until its day is over");
+    test.knows(owner, 0, 10);
+    // Shanghai's next day has begun, and in Los Angeles it is still the day before.
+    assert!(test.reserve_at(&caller, 1, NOW.plus_ms(3 * 3_600_000)).await.is_err());
+    let asked = test.store.terms.lock().clone();
+    assert_eq!(
+        asked.iter().map(|(_, zone)| *zone).collect::<Vec<_>>(),
+        [chrono_tz::Asia::Shanghai, caller.org_zone]
+    );
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_gives_no_second_budget() {
+    let test = Test::new();
+    let caller = by_day();
+    let owner = Owner::Key(ORG, caller.key.id, BudgetPeriod::Day);
+    test.reserve(&caller, 10).await.ok().unwrap().settle(Some(Pico(10)));
+    test.knows(owner, 0, 10);
+    let ahead = NOW.plus_ms(2 * DAY_MS);
+    assert!(test.reserve_at(&caller, 10, ahead).await.is_err(), "two days on it is asked for");
+    assert!(test.reserve(&caller, 1).await.is_err(), "and again when the clock is back");
+}
+
+#[tokio::test]
+async fn who_began_just_before_a_term_does_not_count_in_it() {
+    let test = Test::new();
+    let caller = by_day();
+    // 23:59:59.999 and midnight in Shanghai.
+    let midnight = caller.key.budget_period.term(NOW.plus_ms(DAY_MS), caller.org_zone).from;
+    let today = test.reserve_at(&caller, 10, midnight).await.ok().unwrap();
+    let late = test.reserve_at(&caller, 10, midnight.plus_ms(-1)).await.ok().unwrap();
+    late.settle(Some(Pico(10)));
+    assert!(test.reserve_at(&caller, 1, midnight).await.is_err());
+    today.settle(Some(Pico(4)));
+    assert!(test.reserve_at(&caller, 6, midnight).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_never_answers_is_given_up_and_asked_again() {
+    let test = Test::new();
+    test.knows(ACCOUNT, 100, 0);
+    test.store.hangs.store(true, Ordering::SeqCst);
+    assert!(test.budgets.of(&caller(), NOW, ready(())).await.is_err());
+    assert!(test.budgets.of(&caller(), NOW, std::future::pending()).await.is_err());
+    test.store.hangs.store(false, Ordering::SeqCst);
+    // Beside the requests, with the time that it takes.
+    test.budgets.refresh_some(clock::steady()).await;
+    let asked = test.asked();
+    assert!(test.reserve(&caller(), 100).await.is_ok());
+    assert_eq!(test.asked(), asked);
+    test.knows(ACCOUNT, 50, 0);
+    test.budgets.outdate(ORG);
+    test.store.hangs.store(true, Ordering::SeqCst);
+    assert!(test.reserve(&caller(), 100).await.is_ok(), "what is known does");
+    test.store.hangs.store(false, Ordering::SeqCst);
+    assert!(test.reserve(&caller(), 51).await.is_err(), "that nobody was answered does not make it current");
 }

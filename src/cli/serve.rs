@@ -64,6 +64,9 @@ pub(super) fn serve(file: Option<&Path>) -> anyhow::Result<ExitCode> {
     // No request is served any more: what was written is made durable and recorded.
     tokio::task::block_in_place(|| gateway.journal.shutdown());
     runtime.block_on(running.finish(RECORD_REST_MAX));
+    if let Some(background) = assembly.background.take() {
+        background.finish();
+    }
     runtime.block_on(assembly.store.close());
     gateway.access.flush();
     tracing::info!("left");

@@ -189,6 +189,17 @@ impl Journal {
         }
     }
 
+    /// Waits until every exchange of former runs is acknowledged by the recorder.
+    pub async fn former_recorded(&self) {
+        loop {
+            let acked = self.shared.acked.notified();
+            if self.shared.former_done.load(Ordering::Acquire) {
+                return;
+            }
+            acked.await;
+        }
+    }
+
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.stats()

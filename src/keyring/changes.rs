@@ -13,6 +13,8 @@ const ORG_PLACES: usize = 512;
 /// The number of the last change, and of the last one at each place.
 pub(super) struct Changes {
     last: AtomicU64,
+    /// The number of the last time when anything may have changed.
+    doubt: AtomicU64,
     places: Box<[AtomicU64]>,
     org_places: Box<[AtomicU64]>,
 }
@@ -20,7 +22,12 @@ pub(super) struct Changes {
 impl Default for Changes {
     fn default() -> Self {
         let places = |count| std::iter::repeat_with(AtomicU64::default).take(count).collect();
-        Self { last: AtomicU64::new(0), places: places(PLACES), org_places: places(ORG_PLACES) }
+        Self {
+            last: AtomicU64::new(0),
+            doubt: AtomicU64::new(0),
+            places: places(PLACES),
+            org_places: places(ORG_PLACES),
+        }
     }
 }
 
@@ -41,6 +48,17 @@ impl Changes {
     pub(super) fn note_org(&self, org: OrgId) {
         let number = self.last.fetch_add(1, Ordering::SeqCst) + 1;
         self.of(org).fetch_max(number, Ordering::SeqCst);
+    }
+
+    /// Notes that anything may have changed.
+    pub(super) fn doubt(&self) {
+        let number = self.last.fetch_add(1, Ordering::SeqCst) + 1;
+        self.doubt.fetch_max(number, Ordering::SeqCst);
+    }
+
+    /// Whether anything may have changed since `last` was `as_of`.
+    pub(super) fn is_doubted(&self, as_of: u64) -> bool {
+        self.doubt.load(Ordering::SeqCst) > as_of
     }
 
     /// Whether neither the key nor what stands above it has changed since `last` was `as_of`.

@@ -23,9 +23,8 @@ use aione_core::{
         id::{KeyId, OrgId},
         key::{self, KeyHash, KeyStatus, Peppers},
     },
-    ports::{Fleet, KeyInContext, KeyStore, StoreError},
+    ports::{KeyInContext, KeyStore, StoreError},
 };
-use async_trait::async_trait;
 use changes::Changes;
 use pause::Pause;
 use quick_cache::{
@@ -158,10 +157,24 @@ impl KeyRing {
         self.changes.note(id);
     }
 
+    /// The same of what stands above an organization's keys.
+    pub fn forget_org(&self, org: OrgId) {
+        self.changes.note_org(org);
+    }
+
+    /// Takes all that is known for outdated: changes may have been missed. What is known still does while
+    /// the store is away.
+    pub fn doubt_all(&self) {
+        self.changes.doubt();
+    }
+
     /// What is known of a hash and may be used without asking.
     fn fresh(&self, hash: &KeyHash, max_age: Duration, steady: Steady) -> Option<Arc<KeyInContext>> {
         let known = self.known.get(hash)?;
-        if !self.is_current(&known) || !is_younger(known.read_at, max_age, steady) {
+        if !self.is_current(&known)
+            || self.changes.is_doubted(known.as_of)
+            || !is_younger(known.read_at, max_age, steady)
+        {
             return None;
         }
         if refresh::is_due(steady.since_ns(known.read_at), max_age) {
@@ -284,18 +297,6 @@ impl KeyRing {
     /// only when a read ends: so it does not matter when a read that was overtaken is kept.
     fn is_current(&self, known: &Known) -> bool {
         self.changes.none_since(known.context.key.org, known.context.key.id, known.as_of)
-    }
-}
-
-/// This node alone; other nodes follow when their entries reach `max_age`.
-#[async_trait]
-impl Fleet for KeyRing {
-    async fn key_changed(&self, _org: OrgId, id: KeyId) {
-        self.forget(id);
-    }
-
-    async fn tenant_changed(&self, org: OrgId) {
-        self.changes.note_org(org);
     }
 }
 

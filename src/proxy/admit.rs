@@ -9,7 +9,10 @@ use crate::{
     budgets::Spend,
     clock,
     journal::{Slot, Ticket},
-    store::local::{Ask as LimitAsk, Grant},
+    store::{
+        limits::{Denied, Grant, Patience},
+        local::Ask as LimitAsk,
+    },
 };
 use aione_core::{
     config::snapshot::{Deployment, Drain},
@@ -86,16 +89,22 @@ pub(crate) async fn reserve(
         ceiling: route.ceiling,
         reserve_cap: snapshot.limits.reserve_cap,
     };
-    let purses = gateway.budgets.of(caller, trace.started_at, gateway.journal.caught_up()).await;
+    let purses = gateway.budgets.of(caller, trace.started_at, gateway.journal.former_recorded()).await;
     let purses = purses.map_err(|error| {
         tracing::warn!(%error, "a request is refused");
         Refusal::BudgetsUnavailable
     })?;
-    let grant = gateway.limiter.reserve(&limit_ask, ask.read_at).map_err(Refusal::RateLimited)?;
+    let patience =
+        Patience { timeout: snapshot.limits.redis_timeout, on_loss: snapshot.limits.on_redis_loss };
+    let grant = match gateway.limits.reserve(&limit_ask, trace.id, patience, ask.read_at).await {
+        Ok(grant) => grant,
+        Err(Denied::Refused(refused)) => return Err(Refusal::RateLimited(refused)),
+        Err(Denied::Unavailable) => return Err(Refusal::LimitsUnavailable),
+    };
     // Limits first: who is refused for a moment only by what this one does not keep may try again.
     let price = route.plan.price_of(&route.model.id);
     let most = price.and_then(|price| price.most(ask.estimated_input, route.ceiling, trace.started_at));
-    let spend = match purses.reserve(most.unwrap_or_default()) {
+    let spend = match purses.reserve(most) {
         Ok(spend) => spend,
         Err(owner) => {
             grant.release(true);
@@ -206,7 +215,7 @@ impl Hold {
             cost: Pico::ZERO,
         };
         closed.charge(&self.opened, self.plan.price_of(&self.opened.model));
-        spend.settle(closed.cost);
+        spend.settle((!closed.unpriced).then_some(closed.cost));
         let ticket = slot.close(&closed);
         self.gateway.metrics.exchange_closed(&self.opened, &closed);
         Some((closed, ticket))

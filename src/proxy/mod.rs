@@ -40,7 +40,7 @@ use crate::{
     clock,
     journal::Journal,
     keyring::KeyRing,
-    store::local::Limiter,
+    store::limits::Limits,
     telemetry::{access::AccessLog, metrics::Metrics},
 };
 use aione_core::{config::snapshot::Snapshot, wire::Dialect};
@@ -55,7 +55,7 @@ use world::World;
 pub(crate) struct Gateway {
     worlds: Arc<Worlds>,
     pub(crate) keyring: Arc<KeyRing>,
-    pub(crate) limiter: Arc<Limiter>,
+    pub(crate) limits: Limits,
     pub(crate) budgets: Arc<Budgets>,
     pub(crate) journal: Journal,
     pub(crate) connectors: Connectors,
@@ -81,7 +81,7 @@ pub(crate) struct Gateway {
 pub(crate) struct Parts {
     pub(crate) worlds: Arc<Worlds>,
     pub(crate) keyring: Arc<KeyRing>,
-    pub(crate) limiter: Arc<Limiter>,
+    pub(crate) limits: Limits,
     pub(crate) budgets: Arc<Budgets>,
     pub(crate) journal: Journal,
     pub(crate) connectors: Connectors,
@@ -106,12 +106,12 @@ impl Names {
 
 impl Gateway {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { worlds, keyring, limiter, budgets, journal, connectors, targets, metrics, access, admin } =
+        let Parts { worlds, keyring, limits, budgets, journal, connectors, targets, metrics, access, admin } =
             parts;
         Self {
             worlds,
             keyring,
-            limiter,
+            limits,
             budgets,
             journal,
             connectors,

@@ -53,6 +53,8 @@ pub(crate) enum Refusal {
     },
     /// The key store cannot be asked and this key is not remembered.
     KeysUnavailable,
+    /// Redis, without which the limits admit nobody, cannot be asked.
+    LimitsUnavailable,
     /// The journal can promise no more room: an exchange could not be accounted for.
     JournalFull,
     UpstreamFailed {
@@ -213,6 +215,15 @@ impl Refusal {
                     "api_error",
                     "budgets_unavailable",
                     "What is left to be spent cannot be checked at the moment".into(),
+                )
+            },
+            Self::LimitsUnavailable => Face {
+                retry_after_ms: Some(SOON_MS),
+                ..face(
+                    503,
+                    "overloaded_error",
+                    "limits_unavailable",
+                    "Limits cannot be checked at the moment, so no request is taken".into(),
                 )
             },
             Self::JournalFull => Face {

@@ -17,7 +17,7 @@ impl BudgetStore for Store {
     async fn known(&self, owner: Owner, term: Term, zone: Tz) -> Result<Known, StoreError> {
         match owner {
             Owner::Account(org) => {
-                let totals = ledger_rows::totals(&mut self.pools.read().await?, org).await?;
+                let totals = ledger_rows::totals(&mut self.pools.purse().await?, org).await?;
                 let [funds, spent] = totals.moved(Account::Customer);
                 Ok(Known { funds, spent })
             }
@@ -48,7 +48,7 @@ impl Store {
             key,
             page: Page { offset: 0, limit: 1 },
         };
-        let sums = sums::sum(&mut self.pools.page().await?, &query).await?;
+        let sums = sums::sum(&mut self.pools.purse().await?, &query).await?;
         Ok(Known { spent: sums.iter().map(|sum| sum.cost).sum(), ..Known::default() })
     }
 }

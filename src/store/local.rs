@@ -8,14 +8,14 @@ use aione_core::{
     domain::{
         clock::Steady,
         id::{KeyId, OrgId, TeamId},
-        limit::{Demand, Meter, Refused, SEATS_MAX, Scope, Seat, Share, View, admit},
+        limit::{Demand, Meter, Refused, SEATS_MAX, Scope, Seat, Share, View, admit, begin_all},
         plan::RateLimits,
     },
     ports::{KeyUse, LiveUse},
 };
 use dashmap::{DashMap, Entry};
 use parking_lot::{Mutex, MutexGuard};
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc};
 
 /// Most meters that one [`Limiter::sweep`] looks at.
 pub const SWEEP_METERS_MAX: usize = 16 * 1024;
@@ -79,6 +79,28 @@ struct Held {
     share: Share,
 }
 
+/// A request's meters, locked.
+type Seats<'a> = [Option<Seat<MutexGuard<'a, Meter>>>; SEATS_MAX];
+type Shares = [Option<Share>; SEATS_MAX];
+
+impl Ask<'_> {
+    #[must_use]
+    pub(super) fn demand(&self) -> Demand {
+        Demand { estimated_input: self.estimated_input, ceiling: self.ceiling, reserve_cap: self.reserve_cap }
+    }
+
+    /// The limits in the order of the seats.
+    #[must_use]
+    pub(super) fn limits(&self) -> [(Scope, RateLimits); SEATS_MAX] {
+        [
+            (Scope::Key, self.key_limits),
+            (Scope::Team, self.team_limits),
+            (Scope::Organization, self.org_limits),
+            (Scope::Plan, self.plan_limits),
+        ]
+    }
+}
+
 impl Limiter {
     #[must_use]
     pub fn new() -> Self {
@@ -94,11 +116,26 @@ impl Limiter {
     /// # Errors
     /// The limit that refuses; where several do, the one with the longest wait.
     pub fn reserve(&self, ask: &Ask<'_>, now: Steady) -> Result<Grant, Refused> {
-        let demand = Demand {
-            estimated_input: ask.estimated_input,
-            ceiling: ask.ceiling,
-            reserve_cap: ask.reserve_cap,
-        };
+        self.begin(ask, |seats, demand| admit(seats, demand, now))
+    }
+
+    /// Counts what somebody else has admitted, whatever the limits.
+    pub fn count(&self, ask: &Ask<'_>, now: Steady) -> Grant {
+        let counted: Result<Grant, Infallible> =
+            self.begin(ask, |seats, demand| Ok((begin_all(seats, demand, now), View::default())));
+        match counted {
+            Ok(grant) => grant,
+            Err(never) => match never {},
+        }
+    }
+
+    /// Locks the meters of `ask` in their order, and keeps what `decide` takes of them.
+    fn begin<E>(
+        &self,
+        ask: &Ask<'_>,
+        decide: impl FnOnce(&mut Seats<'_>, &Demand) -> Result<(Shares, View), E>,
+    ) -> Result<Grant, E> {
+        let demand = ask.demand();
         let limited =
             |limits: RateLimits, id: &dyn Fn() -> MeterId| (!limits.is_unlimited()).then(|| self.meter(id()));
         // The index is the order of locking; keep it in step with `scopes`.
@@ -108,17 +145,12 @@ impl Limiter {
             limited(ask.org_limits, &|| MeterId::Org(ask.org)),
             limited(ask.plan_limits, &|| MeterId::OrgModel(ask.org, ask.model.clone())),
         ];
-        let scopes = [
-            (Scope::Key, ask.key_limits),
-            (Scope::Team, ask.team_limits),
-            (Scope::Organization, ask.org_limits),
-            (Scope::Plan, ask.plan_limits),
-        ];
-        let mut seats: [Option<Seat<MutexGuard<'_, Meter>>>; SEATS_MAX] = std::array::from_fn(|index| {
+        let scopes = ask.limits();
+        let mut seats: Seats<'_> = std::array::from_fn(|index| {
             let (scope, limits) = scopes[index];
             meters[index].as_ref().map(|meter| Seat { scope, limits, meter: meter.lock() })
         });
-        let admitted = admit(&mut seats, &demand, now);
+        let admitted = decide(&mut seats, &demand);
         drop(seats);
 
         let (mut shares, view) = admitted?;

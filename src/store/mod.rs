@@ -1,4 +1,5 @@
-//! What is kept: core's ports over one store on either of two databases, and the limits of this process.
+//! What is kept: core's ports over one store on either of two databases, and the limits, in this process
+//! (`local`) or shared through Redis (`redis`).
 //! SQL is nowhere else.
 //!
 //! In reading order: [`engine`] (statements on either database), `sqlite` and `postgres` (connections and
@@ -19,12 +20,14 @@ mod key_rows;
 mod keys;
 mod ledger;
 mod ledger_rows;
+pub mod limits;
 pub mod local;
 mod meta;
 mod overview;
 mod plan_rows;
 mod postgres;
 mod record_rows;
+pub mod redis;
 mod rollup_rows;
 mod rollups;
 mod row;
@@ -137,6 +140,14 @@ impl Pools {
         match self {
             Self::Sqlite(pools) => pools.pages.begin().await,
             Self::Postgres(pools) => pools.page().await,
+        }
+    }
+
+    /// A connection for what is in a purse: a sum that a request may wait for.
+    async fn purse(&self) -> Result<Db, StoreError> {
+        match self {
+            Self::Sqlite(pools) => pools.purses.begin().await,
+            Self::Postgres(pools) => pools.purse().await,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Prometheus metrics. Labels come from the configuration and from our own tables, never from
 //! callers, so the number of series is bounded by what the operator wrote.
 
+use crate::store::redis::Stats;
 use aione_core::domain::usage::{Closed, End, Opened, Usage};
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -58,6 +59,8 @@ struct Gauges {
     resting: IntGauge,
     config_problems: IntGauge,
     last_reload_refused: IntGauge,
+    redis_away: IntGauge,
+    nodes: IntGauge,
 }
 
 /// Counts that somebody else keeps; they only rise.
@@ -66,6 +69,12 @@ struct Totals {
     access_dropped: IntCounter,
     reloads_accepted: IntCounter,
     reloads_refused: IntCounter,
+    by_redis: IntCounter,
+    by_local_share: IntCounter,
+    by_open: IntCounter,
+    by_closed: IntCounter,
+    redis_losses: IntCounter,
+    redis_dropped: IntCounter,
 }
 
 /// What [`Gauges`] and [`Totals`] are set to at a scrape.
@@ -83,6 +92,8 @@ pub(crate) struct Readings {
     pub(crate) reloads_accepted: u64,
     pub(crate) reloads_refused: u64,
     pub(crate) config_problems: u64,
+    /// Where limits are shared.
+    pub(crate) shared: Option<Stats>,
 }
 
 /// One model's series, looked up once and kept: a request touches atomics only.
@@ -134,6 +145,8 @@ impl Metrics {
         );
         let reloads =
             counters("config_reloads_total", "Readings of the configuration, by outcome", &["outcome"]);
+        let decisions =
+            counters("limit_decisions_total", "Decisions on shared limits, by where they were made", &["by"]);
         Self {
             requests: counters("requests_total", "Exchanges, by how they ended", &["model", "end"]),
             refusals: counters("refusals_total", "Answers of the gateway's own, by code", &["code"]),
@@ -175,6 +188,8 @@ impl Metrics {
                     "config_last_reload_refused",
                     "1: the last reload was refused, and the configuration before it runs",
                 ),
+                redis_away: gauge("redis_away", "1: Redis is not asked, and `limits.on_redis_loss` holds"),
+                nodes: gauge("nodes", "Nodes that share the limits, as last counted"),
             },
             totals: Mutex::new(Totals {
                 journal_alarms: counter("journal_alarms_total", "Times the journal was late or failed"),
@@ -184,6 +199,15 @@ impl Metrics {
                 ),
                 reloads_accepted: reloads.with_label_values(&["accepted"]),
                 reloads_refused: reloads.with_label_values(&["refused"]),
+                by_redis: decisions.with_label_values(&["redis"]),
+                by_local_share: decisions.with_label_values(&["local_share"]),
+                by_open: decisions.with_label_values(&["open"]),
+                by_closed: decisions.with_label_values(&["closed"]),
+                redis_losses: counter("redis_losses_total", "Times that Redis was given up until its return"),
+                redis_dropped: counter(
+                    "redis_dropped_ends_total",
+                    "Ends of exchanges that Redis was not told; their leases run out",
+                ),
             }),
             registry,
             models: DashMap::new(),
@@ -261,6 +285,9 @@ impl Metrics {
         set(&gauges.resting, readings.resting);
         set(&gauges.config_problems, readings.config_problems);
         set(&gauges.last_reload_refused, u64::from(readings.config_problems > 0));
+        let shared = readings.shared.unwrap_or_default();
+        set(&gauges.redis_away, u64::from(shared.is_away));
+        set(&gauges.nodes, shared.nodes.max(1));
         self.totals.lock().rise_to(readings);
         let mut text = Vec::new();
         // Writing to a Vec cannot fail, and every family here has samples or is left out.
@@ -276,6 +303,14 @@ impl Totals {
         rise(&self.access_dropped, readings.access_dropped);
         rise(&self.reloads_accepted, readings.reloads_accepted);
         rise(&self.reloads_refused, readings.reloads_refused);
+        if let Some(shared) = readings.shared {
+            rise(&self.by_redis, shared.by_redis);
+            rise(&self.by_local_share, shared.by_local_share);
+            rise(&self.by_open, shared.by_open);
+            rise(&self.by_closed, shared.by_closed);
+            rise(&self.redis_losses, shared.losses);
+            rise(&self.redis_dropped, shared.dropped);
+        }
     }
 }
 

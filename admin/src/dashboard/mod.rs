@@ -15,6 +15,7 @@ use aione_core::{
     domain::{
         clock::Timestamp,
         credential::Role,
+        money::Pico,
         percent::Percent,
         standing::{self, Capacity, RECENT_MS, Service},
     },
@@ -123,6 +124,8 @@ impl Glance {
         let snapshot = admin.config.snapshot();
         let plan = snapshot.plan_or_default(&org.plan).map(AsRef::as_ref);
         let budget_progress = match org.terms.monthly_budget {
+            // Nothing may be spent: all of it is.
+            Some(Pico::ZERO) => Percent::whole(100),
             Some(budget) => Percent::of_amounts(month_so_far(admin, org, now).await?, budget),
             None => Percent::ZERO,
         };

@@ -67,6 +67,7 @@ pub(crate) struct State {
     pub(crate) looked_for: Vec<RecordQuery>,
     pub(crate) announced: Vec<KeyId>,
     pub(crate) tenants_announced: Vec<OrgId>,
+    pub(crate) funds_announced: Vec<OrgId>,
     pub(crate) reload: Result<Reloaded, Vec<String>>,
     pub(crate) check: Result<DryRun, Vec<String>>,
     pub(crate) last_problems: Vec<String>,
@@ -107,6 +108,7 @@ impl World {
             looked_for: Vec::new(),
             announced: Vec::new(),
             tenants_announced: Vec::new(),
+            funds_announced: Vec::new(),
             reload: Ok(Reloaded::default()),
             check: Ok(DryRun::default()),
             last_problems: Vec::new(),
@@ -380,6 +382,10 @@ impl Fleet for World {
     async fn key_changed(&self, _org: OrgId, id: KeyId) {
         self.state().announced.push(id);
         self.announcement.notify_one();
+    }
+
+    async fn funds_changed(&self, org: OrgId) {
+        self.state().funds_announced.push(org);
     }
 
     async fn tenant_changed(&self, org: OrgId) {

@@ -8,8 +8,8 @@ use aione_admin::{Admin, BASE, Listener, Peer};
 use aione_core::{
     config::snapshot::{
         self, BaseUrl, Billing, CoolDown, Database, Deployment, Drain, Http2, JournalSync, Keys, Limits, Log,
-        Model, OnDisconnect, OperatorToken, Policy, Provider, RetryOn, Route, Secret, Server, Snapshot,
-        Storage, Timeouts, UnpricedPolicy,
+        Model, OnDisconnect, OnRedisLoss, OperatorToken, Policy, Provider, RetryOn, Route, Secret, Server,
+        Snapshot, Storage, Timeouts, UnpricedPolicy,
     },
     domain::{
         budget::Terms,
@@ -283,6 +283,7 @@ fn snapshot() -> Snapshot {
         metrics_listen: "127.0.0.1:9090".parse().unwrap(),
         storage: Storage {
             database: Database::Sqlite("data/aione.db".into()),
+            redis: None,
             journal: "data/journal".into(),
             journal_sync: JournalSync::Group,
             journal_sync_timeout: Duration::from_secs(1),
@@ -300,7 +301,13 @@ fn snapshot() -> Snapshot {
             unpriced: UnpricedPolicy::Reject,
             time_zone: chrono_tz::Asia::Shanghai,
         },
-        limits: Limits { cache_read_weight_milli: 0, default_ceiling: 4096, reserve_cap: Some(16_384) },
+        limits: Limits {
+            cache_read_weight_milli: 0,
+            default_ceiling: 4096,
+            reserve_cap: Some(16_384),
+            redis_timeout: Duration::from_millis(20),
+            on_redis_loss: OnRedisLoss::LocalShare,
+        },
         drain: Drain { max_streams: 256, max_time: Duration::from_secs(60) },
         log: Log { level: "info".to_owned(), json: true },
         providers: providers.map(|provider| (provider.name.clone(), provider)).into(),

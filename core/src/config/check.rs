@@ -7,6 +7,7 @@ mod plan;
 mod plan_price;
 mod price;
 mod provider;
+mod redis;
 mod secret;
 mod url;
 
@@ -127,7 +128,7 @@ fn build(document: &yaml::Document, context: &mut Context<'_>) -> Snapshot {
         pepper_file,
         keys: operation::keys(&document.keys, context),
         billing: operation::billing(&document.billing),
-        limits: operation::limits(&document.limits, context),
+        limits: operation::limits(document, context),
         drain: operation::drain(&document.drain, context),
         log: operation::log(document, context),
         providers,

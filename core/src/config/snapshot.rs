@@ -111,6 +111,8 @@ impl fmt::Debug for OperatorToken {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Storage {
     pub database: Database,
+    /// What the nodes share their limits and changes through. `None`: there is one node.
+    pub redis: Option<RedisUrl>,
     pub journal: PathBuf,
     pub journal_sync: JournalSync,
     pub journal_sync_timeout: Duration,
@@ -131,14 +133,42 @@ impl fmt::Display for Database {
         match self {
             Self::Sqlite(path) => path.display().fmt(f),
             Self::Postgres(url) => {
-                let (_, rest) = url.expose().split_once("://").unwrap_or_default();
-                // A password may have any of these that nobody encoded; then it is not known where it ends.
-                let (before, after) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
-                let place = before.rsplit('@').next().filter(|_| !after.contains('@'));
-                write!(f, "postgres://{}", place.unwrap_or("…"))
+                write!(f, "postgres://{}", place_of(url.expose()).1)
             }
         }
     }
+}
+
+/// `redis://` or `rediss://` with a server and perhaps the number of a database; it may hold a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisUrl(pub Secret);
+
+/// Without what is secret.
+impl fmt::Display for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, place) = place_of(self.0.expose());
+        write!(f, "{scheme}://{place}")
+    }
+}
+
+/// The scheme of a URL, and what follows without a user, a password or parameters.
+fn place_of(url: &str) -> (&str, &str) {
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    // A password may have any of these that nobody encoded; then it is not known where it ends.
+    let (before, after) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+    let place = before.rsplit('@').next().filter(|_| !after.contains('@'));
+    (scheme, place.unwrap_or("…"))
+}
+
+/// What holds of the limits while Redis is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnRedisLoss {
+    /// Each node admits its part of every limit.
+    LocalShare,
+    /// Everybody is admitted.
+    Open,
+    /// Nobody is.
+    Closed,
 }
 
 /// How far down the journal is pushed before the terminal bytes of an answer are released.
@@ -177,6 +207,9 @@ pub struct Limits {
     pub default_ceiling: u64,
     /// `None`: strict, the whole ceiling is reserved.
     pub reserve_cap: Option<u64>,
+    /// How long a decision may wait for Redis.
+    pub redis_timeout: Duration,
+    pub on_redis_loss: OnRedisLoss,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

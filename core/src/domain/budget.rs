@@ -194,11 +194,6 @@ impl Purse {
         self.reserved == Pico::ZERO && self.known.spent <= known.spent
     }
 
-    /// Begins its next term, in which nothing has been spent.
-    pub fn renew(&mut self, term: Term) {
-        *self = Self::new(term, Known::default());
-    }
-
     /// Takes in what is known elsewhere. Of what was spent each side may know something that the other
     /// does not yet, and nothing is ever unspent: the larger one holds.
     pub fn learn(&mut self, known: Known) {
@@ -222,7 +217,8 @@ impl Purse {
     /// was begun in a former term counts there.
     pub fn settle(&mut self, from: Timestamp, reserved: Pico, cost: Pico) {
         if from == self.term.from {
-            self.reserved = Pico(self.reserved.0.saturating_sub(reserved.0));
+            // Never below nothing: what was reserved may have been forgotten with a clock that was set.
+            self.reserved = Pico(self.reserved.0.saturating_sub(reserved.0).max(0));
             self.known.spent = Pico(self.known.spent.0.saturating_add(cost.0));
         }
     }
@@ -277,7 +273,7 @@ mod tests {
     fn what_was_begun_in_a_former_term_does_not_count_in_the_next() {
         let mut purse = purse(0, 3);
         purse.reserve(Pico(5));
-        purse.renew(Term { from: Timestamp(10), until: Timestamp(20) });
+        purse = Purse::new(Term { from: Timestamp(10), until: Timestamp(20) }, Known::default());
         assert!(purse.allows(Pico(8), Pico(8)));
         purse.settle(TERM.from, Pico(5), Pico(5));
         assert!(purse.allows(Pico(8), Pico(8)) && !purse.allows(Pico(9), Pico(8)));

@@ -195,7 +195,13 @@ impl ModelPrice {
     pub fn most(&self, input: u64, ceiling: u64, at: Timestamp) -> Option<Pico> {
         let rates = self.rates_at(input, at)?;
         let dearest = |rates: &[Option<Rate>]| rates.iter().flatten().max().copied().unwrap_or_default();
-        let prompt = dearest(&[rates.input, rates.cache_read, rates.cache_write_5m, rates.cache_write_1h]);
+        let prompt = dearest(&[
+            rates.input,
+            rates.cache_read,
+            rates.cache_write_5m,
+            rates.cache_write_1h,
+            rates.audio_in,
+        ]);
         let answer = dearest(&[rates.output, rates.reasoning, rates.audio_out]);
         let fee = rates.request.unwrap_or_default();
         Some(prompt.times(input) + answer.times(ceiling) + fee.times(1))

@@ -55,6 +55,8 @@ pub trait Fleet: Send + Sync {
     async fn key_changed(&self, org: OrgId, id: KeyId);
     /// The same of what stands above keys: an organization or a team.
     async fn tenant_changed(&self, org: OrgId);
+    /// An organization has paid in, or has to pay: its balance is another one.
+    async fn funds_changed(&self, org: OrgId);
 }
 
 /// What one key has in use now, for `GET /gateway/key`.

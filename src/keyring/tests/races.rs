@@ -58,6 +58,27 @@ async fn a_look_up_under_way_does_not_hide_a_key_that_is_made() {
 }
 
 #[tokio::test]
+async fn what_is_doubted_is_read_again_once_and_does_while_the_store_is_away() {
+    let test = Test::new();
+    let (one, other) = (test.add(1), test.add(2));
+    for secret in [&one, &other] {
+        test.at(secret, 0).await.unwrap();
+    }
+    test.change(&one, |context| context.key.disabled = true);
+    assert!(test.at(&one, 0).await.is_ok(), "nobody has heard of it");
+    test.ring.doubt_all();
+    assert_eq!(test.at(&one, 0).await.err(), Some(Denied::Disabled));
+    for _ in 0..3 {
+        test.at(&other, 0).await.unwrap();
+    }
+    assert_eq!(test.store.reads(), 4);
+    test.ring.doubt_all();
+    test.store.fail(true);
+    assert!(test.at(&other, 0).await.is_ok());
+    assert_eq!(test.at(&one, 0).await.err(), Some(Denied::Disabled));
+}
+
+#[tokio::test]
 async fn callers_of_one_key_ask_the_store_together() {
     let test = Test::new();
     let secret = test.add(1);

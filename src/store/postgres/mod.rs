@@ -21,8 +21,9 @@ use sqlx::{
 };
 use std::time::Duration;
 
-/// Connections of a node: for look-ups, for lists, for the recorder and changes, for reports.
+/// Connections of a node: for look-ups, for purses, for lists, for the recorder and changes, for reports.
 const READERS_MAX: u32 = 4;
+const PURSES_MAX: u32 = 2;
 pub(super) const PAGES_MAX: u32 = 2;
 const WRITERS_MAX: u32 = 4;
 const REPORTS_MAX: u32 = 4;
@@ -53,6 +54,7 @@ const APPLICATION: &str = "aione";
 pub(super) struct Pools {
     readers: PgPool,
     pages: PgPool,
+    purses: PgPool,
     writers: PgPool,
     reports: PgPool,
     partitions: Partitions,
@@ -87,6 +89,7 @@ impl Pools {
         ]);
         let pools = Self {
             readers: pool(READERS_MAX).connect_lazy_with(bounded(options.clone(), READ_MAX)),
+            purses: pool(PURSES_MAX).connect_lazy_with(bounded(report.clone(), READ_MAX)),
             pages: pool(PAGES_MAX).connect_lazy_with(bounded(options.clone(), READ_MAX)),
             writers: pool(WRITERS_MAX).after_connect(durable).connect_lazy_with(bounded(options, WRITE_MAX)),
             reports: pool(REPORTS_MAX).connect_lazy_with(bounded(report, REPORT_MAX)),
@@ -98,6 +101,10 @@ impl Pools {
 
     pub(super) async fn read(&self) -> Result<Db, StoreError> {
         look_up(&self.readers).await
+    }
+
+    pub(super) async fn purse(&self) -> Result<Db, StoreError> {
+        look_up(&self.purses).await
     }
 
     /// The server's clock.
@@ -126,6 +133,7 @@ impl Pools {
             self.reports.close().await;
             self.readers.close().await;
             self.pages.close().await;
+            self.purses.close().await;
             self.writers.close().await;
         };
         let _ = tokio::time::timeout(CLOSE_MAX, closing).await;

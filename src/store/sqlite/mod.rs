@@ -22,7 +22,7 @@ use std::{fs, io, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration}
 
 /// Connections that read at the same time; more would only wait for the same disk and cores.
 const READERS_MAX: u32 = 4;
-/// Lists at the same time, how long one waits for its turn, and how long it may take.
+/// Lists at the same time, and purses that are looked into, how long one waits for its turn, and how long it may take.
 const PAGES: Bounds = Bounds { turns: 2, wait_max: Duration::from_secs(2), run_max: Duration::from_secs(2) };
 /// The same of reports.
 pub(super) const REPORTS: Bounds =
@@ -46,6 +46,8 @@ pub(super) struct Pools {
     /// For what a request waits for: look-ups of a row.
     readers: SqlitePool,
     pub(super) pages: Bounded,
+    /// For what a request waits for and that sums up: what is in a purse.
+    pub(super) purses: Bounded,
     pub(super) reports: Bounded,
 }
 
@@ -73,7 +75,7 @@ impl Pools {
 
     fn beside(path: &Path, writer: SqlitePool, readers: SqlitePool) -> Self {
         let bounded = |bounds| Bounded::new(options_read_only(path), bounds);
-        Self { writer, readers, pages: bounded(PAGES), reports: bounded(REPORTS) }
+        Self { writer, readers, pages: bounded(PAGES), purses: bounded(PAGES), reports: bounded(REPORTS) }
     }
 
     pub(super) async fn read(&self) -> Result<Db, StoreError> {
@@ -88,6 +90,7 @@ impl Pools {
     pub(super) async fn close(&self) {
         self.reports.close().await;
         self.pages.close().await;
+        self.purses.close().await;
         self.readers.close().await;
         self.writer.close().await;
     }

@@ -10,6 +10,7 @@ pub mod ports;
 pub mod postgres;
 pub mod python;
 pub mod records;
+pub mod redis;
 pub mod settings;
 pub mod upstream;
 pub mod wait;

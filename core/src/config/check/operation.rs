@@ -2,14 +2,14 @@
 
 use super::{
     context::{Context, NOT_YET, Spot},
-    secret,
+    redis, secret,
 };
 use crate::config::{
     form::{Size, Span, format_size},
-    model::{self as yaml, LogFormat, OnRedisLoss, ReserveCap},
+    model::{self as yaml, LogFormat, ReserveCap},
     snapshot::{
-        Admin, Billing, Database, Drain, JournalSync, Keys, Limits, Log, Secret, Server, Storage, TlsFiles,
-        UnpricedPolicy,
+        Admin, Billing, Database, Drain, JournalSync, Keys, Limits, Log, OnRedisLoss, Secret, Server,
+        Storage, TlsFiles, UnpricedPolicy,
     },
 };
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -22,11 +22,17 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How an address of PostgreSQL begins.
 const POSTGRES: [&str; 2] = ["postgres://", "postgresql://"];
 /// What the address of a PostgreSQL may say behind its `?`; and `options[name]`.
-const PARAMETERS: [&str; 12] = [
+const PARAMETERS: [&str; 18] = [
     "sslmode",
     "sslrootcert",
     "sslcert",
     "sslkey",
+    "ssl-mode",
+    "ssl-root-cert",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "statement-cache-capacity",
     "host",
     "hostaddr",
     "port",
@@ -115,13 +121,11 @@ pub(super) fn admin(admin: &yaml::Admin, context: &mut Context<'_>) -> Admin {
 
 pub(super) fn storage(storage: &yaml::Storage, context: &mut Context<'_>) -> Storage {
     let spot = context.root().key("storage");
-    if storage.redis.is_some() {
-        context.problem(&spot.key("redis"), format!("Redis {NOT_YET}"));
-    }
     let timeout = storage.journal_sync_timeout.0;
     Storage {
         database: database(storage, &spot.key("database"), context)
             .unwrap_or_else(|| Database::Sqlite(PathBuf::default())),
+        redis: storage.redis.as_ref().and_then(|urls| redis::url(urls, &spot.key("redis"), context)),
         journal: context.path(&spot.key("journal"), &storage.journal).unwrap_or_default(),
         journal_sync: match storage.journal_sync {
             yaml::JournalSync::Group => JournalSync::Group,
@@ -196,15 +200,18 @@ pub(super) fn billing(billing: &yaml::Billing) -> Billing {
     }
 }
 
-pub(super) fn limits(limits: &yaml::Limits, context: &mut Context<'_>) -> Limits {
+pub(super) fn limits(document: &yaml::Document, context: &mut Context<'_>) -> Limits {
+    let limits = &document.limits;
     let spot = context.root().key("limits");
-    context.bounded(&spot.key("redis_timeout"), limits.redis_timeout.0, MILLISECOND, SECOND);
-    let unused = yaml::Limits::default();
-    if limits.redis_timeout != unused.redis_timeout {
-        context.warn(&spot.key("redis_timeout"), "has no effect without `storage.redis`");
-    }
-    if limits.on_redis_loss != OnRedisLoss::LocalShare {
-        context.warn(&spot.key("on_redis_loss"), "has no effect without `storage.redis`");
+    let timeout = context.bounded(&spot.key("redis_timeout"), limits.redis_timeout.0, MILLISECOND, SECOND);
+    if document.storage.redis.is_none() {
+        let unused = yaml::Limits::default();
+        if limits.redis_timeout != unused.redis_timeout {
+            context.warn(&spot.key("redis_timeout"), "has no effect without `storage.redis`");
+        }
+        if limits.on_redis_loss != unused.on_redis_loss {
+            context.warn(&spot.key("on_redis_loss"), "has no effect without `storage.redis`");
+        }
     }
     Limits {
         cache_read_weight_milli: limits.cache_read_weight.0,
@@ -212,6 +219,12 @@ pub(super) fn limits(limits: &yaml::Limits, context: &mut Context<'_>) -> Limits
         reserve_cap: match limits.reserve_cap {
             ReserveCap::Tokens(tokens) => Some(tokens),
             ReserveCap::None(_) => None,
+        },
+        redis_timeout: timeout,
+        on_redis_loss: match limits.on_redis_loss {
+            yaml::OnRedisLoss::LocalShare => OnRedisLoss::LocalShare,
+            yaml::OnRedisLoss::Open => OnRedisLoss::Open,
+            yaml::OnRedisLoss::Closed => OnRedisLoss::Closed,
         },
     }
 }

@@ -85,7 +85,8 @@ pub struct Storage {
     /// How long single usage records are kept, such as `9600h`, at least `168h`; the sums over them, of
     /// which reports are made, stay. On PostgreSQL whole months go. Default `null`: for ever.
     pub keep_records: Option<Span>,
-    /// Not supported yet.
+    /// What several nodes share their limits and changes of keys through: `redis://[user:password@]host:6379/0`,
+    /// or `rediss://` over TLS. Default `null`: this node is the only one.
     pub redis: Option<OneOrMany<Interpolated>>,
 }
 

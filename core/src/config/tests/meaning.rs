@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    config::snapshot::{BaseUrl, Database, Policy, Secret},
+    config::snapshot::{BaseUrl, Database, OnRedisLoss, Policy, Secret},
     domain::{clock::Timestamp, money::Rate},
 };
 
@@ -124,7 +124,7 @@ fn a_route_says_which_deployment_comes_first() {
 fn what_comes_later_is_refused_by_name() {
     refused(
         "\
-storage: { redis: 'redis://a' }
+storage: { redis: ['redis://a', 'redis://b'] }
 tracing: { otlp: 'http://a' }
 providers:
   a: { kind: anthropic, base_url: 'https://x@a' }
@@ -135,7 +135,7 @@ models:
     route: { policy: sticky, hedge_after: 1s, deployments: [{ provider: a }] }
 ",
         &[
-            "a.yaml:1:19: storage.redis: Redis is not supported yet by this version",
+            "a.yaml:1:12: storage.redis: a cluster of Redis is not supported yet by this version: name one server",
             "a.yaml:2:18: tracing.otlp: tracing is not supported yet by this version",
             "a.yaml:4:14: providers.a.kind: kind `anthropic` is not supported yet by this version",
             "a.yaml:4:35: providers.a.base_url: must not hold a user or a password: use `credentials`",
@@ -152,6 +152,45 @@ models:
             "a.yaml:6:46: limits.on_redis_loss: has no effect without `storage.redis`",
         ],
     );
+}
+
+#[test]
+fn redis_is_one_server_and_its_password_is_not_shown() {
+    let expected = "a.yaml:6:19: storage.redis: expected `redis://` or `rediss://` and a server \
+                    (did you mean `redis://redis.example:6379/0`?)";
+    for url in [
+        "a:6379",
+        "http://a",
+        "redis://",
+        "redis://:6379",
+        "redis://user:password@",
+        "redis://a:0",
+        "redis://a:65536",
+        "redis://a:x",
+        "redis://a/x",
+        "redis://a b",
+        "redis://a?b=c",
+    ] {
+        refused(&with(&format!("storage: {{ redis: '{url}' }}")), &[expected]);
+    }
+    refused(
+        &with("storage: { redis: 'redis+sentinel://a/b' }"),
+        &["a.yaml:6:19: storage.redis: Redis behind Sentinel is not supported yet by this version: \
+           name one server"],
+    );
+    for (url, shown) in [
+        ("redis://a", "redis://a"),
+        ("rediss://user:p@ss@a.example:6380/3", "rediss://a.example:6380/3"),
+        ("redis://:password@[::1]:6379", "redis://[::1]:6379"),
+    ] {
+        let text = with(&format!("storage: {{ redis: ['{url}'] }}\nlimits: {{ on_redis_loss: open }}"));
+        let checked = check_text(&text).expect("sound");
+        let redis = checked.snapshot.storage.redis.clone().expect("it is there");
+        assert_eq!((redis.to_string().as_str(), redis.0.expose()), (shown, url));
+        assert!(!format!("{redis:?}").contains(url));
+        assert_eq!(checked.snapshot.limits.on_redis_loss, OnRedisLoss::Open);
+        assert!(checked.warnings.is_empty(), "{:?}", checked.warnings);
+    }
 }
 
 #[test]
@@ -372,7 +411,7 @@ fn a_database_of_several_nodes_needs_a_pepper_that_all_have() {
         &with(&format!("storage: {{ database: 'postgres://db/aione?sslmod=marker' }}\n{pepper}")),
         &[
             "a.yaml:6:22: storage.database: expected no parameters but sslmode, sslrootcert, sslcert, sslkey, \
-         host, hostaddr, port, dbname, user, password, application_name, options",
+         ssl-mode, ssl-root-cert, ssl-ca, ssl-cert, ssl-key, statement-cache-capacity, host, hostaddr, port, dbname, user, password, application_name, options",
         ],
     );
     refused(

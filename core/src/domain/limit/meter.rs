@@ -142,16 +142,16 @@ impl Meter {
 
     /// What `limits` leave at `now`.
     pub fn view(&mut self, limits: &RateLimits, now: Steady) -> View {
-        let mut view = View::default();
         let left = |window: &mut Window, limit: Option<u64>| {
             let limit = limit?;
             let remaining = limit.saturating_sub(window.used(now));
             Some(super::Quota { limit, remaining, reset_ms: window.empty_in_ms(now) })
         };
-        view.tighten_requests(left(&mut self.requests, limits.rpm));
-        view.tighten_requests(left(&mut self.day, limits.rpd));
-        view.tighten_tokens(left(&mut self.tokens, limits.tpm));
-        view
+        View::of(
+            left(&mut self.requests, limits.rpm),
+            left(&mut self.day, limits.rpd),
+            left(&mut self.tokens, limits.tpm),
+        )
     }
 
     /// Requests in the last 60 seconds.

@@ -44,9 +44,17 @@ pub fn admit<M: DerefMut<Target = Meter>>(
     if let Some(refused) = Refused::longest(refusals) {
         return Err(Refused { view: view(seats, now), ..refused });
     }
-    let shares =
-        seats.each_mut().map(|seat| seat.as_mut().map(|seat| seat.meter.begin(&seat.limits, demand, now)));
+    let shares = begin_all(seats, demand, now);
     Ok((shares, view(seats, now)))
+}
+
+/// Counts at every seat a request that somebody else has admitted, whatever the limits.
+pub fn begin_all<M: DerefMut<Target = Meter>>(
+    seats: &mut [Option<Seat<M>>; SEATS_MAX],
+    demand: &Demand,
+    now: Steady,
+) -> [Option<Share>; SEATS_MAX] {
+    seats.each_mut().map(|seat| seat.as_mut().map(|seat| seat.meter.begin(&seat.limits, demand, now)))
 }
 
 fn view<M: DerefMut<Target = Meter>>(seats: &mut [Option<Seat<M>>; SEATS_MAX], now: Steady) -> View {

@@ -88,18 +88,16 @@ impl Refused {
 }
 
 impl View {
+    /// Of one meter: what its limits on requests a minute, requests a day and tokens leave.
+    #[must_use]
+    pub fn of(minute: Option<Quota>, day: Option<Quota>, tokens: Option<Quota>) -> Self {
+        Self { requests: Quota::tighter(minute, day), tokens }
+    }
+
     /// Keeps the tighter of each.
     pub fn tighten(&mut self, other: Self) {
-        self.tighten_requests(other.requests);
-        self.tighten_tokens(other.tokens);
-    }
-
-    pub(super) fn tighten_requests(&mut self, other: Option<Quota>) {
-        self.requests = Quota::tighter(self.requests, other);
-    }
-
-    pub(super) fn tighten_tokens(&mut self, other: Option<Quota>) {
-        self.tokens = Quota::tighter(self.tokens, other);
+        self.requests = Quota::tighter(self.requests, other.requests);
+        self.tokens = Quota::tighter(self.tokens, other.tokens);
     }
 }
 

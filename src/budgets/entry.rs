@@ -1,0 +1,137 @@
+//! One purse of the registry: whether it is open, for which term, and whether what is known of it may be old.
+
+use crate::clock;
+use aione_core::domain::{
+    budget::{Known, Owner, Purse, Term},
+    clock::{Steady, Timestamp},
+};
+use chrono_tz::Tz;
+use parking_lot::Mutex;
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
+
+/// How long a purse that nobody uses is kept.
+const IDLE_MAX: Duration = Duration::from_secs(600);
+/// By how much a request can have begun before the term that it is admitted in: its body may have come slowly.
+/// A clock that is set back is further away.
+const LATE_MAX_MS: i64 = 600_000;
+
+#[derive(Default)]
+pub(super) struct Entry {
+    pub(super) open: Mutex<Option<Open>>,
+    /// Held by whoever asks the store.
+    pub(super) asking: tokio::sync::Mutex<()>,
+    /// Who asked for it last, while it is not open.
+    wanted: Mutex<Option<(Timestamp, Tz)>>,
+    /// What is known may have changed: ask before it is used again.
+    outdated: AtomicBool,
+    /// On the process's monotonic clock.
+    used_at: AtomicU64,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Open {
+    pub(super) purse: Purse,
+    /// Of its term; another one counts from the next.
+    pub(super) zone: Tz,
+}
+
+/// Whether a purse can be paid from.
+pub(super) enum Ready {
+    Now,
+    /// Once the store has said what is in it.
+    Ask,
+    /// Not any more: its term is the next one already.
+    Over,
+}
+
+/// Somebody asks the store. Dropped before its end, the next one asks again.
+pub(super) struct Asking<'e> {
+    outdated: Option<&'e AtomicBool>,
+}
+
+impl Entry {
+    /// Looks at it for a request that began at `at`. A term that has ended is followed by the next; what
+    /// follows otherwise, another zone or a clock that was set, is asked for.
+    pub(super) fn look(&self, owner: Owner, at: Timestamp, zone: Tz) -> Ready {
+        self.used_at.store(clock::steady().0, Ordering::Relaxed);
+        let mut open = self.open.lock();
+        if let Some(Open { purse, .. }) = &*open {
+            let term = purse.term();
+            if at >= term.until {
+                let next = owner.term(at, zone);
+                *open = (next.from == term.until)
+                    .then(|| Open { purse: Purse::new(next, Known::default()), zone });
+            } else if at < term.from {
+                if term.from.0.saturating_sub(at.0) <= LATE_MAX_MS {
+                    return Ready::Over;
+                }
+                *open = None;
+            }
+        }
+        if open.is_none() {
+            *self.wanted.lock() = Some((at, zone));
+            return Ready::Ask;
+        }
+        if self.outdated.load(Ordering::Acquire) { Ready::Ask } else { Ready::Now }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open.lock().is_some()
+    }
+
+    /// The term that it is open for, in its zone.
+    pub(super) fn term(&self) -> Option<(Term, Tz)> {
+        self.open.lock().map(|open| (open.purse.term(), open.zone))
+    }
+
+    /// The term that it is wanted for, where it is not open.
+    pub(super) fn wanted_term(&self, owner: Owner) -> Option<(Term, Tz)> {
+        self.wanted.lock().map(|(at, zone)| (owner.term(at, zone), zone))
+    }
+
+    pub(super) fn outdate(&self) {
+        self.outdated.store(true, Ordering::Release);
+    }
+
+    /// From here on, what changes outdates it again.
+    pub(super) fn begin_asking(&self) -> Asking<'_> {
+        let was_outdated = self.outdated.swap(false, Ordering::AcqRel);
+        Asking { outdated: was_outdated.then_some(&self.outdated) }
+    }
+
+    pub(super) fn take_in(&self, term: Term, zone: Tz, known: Known) {
+        match &mut *self.open.lock() {
+            // It has begun its next term meanwhile.
+            Some(open) if open.purse.term() != term => {}
+            Some(open) => open.purse.learn(known),
+            none => *none = Some(Open { purse: Purse::new(term, known), zone }),
+        }
+    }
+
+    /// Whether nobody has used it for long, and it says no more than the store does.
+    pub(super) fn can_go(&mut self, known: Option<Known>, now: Steady) -> bool {
+        let idle = now.since_ns(Steady(*self.used_at.get_mut()));
+        let says_no_more = match (self.open.get_mut(), known) {
+            (Some(open), Some(known)) => open.purse.says_no_more_than(&known),
+            (open, _) => open.is_none(),
+        };
+        says_no_more && u128::from(idle) >= IDLE_MAX.as_nanos()
+    }
+}
+
+impl Asking<'_> {
+    pub(super) fn end(mut self) {
+        self.outdated = None;
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if let Some(outdated) = self.outdated {
+            outdated.store(true, Ordering::Release);
+        }
+    }
+}

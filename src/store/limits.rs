@@ -1,0 +1,125 @@
+//! What stands before an exchange: the limits of this process alone, or those that its nodes share.
+
+use super::{
+    local::{self, Ask, Limiter},
+    redis::{Held, Shared},
+};
+use aione_core::{
+    config::snapshot::OnRedisLoss,
+    domain::{
+        clock::Steady,
+        id::RecordId,
+        limit::{Refused, View},
+    },
+};
+use std::{sync::Arc, time::Duration};
+
+/// Where it is decided.
+#[derive(Debug)]
+pub enum Limits {
+    /// In this process.
+    Own(Arc<Limiter>),
+    /// In Redis, and here while that is away.
+    Shared(Arc<Shared>),
+}
+
+/// How long a decision may wait for Redis, and what holds without it.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    pub timeout: Duration,
+    pub on_loss: OnRedisLoss,
+}
+
+/// Why an exchange is not taken.
+#[derive(Debug)]
+pub enum Denied {
+    Refused(Refused),
+    /// Redis is away, and nothing is to be admitted without it.
+    Unavailable,
+}
+
+/// What an exchange holds of its limits.
+///
+/// Dropped without [`Grant::settle`] or [`Grant::release`] it frees its places in flight and leaves
+/// counted what it reserved.
+#[derive(Debug)]
+#[must_use]
+pub struct Grant {
+    own: local::Grant,
+    shared: Option<Held>,
+    view: View,
+}
+
+impl Limits {
+    /// Takes what `ask` needs of every limit that applies, or nothing of any; at most one round trip.
+    ///
+    /// # Errors
+    /// See [`Denied`].
+    pub async fn reserve(
+        &self,
+        ask: &Ask<'_>,
+        id: RecordId,
+        patience: Patience,
+        now: Steady,
+    ) -> Result<Grant, Denied> {
+        match self {
+            Self::Own(limiter) => {
+                let own = limiter.reserve(ask, now).map_err(Denied::Refused)?;
+                Ok(Grant::of(own, None))
+            }
+            Self::Shared(shared) => shared.reserve(ask, id, patience, now).await,
+        }
+    }
+
+    /// The meters of this process.
+    #[must_use]
+    pub fn own(&self) -> &Arc<Limiter> {
+        match self {
+            Self::Own(limiter) => limiter,
+            Self::Shared(shared) => shared.own(),
+        }
+    }
+
+    /// What the nodes share, if they do.
+    #[must_use]
+    pub fn shared(&self) -> Option<&Arc<Shared>> {
+        match self {
+            Self::Own(_) => None,
+            Self::Shared(shared) => Some(shared),
+        }
+    }
+}
+
+impl Grant {
+    pub(super) fn of(own: local::Grant, shared: Option<Held>) -> Self {
+        let view = own.view();
+        Self { own, shared, view }
+    }
+
+    /// With what all nodes together have left.
+    pub(super) fn seen_by_all(own: local::Grant, shared: Held, view: View) -> Self {
+        Self { own, shared: Some(shared), view }
+    }
+
+    /// See [`local::Grant::settle`].
+    pub fn settle(self, tokens: u64, now: Steady) {
+        self.own.settle(tokens, now);
+        if let Some(shared) = self.shared {
+            shared.settle(tokens);
+        }
+    }
+
+    /// See [`local::Grant::release`].
+    pub fn release(self, unsent: bool) {
+        self.own.release(unsent);
+        if let Some(shared) = self.shared {
+            shared.release(unsent);
+        }
+    }
+
+    /// What was left of the limits right after the reservation.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.view
+    }
+}

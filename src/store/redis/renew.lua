@@ -1,0 +1,17 @@
+-- Lets leases run on. KEYS: hash and leases of one meter each. ARGV: the lease in milliseconds, how much
+-- longer a meter is kept, then the exchange's id for each meter.
+-- Returns the ids that are not held there any more.
+
+local now_ms, lost = math.floor(clock() / 1000), {}
+local lease_ms, kept_ms = tonumber(ARGV[1]), tonumber(ARGV[1]) + tonumber(ARGV[2])
+for at = 1, #KEYS, 2 do
+  local id = ARGV[2 + (at + 1) / 2]
+  if redis.call('ZSCORE', KEYS[at + 1], id) then
+    redis.call('ZADD', KEYS[at + 1], 'XX', now_ms + lease_ms, id)
+    redis.call('PEXPIRE', KEYS[at], kept_ms)
+    redis.call('PEXPIRE', KEYS[at + 1], kept_ms)
+  else
+    lost[#lost + 1] = id
+  end
+end
+return lost
