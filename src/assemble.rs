@@ -78,7 +78,7 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
     let (store, peppers) = open_store(&snapshot).await?;
     let store = Arc::new(store);
     keep_price_books(&store, &snapshot).await?;
-    store.keep_plans(snapshot.plans.values().map(AsRef::as_ref), clock::now()).await?;
+    keep_plans(&store, &snapshot).await?;
     warn_of_missing_plans(&store, &snapshot).await;
     let storage = &snapshot.storage;
     let options = Options::new(&storage.journal, storage.journal_sync, storage.journal_sync_timeout);
@@ -156,10 +156,7 @@ async fn prepare(
     keep_price_books(&store, &snapshot)
         .await
         .map_err(|error| format!("the price books could not be kept: {error}"))?;
-    store
-        .keep_plans(snapshot.plans.values().map(AsRef::as_ref), clock::now())
-        .await
-        .map_err(|error| format!("the plans could not be kept: {error}"))?;
+    keep_plans(&store, &snapshot).await.map_err(|error| format!("the plans could not be kept: {error}"))?;
     warn_of_missing_plans(&store, &snapshot).await;
     Ok(Box::new(move || gateway.publish(&snapshot)))
 }
@@ -173,6 +170,12 @@ async fn keep_price_books(store: &Store, snapshot: &Snapshot) -> Result<(), Stor
         }
     }
     Ok(())
+}
+
+/// What plans cost is kept before anybody is charged for them.
+async fn keep_plans(store: &Store, snapshot: &Snapshot) -> Result<(), StoreError> {
+    let Some(stands_in) = snapshot.plan(&snapshot.default_plan) else { return Ok(()) };
+    store.keep_plans(snapshot.plans.values().map(AsRef::as_ref), stands_in, clock::now()).await
 }
 
 /// Tells of organizations whose plan the configuration has not: they get the default plan.

@@ -118,9 +118,12 @@ pub(crate) struct OrgUpdate {
 #[schema(as = PlanChangeRequest)]
 #[expect(dead_code, reason = "it documents the fields, which are taken one by one")]
 pub(crate) struct PlanChange {
-    /// A plan of the configuration. It holds at once.
+    /// A plan of the configuration.
     #[schema(min_length = 1, max_length = 128, example = "standard")]
     code: String,
+    /// From when on it holds, in the future. Absent: at once, and in the place of one that was to come.
+    #[schema(nullable = false, format = DateTime, example = "2099-01-01T00:00:00Z")]
+    effective_at: Option<String>,
 }
 
 /// An organization.
@@ -153,6 +156,12 @@ pub(crate) struct OrgResponse {
     monthly_budget_rmb: Option<String>,
     /// Of its invoices.
     tax_rate_pct: String,
+    /// The plan that it will be on; `null`: none other.
+    #[schema(required = true, value_type = Option<String>)]
+    next_plan: Option<Arc<str>>,
+    /// From when on.
+    #[schema(required = true, format = DateTime)]
+    next_plan_at: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -212,6 +221,7 @@ pub(crate) async fn create(
         slug: slug.expect("its absence is a problem"),
         name: name.expect("its absence is a problem"),
         plan: plan.unwrap_or_else(|| snapshot.default_plan.clone()),
+        next_plan: None,
         limits: limits.applied_to(RateLimits::default()),
         terms: Terms { mode: billing_mode.unwrap_or_default(), credit_limit, monthly_budget },
         tax_rate: tax_rate.unwrap_or_default(),
@@ -264,6 +274,7 @@ pub(crate) async fn update(
     let change = TenantChange {
         name: fields.given("name", checks::text(1, NAME_MAX)),
         plan: None,
+        plan_at: None,
         time_zone: fields.given("time_zone", checks::time_zone),
         limits: take_limits(&mut fields),
         tax_rate: fields.given("tax_rate_pct", tax_rate),
@@ -277,7 +288,7 @@ pub(crate) async fn update(
     changed.ok_or(Refusal::NotFound(ORG))
 }
 
-/// Put an organization on another plan, at once.
+/// Put an organization on another plan, at once or from some time on.
 #[utoipa::path(
     put, path = "/orgs/{org}/plan", tag = "Organizations", operation_id = "setPlan", request_body = PlanChange,
     params(("org" = String, Path, description = "Id or slug")),
@@ -290,12 +301,12 @@ pub(crate) async fn set_plan(
     write: Write,
 ) -> Result<Response, Refusal> {
     let org = in_path(&admin, path).await?;
-    let snapshot = admin.config.snapshot();
+    let (now, snapshot) = (admin.surroundings.now(), admin.config.snapshot());
     let mut fields = write.fields()?;
     let plan = fields.required("code", |value| plan(&snapshot, value));
-    fields.not_yet(&["effective_at"]);
+    let plan_at = fields.given("effective_at", checks::time_after(now));
     fields.finish()?;
-    let change = TenantChange { plan, ..TenantChange::default() };
+    let change = TenantChange { plan, plan_at, ..TenantChange::default() };
     let change = Change::UpdateOrg { id: org.id, at: admin.surroundings.now(), change };
     let changed = write.make(&admin, org.id, "organization.plan", change, StatusCode::OK, answer).await?;
     changed.ok_or(Refusal::NotFound(ORG))
@@ -379,6 +390,8 @@ impl OrgResponse {
             credit_limit_rmb: org.terms.credit_limit.map(Pico::to_decimal),
             monthly_budget_rmb: org.terms.monthly_budget.map(Pico::to_decimal),
             tax_rate_pct: org.tax_rate.to_percent(),
+            next_plan: org.next_plan.as_ref().map(|next| next.plan.clone()),
+            next_plan_at: org.next_plan.as_ref().map(|next| next.at.rfc3339()),
         }
     }
 }

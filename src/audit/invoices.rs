@@ -65,9 +65,7 @@ fn judge(invoice: &Invoice, charged: Pico, entered: &BTreeMap<EntryId, Pico>, wr
     }
     let Some(issued_at) = invoice.issued_at else { return };
     let mut expected: Vec<Entry> = invoice.entries_of_issue(issued_at);
-    // A payment is of what was left then: credit notes may have come after it.
-    let paid = Invoice { credits: credits_before_payment(invoice), ..invoice.clone() };
-    expected.extend(invoice.paid_at.and_then(|at| paid.entry_of_payment(at)));
+    expected.extend(invoice.paid_at.and_then(|at| invoice.entry_of_payment(at)));
     expected.extend((invoice.status == Status::Void).then(|| invoice.entry_of_void(issued_at)).flatten());
     expected.extend(invoice.credits.iter().map(|credit| credit.entry(invoice.frame.org)));
     for Entry { id: entry, kind, amount, .. } in expected {
@@ -89,7 +87,8 @@ fn again(invoice: &Invoice) -> Invoice {
                 let (model, class, quantity, amount) = (model.clone(), *class, *quantity, *exact);
                 charges.push(Charge { start, model, class, quantity, amount });
             }
-            What::Fee { plan, name, monthly, days, month_days } => fees.push(Fee {
+            What::Fee { month, plan, name, monthly, days, month_days } => fees.push(Fee {
+                month: month.parse().unwrap_or(invoice.frame.month),
                 plan: plan.clone(),
                 name: name.clone(),
                 monthly: *monthly,
@@ -99,11 +98,6 @@ fn again(invoice: &Invoice) -> Invoice {
         }
     }
     Invoice::draft(invoice.frame.clone(), charges, &fees)
-}
-
-fn credits_before_payment(invoice: &Invoice) -> Vec<aione_core::domain::invoice::CreditNote> {
-    let before = |at| invoice.paid_at.is_none_or(|paid_at| at <= paid_at);
-    invoice.credits.iter().filter(|credit| before(credit.issued_at)).cloned().collect()
 }
 
 impl fmt::Display for Misinvoiced {

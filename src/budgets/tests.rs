@@ -99,6 +99,7 @@ fn caller() -> KeyInContext {
         },
         secret_dies_at: None,
         org_plan: Arc::from("standard"),
+        org_next_plan: None,
         org_limits: RateLimits::default(),
         org_terms: Terms { mode: BillingMode::Prepaid, ..Terms::default() },
         org_zone: chrono_tz::Asia::Shanghai,

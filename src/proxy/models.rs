@@ -17,7 +17,7 @@ pub(super) async fn list(
     let snapshot = &world.snapshot;
     let caller = authenticate::caller(gateway, snapshot, client, trace).await?;
     trace.caller(&caller);
-    let offer = Offer::of(snapshot, &caller.org_plan, trace.started_at);
+    let offer = Offer::of(snapshot, caller.plan_at(trace.started_at), trace.started_at);
     let visible = |model: &Model| offer.is_some_and(|offer| offer.objection(&caller.key, model).is_none());
     if let Some(id) = id {
         let model = snapshot.model(id).filter(|model| visible(model));

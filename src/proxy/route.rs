@@ -33,7 +33,8 @@ pub(crate) fn resolve(world: &World, caller: &Caller, ask: &Ask, trace: &Trace) 
     let snapshot = &world.snapshot;
     let asked = &*ask.peek.model;
     let not_found = || Refusal::ModelNotFound { model: asked.to_owned() };
-    let offer = Offer::of(snapshot, &caller.org_plan, trace.started_at).ok_or_else(not_found)?;
+    let offer =
+        Offer::of(snapshot, caller.plan_at(trace.started_at), trace.started_at).ok_or_else(not_found)?;
     let model = snapshot.model(asked).ok_or_else(not_found)?;
     if let Some(objection) = offer.objection(&caller.key, model) {
         return Err(match objection {

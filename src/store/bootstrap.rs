@@ -35,6 +35,7 @@ impl Store {
             slug: DEFAULT_NAME.to_owned(),
             name: "Default".to_owned(),
             plan: default_plan.clone(),
+            next_plan: None,
             limits: RateLimits::default(),
             terms: Terms::default(),
             tax_rate: TaxRate::default(),

@@ -79,7 +79,7 @@ async fn apply(db: &mut Db, change: Change) -> Result<Option<Changed>, StoreErro
             let before = tenants::find_org(db, &id.to_string()).await?;
             let after = tenants::update_org(db, id, &change).await?;
             if let (Some(_), Some(plan)) = (&after, &change.plan) {
-                plan_rows::assign(db, id, at, plan).await?;
+                plan_rows::assign(db, id, change.plan_at.unwrap_or(at), plan).await?;
             }
             let row = |org| Row::Organization(Box::new(org));
             replaced(before.map(row), after.map(row))
@@ -112,8 +112,8 @@ async fn apply(db: &mut Db, change: Change) -> Result<Option<Changed>, StoreErro
             ledger_rows::add_up(db, [&entry]).await?;
             Some(Changed::Made(Row::Entry(entry)))
         }
-        Change::CloseMonth { frame, fees } => {
-            let invoice = invoice_rows::close(db, *frame, &fees).await?;
+        Change::CloseMonth { frame } => {
+            let invoice = invoice_rows::close(db, *frame).await?;
             Some(Changed::Made(Row::Invoice(Box::new(invoice))))
         }
         Change::IssueInvoice { org, id, at, due_at } => {

@@ -3,7 +3,7 @@
 use super::{
     charge_rows,
     engine::Db,
-    ledger_rows,
+    ledger_rows, plan_rows,
     rollups::turn_of,
     row::{Row, corrupt, saturated, to_json},
     statement::{Statement, marks},
@@ -13,17 +13,20 @@ use aione_core::{
         budget::BillingMode,
         clock::Timestamp,
         id::{CreditNoteId, InvoiceId, OrgId},
-        invoice::{CreditNote, Fee, Frame, Invoice, Status, TaxRate},
-        ledger::Entry,
+        invoice::{CreditNote, Fee, Frame, Invoice, Month, Status, TaxRate},
+        ledger::{Account, Entry},
         money::Pico,
     },
     ports::{Page, StoreError},
 };
 
 /// In the order in which [`insert`] binds them.
-const INVOICE: &str = "id, org_id, month, time_zone, billing_mode, currency, tax_rate_pct, created_at, lines, subtotal, \
-                       tax, number, status, issued_at, due_at, paid_at";
+const INVOICE: &str = "id, org_id, customer, month, time_zone, billing_mode, currency, tax_rate_pct, created_at, lines, subtotal, \
+                       tax, number, status, issued_at, due_at, paid_at, paid";
 const CREDIT: &str = "id, invoice_id, number, amount, tax, note, issued_at";
+
+/// Which invoices have closed their month for good: all but drafts that became void.
+const COUNTS: &str = "(status <> 'void' OR number IS NOT NULL)";
 
 /// The newest first.
 pub(super) async fn list(db: &mut Db, org: OrgId, page: Page) -> Result<Vec<Invoice>, StoreError> {
@@ -67,18 +70,26 @@ pub(super) async fn list_all(
     Ok(invoices)
 }
 
-/// Makes the draft of a month, of all that was charged before its end and is in no invoice.
-pub(super) async fn close(db: &mut Db, frame: Frame, fees: &[Fee]) -> Result<Invoice, StoreError> {
+/// Makes the draft of a month, of all that was charged before its end and is in no invoice, and of the fees
+/// since the month that was closed before it; of the first one, its own.
+pub(super) async fn close(db: &mut Db, frame: Frame) -> Result<Invoice, StoreError> {
     let (org, id) = (frame.org, frame.id);
     let [_, until] = frame.month.term(frame.zone);
-    let later = "SELECT EXISTS (SELECT 1 FROM invoices WHERE org_id = ? AND month > ? AND status <> 'void')";
-    if db.one(Statement::new(later).bind(org).bind(frame.month.to_string())).await?.get(0)? {
-        return Err(StoreError::Conflict("a later month is closed".to_owned()));
+    let last = format!("SELECT MAX(month) FROM invoices WHERE org_id = ? AND {COUNTS}");
+    let last: Option<String> = db.one(Statement::new(last).bind(org)).await?.get(0)?;
+    let last: Option<Month> = last.map(|last| last.parse()).transpose().map_err(corrupt)?;
+    if last.is_some_and(|last| last >= frame.month) {
+        return Err(StoreError::Conflict("the month, or a later one, is closed".to_owned()));
     }
+    let history = plan_rows::history(db, org).await?;
+    let first = last.map_or(frame.month, Month::next);
+    let months = std::iter::successors(Some(first), |month| Some(month.next()));
+    let months = months.take_while(|month| *month <= frame.month);
+    let fees: Vec<Fee> = months.flat_map(|month| history.fees(month, frame.zone)).collect();
     // Until the commit nothing is charged.
     db.take(turn_of(org)).await?;
     let charges = charge_rows::open(db, org, until).await?;
-    let invoice = Invoice::draft(frame, charges, fees);
+    let invoice = Invoice::draft(frame, charges, &fees);
     insert(db, &invoice).await?;
     charge_rows::put_in(db, org, id, until).await?;
     Ok(invoice)
@@ -109,11 +120,15 @@ pub(super) async fn issue(
 
 pub(super) async fn pay(db: &mut Db, mut invoice: Invoice, at: Timestamp) -> Result<Invoice, StoreError> {
     expect(&invoice, &[Status::Issued])?;
-    enter(db, invoice.entry_of_payment(at).as_slice()).await?;
+    db.take(turn_of(invoice.frame.org)).await?;
+    let balance = ledger_rows::totals(db, invoice.frame.org).await?.balance(Account::Customer);
     (invoice.status, invoice.paid_at) = (Status::Paid, Some(at));
-    let update = Statement::new("UPDATE invoices SET status = ?, paid_at = ? WHERE id = ?")
+    invoice.paid = Some(invoice.due(balance));
+    enter(db, invoice.entry_of_payment(at).as_slice()).await?;
+    let update = Statement::new("UPDATE invoices SET status = ?, paid_at = ?, paid = ? WHERE id = ?")
         .bind(invoice.status.as_str())
         .bind(at)
+        .bind(invoice.paid)
         .bind(invoice.frame.id);
     db.execute(update).await?;
     Ok(invoice)
@@ -124,6 +139,13 @@ pub(super) async fn void(db: &mut Db, mut invoice: Invoice, at: Timestamp) -> Re
     expect(&invoice, &[Status::Draft, Status::Issued])?;
     let (org, id) = (invoice.frame.org, invoice.frame.id);
     if invoice.status == Status::Draft {
+        let later =
+            format!("SELECT EXISTS (SELECT 1 FROM invoices WHERE org_id = ? AND month > ? AND {COUNTS})");
+        let later = Statement::new(later).bind(org).bind(invoice.frame.month.to_string());
+        if db.one(later).await?.get(0)? {
+            // Its fees would be in no invoice: the month could not be closed again.
+            return Err(StoreError::Conflict("a later month is closed".to_owned()));
+        }
         db.take(turn_of(org)).await?;
         charge_rows::take_out(db, org, id).await?;
     } else {
@@ -185,9 +207,10 @@ async fn next_number(db: &mut Db, series: &'static str) -> Result<u64, StoreErro
 
 async fn insert(db: &mut Db, invoice: &Invoice) -> Result<(), StoreError> {
     let frame = &invoice.frame;
-    let insert = Statement::new(format!("INSERT INTO invoices ({INVOICE}) VALUES {}", marks(16)))
+    let insert = Statement::new(format!("INSERT INTO invoices ({INVOICE}) VALUES {}", marks(18)))
         .bind(frame.id)
         .bind(frame.org)
+        .bind(frame.customer.clone())
         .bind(frame.month.to_string())
         .bind(frame.zone.name())
         .bind(frame.mode.as_str())
@@ -201,7 +224,8 @@ async fn insert(db: &mut Db, invoice: &Invoice) -> Result<(), StoreError> {
         .bind(invoice.status.as_str())
         .bind(invoice.issued_at)
         .bind(invoice.due_at)
-        .bind(invoice.paid_at);
+        .bind(invoice.paid_at)
+        .bind(invoice.paid);
     db.execute(insert).await.map(drop)
 }
 
@@ -216,6 +240,7 @@ fn invoice_of(row: &Row, credits: Vec<CreditNote>) -> Result<Invoice, StoreError
         frame: Frame {
             id: InvoiceId(row.uuid("id")?),
             org: OrgId(row.uuid("org_id")?),
+            customer: row.get("customer")?,
             mode: row.word("billing_mode", BillingMode::from_name)?,
             month: row.get::<&str>("month")?.parse().map_err(corrupt)?,
             zone: row.zone("time_zone")?,
@@ -231,6 +256,7 @@ fn invoice_of(row: &Row, credits: Vec<CreditNote>) -> Result<Invoice, StoreError
         issued_at: row.time_or_none("issued_at")?,
         due_at: row.time_or_none("due_at")?,
         paid_at: row.time_or_none("paid_at")?,
+        paid: row.decimal_or_none("paid")?,
         credits,
     })
 }

@@ -44,18 +44,25 @@ impl InvoiceStore for Store {
 }
 
 impl Store {
-    /// Keeps what the plans are from `now` on, where they were something else.
+    /// Keeps what the plans are from `now` on, where they were something else. One that has left the
+    /// configuration is what stands in for it.
     ///
     /// # Errors
     /// The store is unavailable.
     pub async fn keep_plans<'p>(
         &self,
         plans: impl IntoIterator<Item = &'p Plan>,
+        stands_in: &Plan,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut tx = self.change().await?;
+        let mut left = plan_rows::codes(&mut tx).await?;
         for plan in plans {
-            plan_rows::keep(&mut tx, plan, now).await?;
+            left.remove(&plan.code);
+            plan_rows::keep(&mut tx, &plan.code, plan, now).await?;
+        }
+        for code in left {
+            plan_rows::keep(&mut tx, &code, stands_in, now).await?;
         }
         tx.commit().await
     }

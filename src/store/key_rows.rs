@@ -15,7 +15,7 @@ use aione_core::{
     },
     ports::{KeyChange, KeyFilter, KeyInContext, Page, StoreError},
 };
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 /// In the order in which [`insert_keys`] binds them.
 const COLUMNS: [&str; 20] = [
@@ -51,6 +51,7 @@ static FIND: LazyLock<String> = LazyLock::new(|| {
     let key = COLUMNS.map(|column| format!("k.{column}")).join(", ");
     format!(
         "SELECT {key}, s.dies_at AS secret_dies_at, o.plan AS org_plan,
+                o.next_plan AS org_next_plan, o.next_plan_at AS org_next_plan_at,
                 o.rpm AS org_rpm, o.tpm AS org_tpm, o.rpd AS org_rpd, o.concurrency AS org_concurrency,
                 o.billing_mode AS org_billing_mode, o.credit_limit AS org_credit_limit,
                 o.monthly_budget AS org_monthly_budget, o.time_zone AS org_time_zone,
@@ -276,10 +277,12 @@ async fn optional(db: &mut Db, statement: Statement) -> Result<Option<Key>, Stor
 }
 
 fn context_of(row: &Row) -> Result<KeyInContext, StoreError> {
+    let (org_plan, org_next_plan) = row.plans("org_")?;
     Ok(KeyInContext {
         key: key_of(row)?,
         secret_dies_at: row.time_or_none("secret_dies_at")?,
-        org_plan: Arc::from(row.get::<&str>("org_plan")?),
+        org_plan,
+        org_next_plan,
         org_limits: row.limits("org_")?,
         org_terms: row.terms("org_")?,
         org_zone: row.zone("org_time_zone")?,

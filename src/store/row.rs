@@ -1,6 +1,7 @@
 //! How the domain's values come out of columns, and how a database's errors become the port's.
 
 use super::statement::join_money;
+use crate::clock;
 use aione_core::{
     domain::{
         budget::{BillingMode, Terms},
@@ -8,10 +9,11 @@ use aione_core::{
         money::Pico,
         plan::RateLimits,
     },
-    ports::StoreError,
+    ports::{NextPlan, StoreError},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{ColumnIndex, Decode, Postgres, Row as _, Sqlite, Type, postgres::PgRow, sqlite::SqliteRow};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// SQLite broke a statement off at its time's end; so did PostgreSQL.
@@ -140,6 +142,20 @@ impl Row {
 
     pub(super) fn zone(&self, column: impl Column) -> Result<chrono_tz::Tz, StoreError> {
         self.get::<&str>(column)?.parse().map_err(|error| corrupt(format!("{column}: {error}")))
+    }
+
+    /// The plan that holds now, and the one that will: of the columns whose names begin with `prefix`.
+    pub(super) fn plans(&self, prefix: &str) -> Result<(Arc<str>, Option<NextPlan>), StoreError> {
+        let column = |name: &str| format!("{prefix}{name}");
+        let next: Option<&str> = self.get(column("next_plan").as_str())?;
+        let at = self.time_or_none(column("next_plan_at").as_str())?;
+        match next.zip(at) {
+            Some((plan, at)) if at <= clock::now() => Ok((plan.into(), None)),
+            next => {
+                let plan = self.get::<&str>(column("plan").as_str())?.into();
+                Ok((plan, next.map(|(plan, at)| NextPlan { plan: plan.into(), at })))
+            }
+        }
     }
 
     /// What the columns whose names begin with `prefix` say of an organization's terms.

@@ -5,6 +5,7 @@ use super::{
     row::{Row, corrupt, saturated},
     statement::{Statement, marks},
 };
+use crate::clock;
 use aione_core::{
     domain::{
         clock::Timestamp,
@@ -15,13 +16,12 @@ use aione_core::{
     },
     ports::{LimitChange, Organization, Page, StoreError, Team, TenantChange},
 };
-use std::sync::Arc;
 use uuid::Uuid;
 
 /// Named one by one here and elsewhere: a column that a later version adds must change nothing that
 /// this one reads.
 const ORG: &str = "id, slug, name, plan, rpm, tpm, rpd, concurrency, billing_mode, credit_limit, monthly_budget, \
-                   tax_rate_pct, time_zone, created_at";
+                   tax_rate_pct, next_plan, next_plan_at, time_zone, created_at";
 const TEAM: &str = "id, org_id, name, rpm, tpm, rpd, concurrency, monthly_budget, created_at";
 const TOKEN: &str = "id, org_id, name, role, expires_at, created_at";
 
@@ -36,7 +36,7 @@ pub(super) async fn find_org(db: &mut Db, id_or_slug: &str) -> Result<Option<Org
 }
 
 pub(super) async fn insert_org(db: &mut Db, org: &Organization) -> Result<(), StoreError> {
-    let insert = Statement::new(format!("INSERT INTO organizations ({ORG}) VALUES {}", marks(14)))
+    let insert = Statement::new(format!("INSERT INTO organizations ({ORG}) VALUES {}", marks(16)))
         .bind(org.id)
         .bind(org.slug.clone())
         .bind(org.name.clone())
@@ -49,6 +49,8 @@ pub(super) async fn insert_org(db: &mut Db, org: &Organization) -> Result<(), St
         .bind(org.terms.credit_limit)
         .bind(org.terms.monthly_budget)
         .bind(org.tax_rate.to_percent())
+        .bind(org.next_plan.as_ref().map(|next| next.plan.clone()))
+        .bind(org.next_plan.as_ref().map(|next| next.at))
         .bind(org.time_zone.name())
         .bind(org.created_at);
     db.execute(insert).await.map(drop)
@@ -56,7 +58,10 @@ pub(super) async fn insert_org(db: &mut Db, org: &Organization) -> Result<(), St
 
 /// The plans that organizations are on, and how many are on each.
 pub(super) async fn plans_in_use(db: &mut Db) -> Result<Vec<(String, i64)>, StoreError> {
-    let select = "SELECT plan, COUNT(*) FROM organizations GROUP BY plan ORDER BY plan";
+    let select = "SELECT plan, COUNT(*) FROM (
+                      SELECT plan FROM organizations
+                      UNION ALL SELECT next_plan FROM organizations WHERE next_plan IS NOT NULL
+                  ) AS named GROUP BY plan ORDER BY plan";
     let rows = db.all(Statement::new(select)).await?;
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }
@@ -113,8 +118,17 @@ pub(super) async fn update_org(
     change: &TenantChange,
 ) -> Result<Option<Organization>, StoreError> {
     let mut update = update("organizations", change);
-    if let Some(plan) = &change.plan {
-        update.push(", plan = ").push_value(plan.clone());
+    match (&change.plan, change.plan_at) {
+        (None, _) => {}
+        (Some(plan), None) => {
+            update.push(", next_plan = NULL, next_plan_at = NULL, plan = ").push_value(plan.clone());
+        }
+        (Some(plan), Some(at)) => {
+            // One that holds by now is the plan.
+            update.push(", plan = CASE WHEN next_plan_at <= ").push_value(clock::now());
+            update.push(" THEN next_plan ELSE plan END, next_plan = ").push_value(plan.clone());
+            update.push(", next_plan_at = ").push_value(at);
+        }
     }
     if let Some(mode) = change.billing_mode {
         update.push(", billing_mode = ").push_value(mode.as_str());
@@ -252,11 +266,13 @@ async fn optional<T>(
 }
 
 fn org_of(row: &Row) -> Result<Organization, StoreError> {
+    let (plan, next_plan) = row.plans("")?;
     Ok(Organization {
         id: OrgId(row.uuid("id")?),
         slug: row.get("slug")?,
         name: row.get("name")?,
-        plan: Arc::from(row.get::<&str>("plan")?),
+        plan,
+        next_plan,
         limits: row.limits("")?,
         terms: row.terms("")?,
         tax_rate: TaxRate::from_percent(row.get("tax_rate_pct")?).map_err(corrupt)?,

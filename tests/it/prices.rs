@@ -2,7 +2,7 @@
 
 use crate::support::{
     client::{self, Call, Version},
-    gateway::TestGateway,
+    gateway::{Gateway as TestedGateway, TestGateway},
     money::{self, pico},
     records::Record,
     settings::OPERATOR,
@@ -44,4 +44,45 @@ async fn a_plans_own_rates_price_its_organizations_requests_and_nobody_elses() {
     let audit = gateway.command(&["audit", "-c", "aione.yaml"]).output().unwrap();
     let said = String::from_utf8_lossy(&audit.stdout);
     assert!(audit.status.success() && said.contains("records   2"), "{said}");
+}
+
+#[tokio::test]
+async fn a_price_that_changes_later_or_back_dated_leaves_what_was_recorded() {
+    let upstream = Upstream::start().await;
+    let mut gateway = TestGateway::new().upstream("up", &upstream).model("m", &["up"]).start().await;
+    let key = gateway.key().await;
+    let mut expected = Vec::new();
+    let mut ask = async |gateway: &TestedGateway, input: &str, output: &str| {
+        let id = gateway.send(&Call::chat(&key, "m")).await.ok().request_id();
+        let truth = upstream.truths().pop().unwrap();
+        let rate = |rate: &str| pico(rate) / 1_000_000;
+        let cost = rate(input) * i128::from(truth.prompt - truth.cached)
+            + rate(money::CACHE_READ) * i128::from(truth.cached)
+            + rate(output) * i128::from(truth.completion);
+        expected.push((id, cost));
+    };
+    let period = |from: &str, input: &str, output: &str| json!({ "from": from, "input": input, "cache_read": money::CACHE_READ, "output": output });
+    ask(&gateway, money::INPUT, money::OUTPUT).await;
+    // From the beginning of last year on, as if it had always been so: what is recorded has its price.
+    let back = period("2025-01-01T00:00:00Z", "2", "8");
+    reprice(&mut gateway, json!([period("2000-01-01T00:00:00Z", "9", "9"), back])).await;
+    ask(&gateway, "2", "8").await;
+    // From a day that has not come, beside what holds until then.
+    let future = period("2999-01-01T00:00:00Z", "100", "100");
+    reprice(&mut gateway, json!([period("2025-01-01T00:00:00Z", "3", "7"), future])).await;
+    ask(&gateway, "3", "7").await;
+    let records = gateway.records_eventually(expected.len()).await;
+    for (id, cost) in &expected {
+        let record = records.iter().find(|record| record.id() == id).unwrap();
+        assert_eq!(record.cost(), *cost, "{id}");
+    }
+    let audit = gateway.command(&["audit", "-c", "aione.yaml"]).output().unwrap();
+    assert!(audit.status.success(), "{}", String::from_utf8_lossy(&audit.stdout));
+}
+
+/// Puts another price of `m` in force.
+async fn reprice(gateway: &mut TestedGateway, price: Value) {
+    gateway.settings = gateway.settings.clone().set("/models/m/price", price);
+    gateway.write_settings();
+    gateway.admin(Call::post("/api/v1/config/reload", "")).await.ok();
 }

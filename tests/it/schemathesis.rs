@@ -181,6 +181,7 @@ fn config(key: &str, invoices: &[String]) -> String {
     let there = [
         ("invoices", &*invoices),
         ("months", &*months),
+        ("amounts", "0.01"),
         ("keys", key),
         ("orgs", "default"),
         ("plans", "standard"),

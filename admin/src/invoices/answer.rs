@@ -61,7 +61,7 @@ pub(crate) struct InvoiceResponse {
 pub(crate) struct InvoiceLine {
     /// `usage` or `fee`.
     kind: &'static str,
-    /// Of usage: in the organization's time zone; before the invoice's own: what came late.
+    /// In the organization's time zone; before the invoice's own: what came late.
     #[schema(required = true)]
     month: Option<String>,
     #[schema(required = true)]
@@ -154,9 +154,9 @@ impl InvoiceLine {
                 monthly_fee: None,
                 amount_rmb,
             },
-            What::Fee { plan, monthly, days, .. } => Self {
+            What::Fee { month, plan, monthly, days, .. } => Self {
                 kind: "fee",
-                month: None,
+                month: Some(month.clone()),
                 model: None,
                 class: None,
                 quantity: (*days).into(),

@@ -35,9 +35,9 @@ fn cells(line: &Line) -> [String; 7] {
             exact.to_decimal(),
             amount,
         ],
-        What::Fee { name, days, .. } => [
+        What::Fee { month, name, days, .. } => [
             "fee".to_owned(),
-            String::new(),
+            month.clone(),
             cell(name),
             "day".to_owned(),
             days.to_string(),

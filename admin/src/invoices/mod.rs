@@ -140,14 +140,14 @@ pub(crate) async fn show(
             ];
             (headers, file::lines(&invoice)).into_response()
         }
-        Format::Html => page::show(&invoice, &org),
+        Format::Html => page::show(&invoice),
     })
 }
 
 /// Close a month: make the draft of its invoice.
 ///
 /// All that was charged before its end and is in no invoice is in this one, also what came late of earlier
-/// months; and the fees of its plans, by the day.
+/// months; and the fees of its plans, by the day, since the month that was closed before it.
 #[utoipa::path(
     post, path = "/orgs/{org}/invoices/close", tag = "Billing", operation_id = "closeMonth", request_body = Closing,
     params(("org" = String, Path, description = "Id or slug")),
@@ -169,12 +169,12 @@ pub(crate) async fn close(
     if now < end {
         return Err(Refusal::Conflict("The month has not ended"));
     }
-    let fees = admin.invoices.plan_history(org.id).await?.fees(month, org.time_zone);
     let mut entropy = [0; 10];
     admin.surroundings.entropy(&mut entropy);
     let frame = Frame {
         id: InvoiceId::new(now, entropy),
         org: org.id,
+        customer: org.name.clone(),
         mode: org.terms.mode,
         month,
         zone: org.time_zone,
@@ -182,7 +182,7 @@ pub(crate) async fn close(
         tax_rate: org.tax_rate,
         created_at: now,
     };
-    let change = Change::CloseMonth { frame: Box::new(frame), fees };
+    let change = Change::CloseMonth { frame: Box::new(frame) };
     let made = write.make(&admin, org.id, "invoice.close", change, StatusCode::CREATED, answer).await;
     let made = made.map_err(|refusal| refusal.or_conflict("The month, or a later one, is closed already"))?;
     made.ok_or(Refusal::NotFound(INVOICE))
@@ -248,7 +248,9 @@ pub(crate) async fn void(
     write.says_nothing()?;
     let change = Change::VoidInvoice { org: org.id, id, at: admin.surroundings.now() };
     let made = write.make(&admin, org.id, "invoice.void", change, StatusCode::OK, answer).await;
-    let made = made.map_err(|refusal| refusal.or_conflict("The invoice is paid, or void already"))?;
+    let made = made.map_err(|refusal| {
+        refusal.or_conflict("The invoice is paid or void, or a draft with a later month closed")
+    })?;
     made.ok_or(Refusal::NotFound(INVOICE))
 }
 

@@ -2,13 +2,10 @@
 
 use super::answer::number;
 use crate::docs::{escaped, policy_of};
-use aione_core::{
-    domain::{
-        budget::BillingMode,
-        clock::Timestamp,
-        invoice::{Invoice, Line, Status, What, number_of_credit_note},
-    },
-    ports::Organization,
+use aione_core::domain::{
+    budget::BillingMode,
+    clock::Timestamp,
+    invoice::{Invoice, Line, Status, What, number_of_credit_note},
 };
 use axum::{
     http::{HeaderValue, header},
@@ -29,15 +26,15 @@ letter-spacing:.08em;font-size:.8rem}.note{color:#666;font-size:.85rem}@media pr
 /// The policy under which its one style is let in.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy_of(STYLE));
 
-pub(super) fn show(invoice: &Invoice, org: &Organization) -> Response {
+pub(super) fn show(invoice: &Invoice) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
         (header::CONTENT_SECURITY_POLICY, POLICY.clone()),
     ];
-    (headers, page(invoice, org)).into_response()
+    (headers, page(invoice)).into_response()
 }
 
-fn page(invoice: &Invoice, org: &Organization) -> String {
+fn page(invoice: &Invoice) -> String {
     let frame = &invoice.frame;
     let title = match invoice.number {
         Some(_) => format!("Invoice {}", number(invoice)),
@@ -48,8 +45,8 @@ fn page(invoice: &Invoice, org: &Organization) -> String {
          <meta name=viewport content=\"width=device-width\"><style>{STYLE}</style>\
          <header><div><h1>{title}</h1><span class=state>{}</span><p>{}<br><span class=note>{}</span></p></div><dl>",
         invoice.status.as_str(),
-        escaped(&org.name),
-        org.id,
+        escaped(&frame.customer),
+        frame.org,
     );
     let [first, next] = frame.month.days();
     let period = format!("{first} to {}", next.pred_opt().unwrap_or(next));
@@ -90,8 +87,8 @@ fn push_line(out: &mut String, line: &Line) {
         What::Usage { month, model, class, quantity, .. } => {
             (format!("{model}, {}", class.as_str().replace('_', " ")), month.as_str(), quantity.to_string())
         }
-        What::Fee { name, days, month_days, .. } => {
-            (format!("Plan {name}"), "", format!("{days} of {month_days} days"))
+        What::Fee { month, name, days, month_days, .. } => {
+            (format!("Plan {name}"), month.as_str(), format!("{days} of {month_days} days"))
         }
     };
     let amount = line.amount.to_decimal();
@@ -124,14 +121,11 @@ fn push_credits(out: &mut String, invoice: &Invoice) {
 }
 
 fn remark(invoice: &Invoice) -> &'static str {
-    match (invoice.status, invoice.frame.mode) {
-        (Status::Draft, _) => "A draft: nothing is owed by it.",
-        (Status::Void, _) => "Void: nothing is owed by it.",
-        (Status::Paid, _) => "Paid. Thank you.",
-        (Status::Issued, BillingMode::Prepaid) => "Taken from the prepaid balance.",
-        (Status::Issued, BillingMode::Postpaid) => {
-            "Each line is rounded once; tax is on the sum of the lines."
-        }
+    match invoice.status {
+        Status::Draft => "A draft: nothing is owed by it.",
+        Status::Void => "Void: nothing is owed by it.",
+        Status::Paid => "Paid. Thank you.",
+        Status::Issued => "Each line is rounded once; tax is on the sum of the lines.",
     }
 }
 

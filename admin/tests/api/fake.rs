@@ -215,6 +215,7 @@ impl KeyStore for World {
             key: stored.key.clone(),
             secret_dies_at: stored.former.filter(|(former, _)| former == hash).map(|(_, dies)| dies),
             org_plan: Arc::from("standard"),
+            org_next_plan: None,
             org_limits: RateLimits::default(),
             org_terms: Terms::default(),
             org_zone: chrono_tz::Asia::Shanghai,

@@ -19,6 +19,7 @@ pub(crate) fn draft(month: &str) -> Invoice {
     let frame = Frame {
         id: ACME_INVOICE,
         org: ACME,
+        customer: "acme".to_owned(),
         mode: BillingMode::Postpaid,
         month: month.parse().unwrap(),
         zone: chrono_tz::Asia::Shanghai,
@@ -90,7 +91,7 @@ async fn a_month_is_closed_once_and_when_it_has_ended() {
     );
     assert_eq!((&made["period_start"], &made["period_end"]), (&json!("2026-10-01"), &json!("2026-10-31")));
     let fee = json!({
-        "kind": "fee", "month": null, "model": null, "class": null, "quantity": 9, "exact_rmb": null,
+        "kind": "fee", "month": "2026-10", "model": null, "class": null, "quantity": 9, "exact_rmb": null,
         "plan": "standard", "monthly_fee": "310.00", "amount_rmb": "90.00",
     });
     assert_eq!(made["lines"][2], fee);

@@ -108,7 +108,7 @@ const TABLE: &[Declared] = &[
         &["name", "time_zone", "billing_mode", "credit_limit_rmb", "monthly_budget_rmb", "tax_rate_pct"],
         true,
     ),
-    writes("setPlan", OPERATORS, &["code"], false),
+    writes("setPlan", OPERATORS, &["code", "effective_at"], false),
     may("listTeams", OPERATORS),
     writes("createTeam", OPERATORS, &["name", "monthly_budget_rmb"], true),
     may("getTeam", OPERATORS),

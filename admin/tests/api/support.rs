@@ -87,6 +87,7 @@ impl Api {
                     slug: slug.to_owned(),
                     name: slug.to_owned(),
                     plan: Arc::from("standard"),
+                    next_plan: None,
                     limits: RateLimits::default(),
                     terms: Terms::default(),
                     tax_rate: TaxRate::default(),

@@ -16,7 +16,7 @@ async fn an_organization_is_made_with_its_default_team() {
             r#"{{"id":{},"slug":"initech","name":"Initech","plan":"standard","billing_mode":"postpaid","#,
             r#""time_zone":"Europe/Berlin","status":"active","created_at":"2026-11-23T16:30:00.000Z","#,
             r#""rpm_limit":600,"tpm_limit":null,"rpd_limit":null,"max_concurrency":null,"#,
-            r#""credit_limit_rmb":null,"monthly_budget_rmb":null,"tax_rate_pct":"0"}}"#,
+            r#""credit_limit_rmb":null,"monthly_budget_rmb":null,"tax_rate_pct":"0","next_plan":null,"next_plan_at":null}}"#,
         ),
         json["id"]
     );
@@ -35,6 +35,21 @@ async fn an_organization_is_made_with_its_default_team() {
     assert_eq!(again.refusal(), (409, "conflict".to_owned()));
     let list = api.get("/orgs?page_size=2").with(OPERATOR).send().await;
     assert_eq!(list.headers["x-next-page"], "2");
+}
+
+#[tokio::test]
+async fn a_plan_can_be_set_for_later() {
+    let api = Api::new();
+    let set =
+        async |body: &str| api.call(Method::PUT, "/orgs/acme/plan").with(OPERATOR).body(body).send().await;
+    let later = set(r#"{"code":"standard","effective_at":"2027-01-01T00:00:00+08:00"}"#).await.json();
+    assert_eq!(
+        (&later["next_plan"], &later["next_plan_at"]),
+        (&json!("standard"), &json!("2026-12-31T16:00:00.000Z"))
+    );
+    let past = set(r#"{"code":"standard","effective_at":"2026-11-23T16:30:00Z"}"#).await;
+    assert_eq!(past.problems(), ["body.effective_at datetime_future"]);
+    assert_eq!(set(r#"{"code":"standard"}"#).await.json()["next_plan"], json!(null));
 }
 
 #[tokio::test]

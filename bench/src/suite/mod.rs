@@ -48,6 +48,9 @@ pub(crate) struct Options {
     /// Where the gateway keeps its records, such as `postgres://…`; by default a SQLite file of its own
     #[arg(long)]
     database: Option<String>,
+    /// What the gateway shares its limits through, such as `redis://127.0.0.1:6379`; by default they are its own
+    #[arg(long)]
+    redis: Option<String>,
     /// Threads of a target whose names contain one of these (in any case) count as the proxy's,
     /// all others as background
     #[arg(long, value_delimiter = ',', default_value = "pingora http,proxy,exchange")]

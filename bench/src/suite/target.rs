@@ -37,6 +37,8 @@ pub(super) enum Kind {
         keys_age_max: Option<Duration>,
         /// `None`: a SQLite file in its folder.
         database: Option<String>,
+        /// `None`: its limits are its own.
+        redis: Option<String>,
     },
 }
 
@@ -88,6 +90,7 @@ pub(super) fn all(options: &Options) -> anyhow::Result<Vec<Target>> {
                 sync,
                 keys_age_max: None,
                 database: options.database.clone(),
+                redis: options.redis.clone(),
             },
             name,
             does,
@@ -114,6 +117,7 @@ pub(super) fn with_few_and_many_keys(options: &Options) -> anyhow::Result<Option
             sync: "group",
             keys_age_max: Some(KEYS_AGE_MAX),
             database: None,
+            redis: None,
         },
         name,
         does: "the gateway, its last bytes waiting for fsync",
@@ -161,10 +165,10 @@ impl Target {
             Kind::Nginx => start_nginx(folder, address, upstream).await,
             Kind::Pingora => start_floor("floor", folder, address, upstream).await,
             Kind::Driver => start_floor("driver", folder, address, upstream).await,
-            Kind::Ours { binary, sync, keys_age_max, database } => {
+            Kind::Ours { binary, sync, keys_age_max, database, redis } => {
                 let bind = Bind { address, admin: process::free_port()?, metrics: process::free_port()? };
                 let database = database.clone().unwrap_or_else(|| format!("sqlite://{DATABASE}"));
-                let config = our_config(sync, *keys_age_max, &database, &bind, upstream);
+                let config = our_config(sync, *keys_age_max, &database, redis.as_deref(), &bind, upstream);
                 start_ours(folder, binary, &config, &bind).await
             }
         };
@@ -272,12 +276,14 @@ fn our_config(
     sync: &str,
     keys_age_max: Option<Duration>,
     database: &str,
+    redis: Option<&str>,
     bind: &Bind,
     upstream: SocketAddr,
 ) -> String {
     let Bind { address, admin, metrics } = bind;
     let keys =
         keys_age_max.map_or(String::new(), |age| format!("keys: {{ cache_max_age: {}s }}\n", age.as_secs()));
+    let redis = redis.map_or(String::new(), |url| format!("  redis: \"{url}\"\n"));
     let model = |name: &str| {
         format!(
             "  {name}:
@@ -294,7 +300,7 @@ admin: {{ listen: \"{admin}\", operator_tokens: [\"{OPERATOR_TOKEN}\"] }}
 metrics: {{ listen: \"{metrics}\" }}
 storage:
   database: \"{database}\"
-  journal: data/journal
+{redis}  journal: data/journal
   journal_sync: {sync}
 secrets: {{ key_pepper: \"{PEPPER}\" }}
 {keys}log: {{ level: warn }}

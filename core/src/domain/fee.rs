@@ -45,6 +45,7 @@ impl PlanHistory {
             match fees.iter_mut().find(is_same) {
                 Some(fee) => fee.days += 1,
                 None => fees.push(Fee {
+                    month,
                     plan: version.code.clone(),
                     name: version.name.clone(),
                     monthly: version.monthly_fee,

@@ -51,6 +51,7 @@ pub struct Charge {
 /// A plan's fee for some days of a month.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fee {
+    pub month: Month,
     pub plan: Arc<str>,
     pub name: String,
     pub monthly: Pico,
@@ -73,6 +74,8 @@ pub enum What {
         exact: Pico,
     },
     Fee {
+        /// As of usage.
+        month: String,
         plan: Arc<str>,
         name: String,
         #[serde(with = "decimal")]
@@ -109,6 +112,8 @@ pub struct CreditNote {
 pub struct Frame {
     pub id: InvoiceId,
     pub org: OrgId,
+    /// The organization's name.
+    pub customer: String,
     pub mode: BillingMode,
     pub month: Month,
     pub zone: Tz,
@@ -130,6 +135,8 @@ pub struct Invoice {
     pub issued_at: Option<Timestamp>,
     pub due_at: Option<Timestamp>,
     pub paid_at: Option<Timestamp>,
+    /// What was paid for it; the rest was there already.
+    pub paid: Option<Pico>,
     /// The oldest first.
     pub credits: Vec<CreditNote>,
 }
@@ -138,6 +145,12 @@ impl Month {
     #[must_use]
     pub fn of(day: NaiveDate) -> Self {
         Self(day.with_day(1).expect("every month has a first day"))
+    }
+
+    /// The one after it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.days()[1])
     }
 
     /// Its first day, and the first one after it.
@@ -162,8 +175,9 @@ impl fmt::Display for Month {
 impl FromStr for Month {
     type Err = chrono::ParseError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // With four digits of a year and two of a month, and not as short as a date may be.
-        let day = if text.len() == "2026-11".len() { format!("{text}-01") } else { String::new() };
+        // Four digits of a year and two of a month: a date may be written in more ways than that.
+        let shape = text.bytes().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte });
+        let day = if shape.eq(*b"0000-00") { format!("{text}-01") } else { String::new() };
         day.parse().map(Self)
     }
 }
@@ -268,6 +282,7 @@ impl Invoice {
                 digits,
             ),
             what: What::Fee {
+                month: fee.month.to_string(),
                 plan: fee.plan.clone(),
                 name: fee.name.clone(),
                 monthly: fee.monthly,
@@ -287,6 +302,7 @@ impl Invoice {
             issued_at: None,
             due_at: None,
             paid_at: None,
+            paid: None,
             credits: Vec::new(),
         }
     }
@@ -332,11 +348,16 @@ impl Invoice {
         some.map(|(kind, amount)| self.entry(kind, amount, at)).collect()
     }
 
-    /// What is entered when it is paid; `None`: it was already, from a prepaid balance.
+    /// What there is to be paid of it where the customer's balance is this: no more than is owed.
+    #[must_use]
+    pub fn due(&self, balance: Pico) -> Pico {
+        Pico(balance.0.saturating_neg()).min(self.left()).max(Pico::ZERO)
+    }
+
+    /// What is entered when it is paid; `None`: nothing was left to be paid.
     #[must_use]
     pub fn entry_of_payment(&self, at: Timestamp) -> Option<Entry> {
-        let is_due = self.frame.mode == BillingMode::Postpaid && self.left() != Pico::ZERO;
-        is_due.then(|| self.entry(Kind::Payment, self.left(), at))
+        self.paid.filter(|paid| *paid != Pico::ZERO).map(|paid| self.entry(Kind::Payment, paid, at))
     }
 
     /// What is entered when an issued one is void: all that is left of it is taken back.
@@ -361,8 +382,11 @@ impl Invoice {
         // Of 10¹² units it is 10⁴⁸, which no number holds: in minor units it fits.
         let unit = 10_i128.pow(PICO_DIGITS - digits);
         let (part, tax, whole) = (amount.0 / unit, self.tax.0 / unit, (self.amount().0 / unit).max(1));
+        // All notes together have the share of what they take together: each has what the former ones have not.
+        let part = part.saturating_add(self.credited().0 / unit);
         let doubled = part.saturating_mul(tax).saturating_mul(2);
-        let tax = Pico((doubled + whole) / (2 * whole) * unit);
+        let former: Pico = self.credits.iter().map(|credit| credit.tax).sum();
+        let tax = Pico((doubled + whole) / (2 * whole) * unit - former.0);
         // It is numbered by the store.
         Some(CreditNote { id, number: 0, invoice: self.frame.id, amount, tax, note, issued_at })
     }

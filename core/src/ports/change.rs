@@ -10,7 +10,7 @@ use crate::domain::{
     clock::Timestamp,
     credential::ManagementToken,
     id::{AuditId, CreditNoteId, InvoiceId, KeyId, OrgId, TeamId, TokenId},
-    invoice::{Fee, Frame, Invoice},
+    invoice::{Frame, Invoice},
     key::{Key, KeyHash},
     ledger::Entry,
     money::Pico,
@@ -84,7 +84,6 @@ pub enum Change {
     /// Makes the draft of a month's invoice. A conflict where this month, or a later one, is closed.
     CloseMonth {
         frame: Box<Frame>,
-        fees: Vec<Fee>,
     },
     /// Gives a draft its number; from then on it never changes. A conflict where it is no draft.
     IssueInvoice {

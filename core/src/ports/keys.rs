@@ -22,12 +22,20 @@ pub struct Organization {
     pub name: String,
     /// A plan's code; the plan itself is in the configuration.
     pub plan: Arc<str>,
+    pub next_plan: Option<NextPlan>,
     /// Over all models.
     pub limits: RateLimits,
     pub terms: Terms,
     pub tax_rate: TaxRate,
     pub time_zone: chrono_tz::Tz,
     pub created_at: Timestamp,
+}
+
+/// The plan that an organization will be on, and from when.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NextPlan {
+    pub plan: Arc<str>,
+    pub at: Timestamp,
 }
 
 /// A team of an organization, as stored.
@@ -49,6 +57,8 @@ pub struct TenantChange {
     pub name: Option<String>,
     /// A plan's code; of an organization alone.
     pub plan: Option<Arc<str>>,
+    /// From when on that plan holds. `None`: at once.
+    pub plan_at: Option<Timestamp>,
     /// Of an organization alone.
     pub time_zone: Option<chrono_tz::Tz>,
     pub limits: LimitChange,
@@ -92,11 +102,23 @@ pub struct KeyInContext {
     /// refused from this time on.
     pub secret_dies_at: Option<Timestamp>,
     pub org_plan: Arc<str>,
+    pub org_next_plan: Option<NextPlan>,
     pub org_limits: RateLimits,
     pub org_terms: Terms,
     pub org_zone: chrono_tz::Tz,
     pub team_limits: RateLimits,
     pub team_budget: Option<Pico>,
+}
+
+impl KeyInContext {
+    /// The plan's code that holds at `at`.
+    #[must_use]
+    pub fn plan_at(&self, at: Timestamp) -> &Arc<str> {
+        match &self.org_next_plan {
+            Some(next) if next.at <= at => &next.plan,
+            _ => &self.org_plan,
+        }
+    }
 }
 
 /// What `PUT` on a key changes; `None`: unchanged.

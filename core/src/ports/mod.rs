@@ -13,7 +13,9 @@ mod usage;
 pub use budgets::{BudgetStore, Spending};
 pub use change::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, Row, Sign, Trail};
 pub use invoices::InvoiceStore;
-pub use keys::{KeyChange, KeyFilter, KeyInContext, KeyStore, LimitChange, Organization, Team, TenantChange};
+pub use keys::{
+    KeyChange, KeyFilter, KeyInContext, KeyStore, LimitChange, NextPlan, Organization, Team, TenantChange,
+};
 pub use ledger::{EntryPlace, LedgerStore};
 pub use upstreams::{Upstream, Upstreams};
 pub use usage::{

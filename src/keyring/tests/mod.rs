@@ -97,6 +97,7 @@ fn context(number: u8) -> KeyInContext {
         },
         secret_dies_at: None,
         org_plan: Arc::from("standard"),
+        org_next_plan: None,
         org_limits: RateLimits::default(),
         org_terms: Terms::default(),
         org_zone: chrono_tz::UTC,

@@ -126,6 +126,7 @@ async fn close_all(store: &Store, number: u128) -> Vec<Invoice> {
         let frame = Frame {
             id: InvoiceId(Uuid::from_u128(number << 8 | id)),
             org: org_id(number),
+            customer: String::new(),
             mode: BillingMode::Postpaid,
             month: month.parse().unwrap(),
             zone: ZONE,
@@ -133,7 +134,7 @@ async fn close_all(store: &Store, number: u128) -> Vec<Invoice> {
             tax_rate: TaxRate::from_percent(TAX).unwrap(),
             created_at: NOW,
         };
-        let change = Change::CloseMonth { frame: Box::new(frame), fees: Vec::new() };
+        let change = Change::CloseMonth { frame: Box::new(frame) };
         let changed = store.done(change).await.unwrap().unwrap();
         let Row::Invoice(invoice) = changed.row() else { panic!("{changed:?}") };
         invoices.push((**invoice).clone());

@@ -4,10 +4,12 @@ use super::*;
 use aione_core::{
     domain::{
         id::{CreditNoteId, InvoiceId},
-        invoice::{Fee, Frame, Invoice, Status, What},
+        invoice::{Frame, Invoice, Status, What},
         ledger::{Account, Kind},
+        plan::Plan,
+        price::PriceBook,
     },
-    ports::{InvoiceStore as _, LedgerStore as _, UsageStore as _},
+    ports::{InvoiceStore as _, LedgerStore as _, TenantChange, UsageStore as _},
 };
 use chrono_tz::{Asia::Shanghai, Europe::Berlin, Tz};
 use std::collections::BTreeSet;
@@ -21,6 +23,7 @@ contract! {
     an_issued_invoice_is_owed_and_its_payment_settles_it,
     what_was_issued_is_changed_by_nobody,
     a_failed_issue_takes_no_number,
+    the_fees_of_a_month_that_was_left_out_are_in_the_next,
 }
 
 const TENTH: i128 = 100_000_000_000;
@@ -39,6 +42,7 @@ fn frame(number: u128, month: &str, zone: Tz) -> Frame {
     Frame {
         id: InvoiceId(Uuid::from_u128(number)),
         org: org_id(1),
+        customer: "Acme".to_owned(),
         mode: BillingMode::Postpaid,
         month: month.parse().unwrap(),
         zone,
@@ -56,7 +60,7 @@ async fn changed(store: &Store, change: Change) -> Result<Invoice, StoreError> {
 
 async fn close(store: &Store, number: u128, month: &str, zone: Tz) -> Result<Invoice, StoreError> {
     let frame = Box::new(frame(number, month, zone));
-    changed(store, Change::CloseMonth { frame, fees: Vec::new() }).await
+    changed(store, Change::CloseMonth { frame }).await
 }
 
 async fn issue(store: &Store, number: u128) -> Result<Invoice, StoreError> {
@@ -178,10 +182,9 @@ async fn twenty_who_issue_at_once_leave_no_gap_in_the_numbers(on: Engine) {
 async fn an_issued_invoice_is_owed_and_its_payment_settles_it(on: Engine) {
     let store = TestStore::open(on).await.with_org(1).await;
     store.insert_records(&[charged(1, at("2026-10-20T00:00:00Z"), 3 * TENTH + 1)]).await.unwrap();
-    let fee =
-        Fee { plan: "p".into(), name: "P".to_owned(), monthly: Pico(100 * TENTH), days: 31, month_days: 31 };
+    plan_at(&store, "p", 100 * TENTH, "2026-09-01T00:00:00Z").await;
     let frame = Box::new(frame(101, "2026-10", Shanghai));
-    let draft = changed(&store, Change::CloseMonth { frame, fees: vec![fee] }).await.unwrap();
+    let draft = changed(&store, Change::CloseMonth { frame }).await.unwrap();
     let balance = async || store.totals(org_id(1)).await.unwrap().balance(Account::Customer).0;
     assert_eq!(balance().await, -3 * TENTH - 1, "a draft is not owed");
     let issued = issue(&store, 101).await.unwrap();
@@ -208,6 +211,62 @@ async fn an_issued_invoice_is_owed_and_its_payment_settles_it(on: Engine) {
         assert!(matches!(changed(&store, again).await, Err(StoreError::Conflict(_))));
     }
     assert_eq!(changed(&store, credit(203, TENTH)).await.unwrap().credits[1].number, 2, "none was left out");
+}
+
+fn plan(code: &str) -> Plan {
+    Plan {
+        code: code.into(),
+        name: code.to_uppercase(),
+        models: Vec::new(),
+        rpm_limits: [].into(),
+        tpm_limits: [].into(),
+        rpd_limits: [].into(),
+        concurrency_limits: [].into(),
+        prices: Arc::new(PriceBook::new([].into())),
+        own_prices: [].into(),
+        monthly_fee: "0.00".to_owned(),
+        sandbox_included: false,
+        sla_tier: String::new(),
+    }
+}
+
+/// From `at` on organization 1 has a plan of that fee.
+async fn plan_at(store: &Store, code: &str, fee: i128, from: &str) {
+    let plan = Plan { monthly_fee: Pico(fee).to_decimal(), ..plan(code) };
+    store.keep_plans([&plan], &plan, at(from)).await.unwrap();
+    let change = TenantChange { plan: Some(code.into()), ..TenantChange::default() };
+    store.done(Change::UpdateOrg { id: org_id(1), at: at(from), change }).await.unwrap().unwrap();
+}
+
+async fn the_fees_of_a_month_that_was_left_out_are_in_the_next(on: Engine) {
+    let store = TestStore::open(on).await.with_org(1).await;
+    plan_at(&store, "p", 30 * TENTH, "2026-01-01T00:00:00Z").await;
+    let months = |invoice: &Invoice| -> Vec<String> {
+        let months = invoice.lines.iter().map(|line| match &line.what {
+            What::Fee { month, .. } => month.clone(),
+            What::Usage { .. } => panic!("nothing was used"),
+        });
+        months.collect()
+    };
+    assert_eq!(
+        months(&close(&store, 101, "2026-05", Shanghai).await.unwrap()),
+        ["2026-05"],
+        "the first has its own"
+    );
+    let august = close(&store, 102, "2026-08", Shanghai).await.unwrap();
+    assert_eq!(months(&august), ["2026-06", "2026-07", "2026-08"]);
+    let september = close(&store, 103, "2026-09", Shanghai).await.unwrap();
+    let void = |invoice: &Invoice| Change::VoidInvoice { org: org_id(1), id: invoice.frame.id, at: NOW };
+    let early = changed(&store, void(&august)).await;
+    assert!(matches!(early, Err(StoreError::Conflict(_))), "a later month is closed: {early:?}");
+    changed(&store, void(&september)).await.unwrap();
+    assert_eq!(months(&close(&store, 104, "2026-10", Shanghai).await.unwrap()), ["2026-09", "2026-10"]);
+    // A plan that has left the configuration has the fee of the one that stands in for it.
+    let instead = Plan { monthly_fee: "0.00".to_owned(), ..plan("default") };
+    store.keep_plans([&instead], &instead, at("2026-11-16T00:00:00+08:00")).await.unwrap();
+    let november = close(&store, 105, "2026-11", Shanghai).await.unwrap();
+    let What::Fee { days, .. } = november.lines[0].what else { panic!("{november:?}") };
+    assert_eq!((november.lines.len(), days), (1, 15));
 }
 
 async fn what_was_issued_is_changed_by_nobody(on: Engine) {

@@ -190,7 +190,7 @@ impl Store {
 }
 
 /// Makes the tables as they were before there were invoices and budgets; on PostgreSQL there is more.
-const NO_BUDGETS: [&str; 13] = [
+const NO_BUDGETS: [&str; 15] = [
     "DROP TABLE charges",
     "DROP TABLE plan_assignments",
     "DROP TABLE plan_versions",
@@ -198,6 +198,8 @@ const NO_BUDGETS: [&str; 13] = [
     "DROP TABLE invoices",
     "DROP TABLE numbers",
     "ALTER TABLE organizations DROP COLUMN tax_rate_pct",
+    "ALTER TABLE organizations DROP COLUMN next_plan",
+    "ALTER TABLE organizations DROP COLUMN next_plan_at",
     "ALTER TABLE organizations DROP COLUMN billing_mode",
     "ALTER TABLE organizations DROP COLUMN credit_limit",
     "ALTER TABLE organizations DROP COLUMN monthly_budget",
@@ -269,6 +271,7 @@ fn org(number: u128) -> Organization {
         slug: format!("org-{number}"),
         name: format!("Organization {number}"),
         plan: Arc::from("standard"),
+        next_plan: None,
         limits: RateLimits { rpm: Some(600), tpm: Some(u64::MAX), rpd: None, concurrency: Some(0) },
         terms: Terms {
             mode: BillingMode::Prepaid,

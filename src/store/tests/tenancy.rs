@@ -1,6 +1,7 @@
 //! Another organization's ids find nothing, and tokens and teams stay in theirs.
 
 use super::*;
+use aione_core::ports::InvoiceStore as _;
 use aione_core::{
     domain::credential::Role,
     ports::{KeyFilter, LimitChange, Page, TenantChange},
@@ -13,6 +14,7 @@ contract! {
     teams_are_found_in_their_organization_alone,
     a_token_is_found_by_its_hash_and_deleted_by_its_organization,
     an_organization_and_its_team_are_made_together_and_change,
+    a_plan_that_is_to_come_holds_from_its_time_on,
     a_deleted_team_leaves_its_name_and_takes_no_key,
 }
 
@@ -97,6 +99,7 @@ async fn an_organization_and_its_team_are_made_together_and_change(on: Engine) {
     let change = TenantChange {
         name: Some("New".to_owned()),
         plan: Some("gold".into()),
+        plan_at: None,
         time_zone: Some(chrono_tz::Asia::Shanghai),
         limits: LimitChange { rpm: Some(Some(7)), tpm: Some(None), ..LimitChange::default() },
         tax_rate: None,
@@ -113,6 +116,38 @@ async fn an_organization_and_its_team_are_made_together_and_change(on: Engine) {
     assert_eq!(changed.before(), Some(&Row::Organization(Box::new(org(1)))));
     let nobody = Change::UpdateOrg { id: org_id(9), at: NOW, change: TenantChange::default() };
     assert_eq!(store.done(nobody).await.unwrap(), None);
+}
+
+async fn a_plan_that_is_to_come_holds_from_its_time_on(on: Engine) {
+    let store = TestStore::open(on).await.with_org(1).await;
+    store.insert_key(&key(1), &hash(1)).await.unwrap();
+    let set = async |plan: &str, plan_at: Option<Timestamp>| {
+        let change = TenantChange { plan: Some(plan.into()), plan_at, ..TenantChange::default() };
+        store
+            .done(Change::UpdateOrg { id: org_id(1), at: crate::clock::now(), change })
+            .await
+            .unwrap()
+            .unwrap();
+        store.find_org("org-1").await.unwrap().unwrap()
+    };
+    let hour = crate::clock::now().plus_ms(3_600_000);
+    let org = set("gold", Some(hour)).await;
+    let next = aione_core::ports::NextPlan { plan: "gold".into(), at: hour };
+    assert_eq!((&*org.plan, org.next_plan.as_ref()), ("standard", Some(&next)));
+    let key = store.find_by_hash(&hash(1)).await.unwrap().unwrap();
+    // Exactly then, whatever is remembered of the key.
+    assert_eq!([hour.plus_ms(-1), hour].map(|at| key.plan_at(at).to_string()), ["standard", "gold"]);
+    let history = store.plan_history(org_id(1)).await.unwrap().assignments;
+    assert_eq!(history.last(), Some(&(hour, "gold".into())));
+    // One whose time has come is the plan, also when another is to follow it.
+    store.sql("UPDATE organizations SET next_plan_at = 5").await;
+    assert_eq!(&*store.find_org("org-1").await.unwrap().unwrap().plan, "gold");
+    let org = set("silver", Some(hour)).await;
+    assert_eq!((&*org.plan, &*org.next_plan.unwrap().plan), ("gold", "silver"));
+    let org = set("standard", None).await;
+    assert_eq!((&*org.plan, org.next_plan), ("standard", None));
+    let history = store.plan_history(org_id(1)).await.unwrap().assignments;
+    assert!(history.iter().all(|(from, _)| *from < hour), "what was to come is called off: {history:?}");
 }
 
 async fn a_deleted_team_leaves_its_name_and_takes_no_key(on: Engine) {

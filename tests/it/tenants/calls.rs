@@ -194,6 +194,7 @@ fn filling(call: &str, place: Place, name: &str) -> Option<Filling> {
         (Body, "allowed_ips") => Plain(json!([])),
         (Body, "is_sandbox") => Plain(json!(false)),
         (Body, "metadata") => Plain(json!({ "by": call })),
+        (Body, "effective_at") => Plain(json!("2099-01-01T00:00:00Z")),
         (Body, "billing_mode") => Plain(json!("postpaid")),
         (Body, "budget_period") => Plain(json!("day")),
         // Each of these calls needs one that no other has changed.

@@ -10,7 +10,10 @@ use aione_core::{
         invoice::{Invoice, Status},
         key::{Key, KeyHash},
     },
-    ports::{AuditFilter, Change, ChangeStore, Changed, KeptAnswer, KeyChange, Row, Sign, StoreError, Trail},
+    ports::{
+        AuditFilter, Change, ChangeStore, Changed, KeptAnswer, KeyChange, NextPlan, Row, Sign, StoreError,
+        Trail,
+    },
 };
 use async_trait::async_trait;
 
@@ -118,7 +121,11 @@ impl World {
                 let Some(org) = state.orgs.iter_mut().find(|org| org.id == id) else { return Ok(None) };
                 let before = Row::Organization(Box::new(org.clone()));
                 org.name = change.name.unwrap_or(org.name.clone());
-                org.plan = change.plan.unwrap_or(org.plan.clone());
+                match (change.plan, change.plan_at) {
+                    (Some(plan), None) => (org.plan, org.next_plan) = (plan, None),
+                    (Some(plan), Some(at)) => org.next_plan = Some(NextPlan { plan, at }),
+                    (None, _) => {}
+                }
                 org.time_zone = change.time_zone.unwrap_or(org.time_zone);
                 org.limits = change.limits.applied_to(org.limits);
                 org.tax_rate = change.tax_rate.unwrap_or(org.tax_rate);
@@ -156,13 +163,14 @@ impl World {
             Change::DeleteToken { org, id } => {
                 self.delete_token(org, id)?.map(|token| Changed::Deleted(Row::Token(token)))
             }
-            Change::CloseMonth { frame, fees } => {
+            Change::CloseMonth { frame } => {
                 let mut state = self.store()?;
                 let is_closed =
                     |invoice: &Invoice| invoice.frame.org == frame.org && invoice.frame.month >= frame.month;
                 if state.invoices.iter().any(is_closed) {
                     return Err(StoreError::Conflict("it is closed".to_owned()));
                 }
+                let fees = state.plans.fees(frame.month, frame.zone);
                 let invoice = Invoice::draft(*frame, state.charges.clone(), &fees);
                 state.invoices.push(invoice.clone());
                 Some(Changed::Made(Row::Invoice(Box::new(invoice))))

@@ -12,6 +12,7 @@ fn frame(tax: &str) -> Frame {
     Frame {
         id: InvoiceId(nil),
         org: OrgId(nil),
+        customer: "Acme".to_owned(),
         mode: BillingMode::Postpaid,
         month: "2026-11".parse().expect("a month"),
         zone: chrono_tz::Asia::Shanghai,
@@ -26,7 +27,15 @@ fn charge(at: Timestamp, model: &str, class: Class, amount: i128) -> Charge {
 }
 
 fn fee(monthly: i128, days: u32, month_days: u32) -> Fee {
-    Fee { plan: "standard".into(), name: "Standard".to_owned(), monthly: Pico(monthly), days, month_days }
+    let month = "2026-11".parse().expect("a month");
+    Fee {
+        month,
+        plan: "standard".into(),
+        name: "Standard".to_owned(),
+        monthly: Pico(monthly),
+        days,
+        month_days,
+    }
 }
 
 #[test]
@@ -104,19 +113,22 @@ fn after_issue_and_payment_nothing_is_owed_whatever_was_rounded() {
     let credit = credit.expect("it is not more than is left");
     totals.add(&credit.entry(invoice.frame.org));
     invoice.credits.push(credit);
+    invoice.paid = Some(invoice.due(totals.balance(Account::Customer)));
     totals.add(&invoice.entry_of_payment(NOW).expect("something is left"));
     assert_eq!(totals.balance(Account::Customer), Pico::ZERO);
     assert_eq!(invoice.entry_of_payment(NOW).expect("an entry").note.as_deref(), Some("INV-000007"));
 }
 
 #[test]
-fn a_void_invoice_takes_back_all_that_is_left_and_a_prepaid_one_is_paid_already() {
+fn a_void_invoice_takes_back_all_that_is_left_and_no_more_is_paid_than_is_owed() {
     let charges = || [charge(NOW, "a", Class::Input, 3 * ONE)];
     let invoice = Invoice::draft(frame("0"), charges(), &[]);
     let void = invoice.entry_of_void(NOW).expect("something is left");
     assert_eq!((void.kind, void.amount), (Kind::Void, Pico(3 * ONE)));
-    let prepaid = Frame { mode: BillingMode::Prepaid, ..frame("0") };
-    assert_eq!(Invoice::draft(prepaid, charges(), &[]).entry_of_payment(NOW), None);
+    // What is there already is not to be paid again, and no more than is owed.
+    let due = [-5, -3, -1, 0, 7].map(|balance| invoice.due(Pico(balance * ONE)).0 / ONE);
+    assert_eq!(due, [3, 3, 1, 0, 0]);
+    assert_eq!(invoice.entry_of_payment(NOW), None);
     let ids: std::collections::BTreeSet<_> =
         Kind::ALL.map(|kind| invoice.entry(kind, Pico(1), NOW).id).into();
     assert_eq!(ids.len(), Kind::ALL.len(), "each kind has an entry of its own");
@@ -133,6 +145,13 @@ fn a_credit_note_takes_its_share_of_the_tax_and_no_more_than_is_left() {
     invoice.credits.push(half);
     assert_eq!(credit(&invoice, 53 * ONE + 10_000_000_000), None);
     assert_eq!(credit(&invoice, 53 * ONE).map(|rest| rest.tax), Some(Pico(3 * ONE)));
+    // Seventeen cents and one of tax: however many notes, no more tax than there was.
+    let mut small = Invoice::draft(frame("6"), [charge(NOW, "a", Class::Input, 170_000_000_000)], &[]);
+    for _ in 0..2 {
+        let half = credit(&small, 90_000_000_000).expect("half of 0.18");
+        small.credits.push(half);
+    }
+    assert_eq!(small.credits.iter().map(|credit| credit.tax).sum::<Pico>(), small.tax);
     let huge = Invoice::draft(frame("100"), [charge(NOW, "a", Class::Input, 10_i128.pow(27))], &[]);
     assert_eq!(credit(&huge, 10_i128.pow(27)).map(|half| half.tax), Some(Pico(10_i128.pow(27) / 2)));
 }
@@ -142,7 +161,7 @@ fn a_month_and_a_tax_rate_are_read_as_they_are_written() {
     for text in ["2026-11", "1999-01"] {
         assert_eq!(text.parse::<Month>().expect("a month").to_string(), text);
     }
-    for wrong in ["2026-13", "2026", "2026-11-01", "11-2026", "26-10", ""] {
+    for wrong in ["2026-13", "2026", "2026-11-01", "11-2026", "26-10", "-020-01", "+2026-1", "2026- 1", ""] {
         assert!(wrong.parse::<Month>().is_err(), "{wrong}");
     }
     for (text, shown) in [("0", "0"), ("6", "6"), ("7.1250", "7.125"), ("100", "100"), ("0.0001", "0.0001")] {

@@ -1,3 +1,6 @@
+-- Whoever charges meanwhile waits: what is entered after the copy below would be in no invoice.
+LOCK TABLE ledger_entries IN SHARE MODE;
+
 -- What was charged, class by class: by quarter of an hour, so that a month begins in any zone where one
 -- does. A charge belongs to one invoice, and until it is in one to none.
 CREATE TABLE charges (
@@ -24,6 +27,10 @@ GROUP BY 1, 3, 4;
 
 ALTER TABLE organizations ADD COLUMN tax_rate_pct text NOT NULL DEFAULT '0';
 
+-- The plan that it will be on, and from when.
+ALTER TABLE organizations ADD COLUMN next_plan text COLLATE "C";
+ALTER TABLE organizations ADD COLUMN next_plan_at bigint;
+
 -- Which plan an organization was on, and from when.
 CREATE TABLE plan_assignments (
     org_id  uuid NOT NULL,
@@ -45,6 +52,7 @@ CREATE TABLE plan_versions (
 CREATE TABLE invoices (
     id           uuid PRIMARY KEY,
     org_id       uuid NOT NULL,
+    customer     text NOT NULL,
     month        text COLLATE "C" NOT NULL,
     time_zone    text NOT NULL,
     billing_mode text NOT NULL,
@@ -59,7 +67,8 @@ CREATE TABLE invoices (
     status       text NOT NULL,
     issued_at    bigint,
     due_at       bigint,
-    paid_at      bigint
+    paid_at      bigint,
+    paid         text
 );
 CREATE INDEX invoices_by_org ON invoices (org_id, created_at, id);
 -- A month is closed once, but for drafts that became void.
@@ -86,13 +95,14 @@ INSERT INTO numbers VALUES ('invoice', 0), ('credit_note', 0);
 CREATE FUNCTION invoices_stay() RETURNS trigger LANGUAGE plpgsql AS
 'BEGIN
     IF OLD.number IS NOT NULL AND (
-        (OLD.id, OLD.org_id, OLD.month, OLD.time_zone, OLD.billing_mode, OLD.currency, OLD.tax_rate_pct,
+        (OLD.id, OLD.org_id, OLD.customer, OLD.month, OLD.time_zone, OLD.billing_mode, OLD.currency, OLD.tax_rate_pct,
          OLD.created_at, OLD.lines, OLD.subtotal, OLD.tax, OLD.number, OLD.issued_at, OLD.due_at)
         IS DISTINCT FROM
-        (NEW.id, NEW.org_id, NEW.month, NEW.time_zone, NEW.billing_mode, NEW.currency, NEW.tax_rate_pct,
+        (NEW.id, NEW.org_id, NEW.customer, NEW.month, NEW.time_zone, NEW.billing_mode, NEW.currency, NEW.tax_rate_pct,
          NEW.created_at, NEW.lines, NEW.subtotal, NEW.tax, NEW.number, NEW.issued_at, NEW.due_at)
-        OR (OLD.paid_at IS NOT NULL AND OLD.paid_at IS DISTINCT FROM NEW.paid_at)
+        OR (OLD.paid_at IS NOT NULL AND (OLD.paid_at, OLD.paid) IS DISTINCT FROM (NEW.paid_at, NEW.paid))
         OR (OLD.status <> ''issued'' AND OLD.status <> NEW.status)
+        OR NEW.status = ''draft''
     ) THEN
         RAISE EXCEPTION ''an issued invoice is never changed'';
     END IF;

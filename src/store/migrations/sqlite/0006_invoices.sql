@@ -28,6 +28,10 @@ FROM (
 
 ALTER TABLE organizations ADD COLUMN tax_rate_pct TEXT NOT NULL DEFAULT '0';
 
+-- The plan that it will be on, and from when.
+ALTER TABLE organizations ADD COLUMN next_plan TEXT;
+ALTER TABLE organizations ADD COLUMN next_plan_at INTEGER;
+
 -- Which plan an organization was on, and from when.
 CREATE TABLE plan_assignments (
     org_id  BLOB NOT NULL,
@@ -49,6 +53,7 @@ CREATE TABLE plan_versions (
 CREATE TABLE invoices (
     id           BLOB PRIMARY KEY,
     org_id       BLOB NOT NULL,
+    customer     TEXT NOT NULL,
     month        TEXT NOT NULL,
     time_zone    TEXT NOT NULL,
     billing_mode TEXT NOT NULL,
@@ -63,7 +68,8 @@ CREATE TABLE invoices (
     status       TEXT NOT NULL,
     issued_at    INTEGER,
     due_at       INTEGER,
-    paid_at      INTEGER
+    paid_at      INTEGER,
+    paid         TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX invoices_by_org ON invoices (org_id, created_at, id);
 -- A month is closed once, but for drafts that became void.
@@ -89,14 +95,15 @@ INSERT INTO numbers VALUES ('invoice', 0), ('credit_note', 0);
 
 CREATE TRIGGER invoices_stay BEFORE UPDATE ON invoices
 WHEN OLD.number IS NOT NULL AND (
-    OLD.id IS NOT NEW.id OR OLD.org_id IS NOT NEW.org_id OR OLD.month IS NOT NEW.month
+    OLD.id IS NOT NEW.id OR OLD.org_id IS NOT NEW.org_id OR OLD.customer IS NOT NEW.customer OR OLD.month IS NOT NEW.month
     OR OLD.time_zone IS NOT NEW.time_zone OR OLD.billing_mode IS NOT NEW.billing_mode
     OR OLD.currency IS NOT NEW.currency OR OLD.tax_rate_pct IS NOT NEW.tax_rate_pct
     OR OLD.created_at IS NOT NEW.created_at OR OLD.lines IS NOT NEW.lines
     OR OLD.subtotal IS NOT NEW.subtotal OR OLD.tax IS NOT NEW.tax OR OLD.number IS NOT NEW.number
     OR OLD.issued_at IS NOT NEW.issued_at OR OLD.due_at IS NOT NEW.due_at
-    OR (OLD.paid_at IS NOT NULL AND OLD.paid_at IS NOT NEW.paid_at)
-    OR OLD.status <> 'issued' AND OLD.status <> NEW.status)
+    OR (OLD.paid_at IS NOT NULL AND (OLD.paid_at IS NOT NEW.paid_at OR OLD.paid IS NOT NEW.paid))
+    OR (OLD.status <> 'issued' AND OLD.status <> NEW.status)
+    OR NEW.status = 'draft')
 BEGIN SELECT RAISE(ABORT, 'an issued invoice is never changed'); END;
 CREATE TRIGGER invoices_remain BEFORE DELETE ON invoices
 BEGIN SELECT RAISE(ABORT, 'an invoice is never deleted'); END;
