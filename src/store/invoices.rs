@@ -4,7 +4,6 @@ use super::{Store, charge_rows, invoice_rows, plan_rows};
 use aione_core::{
     domain::{
         clock::Timestamp,
-        fee::PlanHistory,
         id::{InvoiceId, OrgId},
         invoice::Invoice,
         money::Pico,
@@ -24,10 +23,6 @@ impl InvoiceStore for Store {
 
     async fn find_invoice(&self, org: OrgId, id: InvoiceId) -> Result<Option<Invoice>, StoreError> {
         invoice_rows::find(&mut self.pools.page().await?, org, id).await
-    }
-
-    async fn plan_history(&self, org: OrgId) -> Result<PlanHistory, StoreError> {
-        plan_rows::history(&mut self.pools.page().await?, org).await
     }
 
     async fn list_all_invoices(

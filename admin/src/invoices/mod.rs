@@ -16,7 +16,7 @@ use crate::{
 use aione_core::{
     domain::{
         clock::Timestamp,
-        id::{CreditNoteId, InvoiceId},
+        id::{CreditNoteId, InvoiceId, OrgId},
         invoice::{Frame, Month, minor_digits},
         money::Pico,
     },
@@ -200,13 +200,9 @@ pub(crate) async fn issue(
     path: InPath,
     write: Write,
 ) -> Result<Response, Refusal> {
-    let (org, id) = named(&admin, path).await?;
-    write.says_nothing()?;
-    let at = admin.surroundings.now();
-    let change = Change::IssueInvoice { org: org.id, id, at, due_at: at.plus_ms(DUE_DAYS * DAY_MS) };
-    let made = write.make(&admin, org.id, "invoice.issue", change, StatusCode::OK, answer).await;
-    let made = made.map_err(|refusal| refusal.or_conflict("The invoice is no draft"))?;
-    made.ok_or(Refusal::NotFound(INVOICE))
+    let change =
+        |org, id, at: Timestamp| Change::IssueInvoice { org, id, at, due_at: at.plus_ms(DUE_DAYS * DAY_MS) };
+    go_on(&admin, path, write, "invoice.issue", "The invoice is no draft", change).await
 }
 
 /// Note that an issued invoice was paid.
@@ -221,12 +217,8 @@ pub(crate) async fn pay(
     path: InPath,
     write: Write,
 ) -> Result<Response, Refusal> {
-    let (org, id) = named(&admin, path).await?;
-    write.says_nothing()?;
-    let change = Change::PayInvoice { org: org.id, id, at: admin.surroundings.now() };
-    let made = write.make(&admin, org.id, "invoice.pay", change, StatusCode::OK, answer).await;
-    let made = made.map_err(|refusal| refusal.or_conflict("The invoice is not waiting to be paid"))?;
-    made.ok_or(Refusal::NotFound(INVOICE))
+    let change = |org, id, at| Change::PayInvoice { org, id, at };
+    go_on(&admin, path, write, "invoice.pay", "The invoice is not waiting to be paid", change).await
 }
 
 /// Make an invoice void.
@@ -244,14 +236,16 @@ pub(crate) async fn void(
     path: InPath,
     write: Write,
 ) -> Result<Response, Refusal> {
-    let (org, id) = named(&admin, path).await?;
-    write.says_nothing()?;
-    let change = Change::VoidInvoice { org: org.id, id, at: admin.surroundings.now() };
-    let made = write.make(&admin, org.id, "invoice.void", change, StatusCode::OK, answer).await;
-    let made = made.map_err(|refusal| {
-        refusal.or_conflict("The invoice is paid or void, or a draft with a later month closed")
-    })?;
-    made.ok_or(Refusal::NotFound(INVOICE))
+    let change = |org, id, at| Change::VoidInvoice { org, id, at };
+    go_on(
+        &admin,
+        path,
+        write,
+        "invoice.void",
+        "The invoice is paid or void, or a draft with a later month closed",
+        change,
+    )
+    .await
 }
 
 /// Take back a part of an issued or paid invoice, by a credit note.
@@ -288,6 +282,22 @@ pub(crate) async fn credit(
         refusal.or_conflict("The invoice is neither issued nor paid, or has less left than that")
     })?;
     made.ok_or(Refusal::NotFound(INVOICE))
+}
+
+/// Makes a change that needs to know no more than which invoice; `refused`: what a conflict means.
+async fn go_on(
+    admin: &Admin,
+    path: InPath,
+    write: Write,
+    action: &'static str,
+    refused: &'static str,
+    change: impl FnOnce(OrgId, InvoiceId, Timestamp) -> Change,
+) -> Result<Response, Refusal> {
+    let (org, id) = named(admin, path).await?;
+    write.says_nothing()?;
+    let change = change(org.id, id, admin.surroundings.now());
+    let made = write.make(admin, org.id, action, change, StatusCode::OK, answer).await;
+    made.map_err(|refusal| refusal.or_conflict(refused))?.ok_or(Refusal::NotFound(INVOICE))
 }
 
 /// The organization and the invoice of a path.

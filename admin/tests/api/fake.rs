@@ -408,10 +408,6 @@ impl InvoiceStore for World {
         Ok(state.invoices.iter().find(|it| it.frame.org == org && it.frame.id == id).cloned())
     }
 
-    async fn plan_history(&self, _: OrgId) -> Result<PlanHistory, StoreError> {
-        Ok(self.store()?.plans.clone())
-    }
-
     async fn list_all_invoices(&self, _: Option<InvoiceId>, _: u32) -> Result<Vec<Invoice>, StoreError> {
         unreachable!("the management API lists nobody else's")
     }

@@ -2,7 +2,6 @@
 
 use super::{Page, StoreError};
 use crate::domain::{
-    fee::PlanHistory,
     id::{InvoiceId, OrgId},
     invoice::Invoice,
     money::Pico,
@@ -16,8 +15,6 @@ pub trait InvoiceStore: Send + Sync {
     async fn list_invoices(&self, org: OrgId, page: Page) -> Result<(Vec<Invoice>, u64), StoreError>;
     /// With its credit notes. Two round trips.
     async fn find_invoice(&self, org: OrgId, id: InvoiceId) -> Result<Option<Invoice>, StoreError>;
-    /// What an organization's fees follow from. Two round trips.
-    async fn plan_history(&self, org: OrgId) -> Result<PlanHistory, StoreError>;
     /// Every organization's after `after`, in the order of their ids, for the audit.
     async fn list_all_invoices(
         &self,

@@ -37,7 +37,9 @@ mod rollups;
 mod tenancy;
 mod usage;
 
-use super::{Store, engine::Engine, postgres as server, row::Row as Cells, statement::Statement, tenants};
+use super::{
+    Store, engine::Engine, plan_rows, postgres as server, row::Row as Cells, statement::Statement, tenants,
+};
 use aione_core::{
     config::snapshot::{Database, Secret},
     domain::{
@@ -45,6 +47,7 @@ use aione_core::{
         budget::{BillingMode, BudgetPeriod, Terms},
         clock::Timestamp,
         credential::ManagementToken,
+        fee::PlanHistory,
         id::{AuditId, KeyId, OrgId, RecordId, TeamId, TokenId},
         invoice::TaxRate,
         key::{Key, KeyHash},
@@ -174,6 +177,10 @@ impl Store {
         let mut tx = self.change().await?;
         tenants::insert_team(&mut tx, team).await?;
         tx.commit().await
+    }
+
+    async fn plan_history(&self, org: OrgId) -> Result<PlanHistory, StoreError> {
+        plan_rows::history(&mut self.pools.page().await?, org).await
     }
 
     /// Runs SQL that no port has.

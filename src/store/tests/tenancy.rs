@@ -1,7 +1,6 @@
 //! Another organization's ids find nothing, and tokens and teams stay in theirs.
 
 use super::*;
-use aione_core::ports::InvoiceStore as _;
 use aione_core::{
     domain::credential::Role,
     ports::{KeyFilter, LimitChange, Page, TenantChange},
