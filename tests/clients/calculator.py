@@ -116,15 +116,13 @@ class Ledger:
         """Each has what is in none before it."""
         done = ""
         for month in self.months:
-            lines = [
-                [*place, count, pico(amount), pico(rounded(amount))]
-                for place, (count, amount) in self.sums[plan].items()
-                if done < place[0] <= month
-            ]
+            due = [(place, *sums) for place, sums in self.sums[plan].items() if done < place[0] <= month]
             done = month
-            subtotal = sum(line[-1] for line in lines)
-            tax = pico(rounded(Decimal(subtotal) / 10**12 * self.tax / 100))
-            yield {"month": month, "lines": sorted(lines), "subtotal": subtotal, "tax": tax}
+            # As texts: there are amounts that not every reader of JSON takes for a number.
+            lines = [[*place, count, str(pico(amount)), str(pico(rounded(amount)))] for place, count, amount in due]
+            subtotal = sum((rounded(amount) for _, _, amount in due), Decimal(0))
+            tax = rounded(subtotal * self.tax / 100)
+            yield {"month": month, "lines": sorted(lines), "subtotal": str(pico(subtotal)), "tax": str(pico(tax))}
 
 
 def main():

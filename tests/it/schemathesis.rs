@@ -17,6 +17,9 @@ const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 /// Seconds for each store, of all walkers. `AIONE_TEST_SCHEMATHESIS_SECONDS` asks for longer runs,
 /// `AIONE_TEST_SEED` repeats one.
 const SECONDS: u64 = 120;
+/// Invoices and tokens that are there to begin with: enough of them that some are left for each call.
+const INVOICES: u32 = 12;
+const TOKENS: u32 = 4;
 /// What the management API takes from one address.
 const RATE: &str = "95/s";
 
@@ -98,8 +101,9 @@ async fn walk(gateway: TestGateway) {
         walker("owner", owner.trim(), Calls::Without(NOT_AN_OWNERS), 35),
         walker("operator", OPERATOR, Calls::Without(NOT_AN_OPERATORS), 50),
     ];
-    let invoices = invoices(&gateway).await;
-    std::fs::write(gateway.folder().join("schemathesis.toml"), config(&key.id, &invoices)).unwrap();
+    let (invoices, tokens) = (invoices(&gateway).await, tokens(&gateway).await);
+    let config = config(&key.id, &invoices, &tokens);
+    std::fs::write(gateway.folder().join("schemathesis.toml"), config).unwrap();
     let seconds = number("AIONE_TEST_SCHEMATHESIS_SECONDS").unwrap_or(SECONDS);
     let seed = number("AIONE_TEST_SEED").unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let python = tokio::task::spawn_blocking(|| python::with(SCHEMATHESIS)).await.unwrap();
@@ -152,18 +156,32 @@ async fn walk(gateway: TestGateway) {
     assert!(unseen.is_empty(), "seed {seed}: never done: {unseen:?}");
 }
 
-/// Invoices to begin with, some of them issued.
+/// Tokens that can be deleted.
+async fn tokens(gateway: &Gateway) -> Vec<String> {
+    let mut ids = Vec::new();
+    for number in 0..TOKENS {
+        let body = json!({ "name": format!("token {number}"), "role": "viewer" }).to_string();
+        let made = gateway.admin(Call::post("/api/v1/orgs/default/tokens", body)).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        ids.push(made.json()["id"].as_str().unwrap().to_owned());
+    }
+    ids
+}
+
+/// Invoices to begin with, most of them issued.
 async fn invoices(gateway: &Gateway) -> Vec<String> {
     let org = gateway.admin(Call::get("/api/v1/orgs/default")).await.ok().json();
-    let charges = [("2020-02-02T00:00:00Z", 10_i128.pow(15)), ("2020-08-02T00:00:00Z", 10_i128.pow(15))];
+    let months = 1..=INVOICES;
+    let times: Vec<String> = months.clone().map(|month| format!("2020-{month:02}-02T00:00:00Z")).collect();
+    let charges: Vec<_> = times.iter().map(|at| (&**at, 10_i128.pow(15))).collect();
     past::charge(gateway, org["id"].as_str().unwrap(), &charges).await;
     let mut ids = Vec::new();
-    for month in 1..=8 {
+    for month in months {
         let body = json!({ "period": format!("2020-{month:02}") }).to_string();
         let closed = gateway.admin(Call::post("/api/v1/orgs/default/invoices/close", body)).await;
         assert_eq!(closed.status, 201, "{}", closed.text());
         let id = closed.json()["id"].as_str().unwrap().to_owned();
-        if month > 3 {
+        if month > INVOICES / 4 {
             gateway.admin(Call::post(&format!("/api/v1/orgs/default/invoices/{id}/issue"), "")).await.ok();
         }
         ids.push(id);
@@ -172,14 +190,15 @@ async fn invoices(gateway: &Gateway) -> Vec<String> {
 }
 
 /// What is the same for every run, and the names of what is there.
-fn config(key: &str, invoices: &[String]) -> String {
+fn config(key: &str, invoices: &[String], tokens: &[String]) -> String {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/schemathesis.toml");
     let mut config = std::fs::read_to_string(shared).unwrap();
-    let invoices = invoices.join("\", \"");
+    let (invoices, tokens) = (invoices.join("\", \""), tokens.join("\", \""));
     let months: Vec<String> = (2021..=2025).map(|year| format!("{year}-06")).collect();
     let months = months.join("\", \"");
     let there = [
         ("invoices", &*invoices),
+        ("tokens", &*tokens),
         ("months", &*months),
         ("amounts", "0.01"),
         ("keys", key),

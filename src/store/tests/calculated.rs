@@ -146,14 +146,15 @@ async fn close_all(store: &Store, number: u128) -> Vec<Invoice> {
 fn told(invoice: &Invoice) -> Value {
     let lines = invoice.lines.iter().map(|line| match &line.what {
         What::Usage { month, model, class, quantity, exact } => {
-            json!([month, model, class, quantity, exact, line.amount])
+            json!([month, model, class, quantity, exact.0.to_string(), line.amount.0.to_string()])
         }
         What::Fee { .. } => panic!("no plan has a fee"),
     });
     let mut lines: Vec<Value> = lines.collect();
     lines.sort_by_key(|line| [0, 1, 2].map(|place| line[place].as_str().unwrap().to_owned()));
     let month = invoice.frame.month.to_string();
-    json!({ "month": month, "lines": lines, "subtotal": invoice.subtotal, "tax": invoice.tax })
+    let [subtotal, tax] = [invoice.subtotal, invoice.tax].map(|amount| amount.0.to_string());
+    json!({ "month": month, "lines": lines, "subtotal": subtotal, "tax": tax })
 }
 
 fn configuration(rng: &mut StdRng) -> Value {
