@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_secs(3_600);
 
 /// Runs for as long as the process does.
 pub(crate) async fn run(store: Arc<dyn UsageStore>, gateway: Arc<Gateway>, keep: Duration) {
-    gateway.journal.caught_up().await;
+    gateway.journal.former_recorded().await;
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -1,6 +1,5 @@
 //! One purse of the registry: whether it is open, for which term, and whether what is known of it may be old.
 
-use crate::clock;
 use aione_core::domain::{
     budget::{Known, Owner, Purse, Term},
     clock::{Steady, Timestamp},
@@ -56,7 +55,6 @@ impl Entry {
     /// Looks at it for a request that began at `at`. A term that has ended is followed by the next; what
     /// follows otherwise, another zone or a clock that was set, is asked for.
     pub(super) fn look(&self, owner: Owner, at: Timestamp, zone: Tz) -> Ready {
-        self.used_at.store(clock::steady().0, Ordering::Relaxed);
         let mut open = self.open.lock();
         if let Some(Open { purse, .. }) = &*open {
             let term = purse.term();
@@ -76,6 +74,11 @@ impl Entry {
             return Ready::Ask;
         }
         if self.outdated.load(Ordering::Acquire) { Ready::Ask } else { Ready::Now }
+    }
+
+    /// Somebody uses it at `now`.
+    pub(super) fn note_use(&self, now: Steady) {
+        self.used_at.store(now.0, Ordering::Relaxed);
     }
 
     pub(super) fn is_open(&self) -> bool {

@@ -13,7 +13,7 @@ mod tests;
 use aione_core::{
     domain::{
         budget::{Owner, Term},
-        clock::Timestamp,
+        clock::{Steady, Timestamp},
         id::OrgId,
         money::Pico,
     },
@@ -68,7 +68,7 @@ impl Budgets {
         Self { store, purses: DashMap::new(), order: Mutex::default() }
     }
 
-    /// The purses of a caller at `at`. One that is not open yet is opened, once what former runs left is
+    /// The purses of a caller at `at`, which is `now` on the steady clock. One that is not open yet is opened, once what former runs left is
     /// `recorded`.
     ///
     /// # Errors
@@ -77,6 +77,7 @@ impl Budgets {
         &self,
         caller: &KeyInContext,
         at: Timestamp,
+        now: Steady,
         recorded: impl Future<Output = ()>,
     ) -> Result<Purses, Unknown> {
         let mut purses = Purses::default();
@@ -85,10 +86,11 @@ impl Budgets {
             return Ok(purses);
         }
         let mut recorded = Some(recorded);
-        let deadline = tokio::time::Instant::now() + ASK_MAX;
+        let mut deadline = None;
         for (seat, wanted) in purses.0.iter_mut().zip(wanted) {
             let Some((owner, beyond)) = wanted else { continue };
             let entry = self.entry(owner)?;
+            entry.note_use(now);
             match entry.look(owner, at, caller.org_zone) {
                 Ready::Now => {}
                 // It was begun in a term that is over, and counts there.
@@ -100,7 +102,8 @@ impl Budgets {
                         }
                         self.learn(owner, &entry, at, caller.org_zone).await
                     };
-                    let learnt = tokio::time::timeout_at(deadline, opening).await;
+                    let deadline = deadline.get_or_insert_with(|| tokio::time::Instant::now() + ASK_MAX);
+                    let learnt = tokio::time::timeout_at(*deadline, opening).await;
                     let late = || Err(StoreError::Unavailable("it took too long".to_owned()));
                     // What is known does while the store is away.
                     if let Err(error) = learnt.unwrap_or_else(|_| late())
@@ -178,16 +181,16 @@ fn wanted(caller: &KeyInContext) -> [Option<(Owner, Pico)>; SEATS_MAX] {
 }
 
 impl Purses {
-    /// Reserves `amount` in every purse, or nothing in any. `None`: nobody knows what the request can cost,
-    /// and no purse pays for that.
+    /// Reserves in every purse the `most` that the request can cost, or nothing in any. `None`: nobody knows
+    /// it, and no purse pays for that. Not asked for where no purse pays.
     ///
     /// # Errors
     /// Whose purse has not enough left.
-    pub(crate) fn reserve(self, amount: Option<Pico>) -> Result<Spend, Owner> {
-        let Some(amount) = amount else {
-            let first = self.0.iter().flatten().next().map(|seat| seat.owner);
-            return first.map_or(Ok(Spend { held: [const { None }; SEATS_MAX], amount: Pico::ZERO }), Err);
+    pub(crate) fn reserve(self, most: impl FnOnce() -> Option<Pico>) -> Result<Spend, Owner> {
+        let Some(first) = self.0.iter().flatten().next().map(|seat| seat.owner) else {
+            return Ok(Spend { held: [const { None }; SEATS_MAX], amount: Pico::ZERO });
         };
+        let amount = most().ok_or(first)?;
         let mut open: [Option<MutexGuard<'_, Option<Open>>>; SEATS_MAX] =
             self.0.each_ref().map(|seat| seat.as_ref().map(|seat| seat.entry.open.lock()));
         for (open, seat) in open.iter().flatten().zip(self.0.iter().flatten()) {

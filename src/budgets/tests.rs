@@ -67,7 +67,11 @@ impl Test {
     }
 
     async fn reserve_at(&self, caller: &KeyInContext, amount: i128, at: Timestamp) -> Result<Spend, Owner> {
-        self.budgets.of(caller, at, ready(())).await.expect("the store answers").reserve(Some(Pico(amount)))
+        self.budgets
+            .of(caller, at, clock::steady(), ready(()))
+            .await
+            .expect("the store answers")
+            .reserve(|| Some(Pico(amount)))
     }
 
     async fn reserve(&self, caller: &KeyInContext, amount: i128) -> Result<Spend, Owner> {
@@ -177,7 +181,7 @@ async fn a_purse_that_is_not_open_needs_the_store_and_one_that_is_does_not() {
     let test = Test::new();
     test.knows(ACCOUNT, 100, 0);
     test.store.is_away.store(true, Ordering::SeqCst);
-    assert!(test.budgets.of(&caller(), NOW, ready(())).await.is_err());
+    assert!(test.budgets.of(&caller(), NOW, clock::steady(), ready(())).await.is_err());
     test.store.is_away.store(false, Ordering::SeqCst);
     assert!(test.reserve(&caller(), 100).await.is_ok());
     test.store.is_away.store(true, Ordering::SeqCst);
@@ -252,11 +256,19 @@ async fn what_has_no_price_is_taken_at_what_was_reserved_and_what_can_have_none_
     test.knows(ACCOUNT, 100, 0);
     test.reserve(&caller(), 60).await.ok().unwrap().settle(None);
     assert_eq!(test.reserve(&caller(), 41).await.err(), Some(ACCOUNT));
-    let purses = test.budgets.of(&caller(), NOW, ready(())).await.ok().unwrap();
-    assert_eq!(purses.reserve(None).err(), Some(ACCOUNT));
+    let purses = test.budgets.of(&caller(), NOW, clock::steady(), ready(())).await.ok().unwrap();
+    assert_eq!(purses.reserve(|| None).err(), Some(ACCOUNT));
     let mut unbounded = caller();
     unbounded.org_terms = Terms::default();
-    assert!(test.budgets.of(&unbounded, NOW, ready(())).await.ok().unwrap().reserve(None).is_ok());
+    assert!(
+        test.budgets
+            .of(&unbounded, NOW, clock::steady(), ready(()))
+            .await
+            .ok()
+            .unwrap()
+            .reserve(|| None)
+            .is_ok()
+    );
 }
 
 /// Bounded by a key's budget for a day of Shanghai alone.
@@ -316,8 +328,8 @@ async fn a_store_that_never_answers_is_given_up_and_asked_again() {
     let test = Test::new();
     test.knows(ACCOUNT, 100, 0);
     test.store.hangs.store(true, Ordering::SeqCst);
-    assert!(test.budgets.of(&caller(), NOW, ready(())).await.is_err());
-    assert!(test.budgets.of(&caller(), NOW, std::future::pending()).await.is_err());
+    assert!(test.budgets.of(&caller(), NOW, clock::steady(), ready(())).await.is_err());
+    assert!(test.budgets.of(&caller(), NOW, clock::steady(), std::future::pending()).await.is_err());
     test.store.hangs.store(false, Ordering::SeqCst);
     // Beside the requests, with the time that it takes.
     test.budgets.refresh_some(clock::steady()).await;

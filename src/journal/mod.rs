@@ -179,21 +179,19 @@ impl Journal {
     /// acknowledged by the recorder.
     pub async fn caught_up(&self) {
         let target = self.shared.state.lock().ended;
-        loop {
-            let acked = self.shared.acked.notified();
-            let former_done = self.shared.former_done.load(Ordering::Acquire);
-            if former_done && self.shared.ended_acked.load(Ordering::Acquire) >= target {
-                return;
-            }
-            acked.await;
-        }
+        self.acknowledged(|| self.shared.ended_acked.load(Ordering::Acquire) >= target).await;
     }
 
     /// Waits until every exchange of former runs is acknowledged by the recorder.
     pub async fn former_recorded(&self) {
+        self.acknowledged(|| true).await;
+    }
+
+    /// Waits for what the recorder acknowledges: all of former runs, and of this one until it `is_enough`.
+    async fn acknowledged(&self, is_enough: impl Fn() -> bool) {
         loop {
             let acked = self.shared.acked.notified();
-            if self.shared.former_done.load(Ordering::Acquire) {
+            if self.shared.former_done.load(Ordering::Acquire) && is_enough() {
                 return;
             }
             acked.await;

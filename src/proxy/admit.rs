@@ -89,11 +89,12 @@ pub(crate) async fn reserve(
         ceiling: route.ceiling,
         reserve_cap: snapshot.limits.reserve_cap,
     };
-    let purses = gateway.budgets.of(caller, trace.started_at, gateway.journal.former_recorded()).await;
-    let purses = purses.map_err(|error| {
-        tracing::warn!(%error, "a request is refused");
-        Refusal::BudgetsUnavailable
-    })?;
+    let former = gateway.journal.former_recorded();
+    let purses =
+        gateway.budgets.of(caller, trace.started_at, ask.read_at, former).await.map_err(|error| {
+            tracing::warn!(%error, "a request is refused");
+            Refusal::BudgetsUnavailable
+        })?;
     let patience =
         Patience { timeout: snapshot.limits.redis_timeout, on_loss: snapshot.limits.on_redis_loss };
     let grant = match gateway.limits.reserve(&limit_ask, trace.id, patience, ask.read_at).await {
@@ -102,8 +103,10 @@ pub(crate) async fn reserve(
         Err(Denied::Unavailable) => return Err(Refusal::LimitsUnavailable),
     };
     // Limits first: who is refused for a moment only by what this one does not keep may try again.
-    let price = route.plan.price_of(&route.model.id);
-    let most = price.and_then(|price| price.most(ask.estimated_input, route.ceiling, trace.started_at));
+    let most = || {
+        let price = route.plan.price_of(&route.model.id)?;
+        price.most(ask.estimated_input, route.ceiling, trace.started_at)
+    };
     let spend = match purses.reserve(most) {
         Ok(spend) => spend,
         Err(owner) => {

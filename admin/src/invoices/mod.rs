@@ -17,7 +17,7 @@ use aione_core::{
     domain::{
         clock::Timestamp,
         id::{CreditNoteId, InvoiceId, OrgId},
-        invoice::{Frame, Month, minor_digits},
+        invoice::{Frame, Month, minor_digits, minor_unit},
         money::Pico,
     },
     ports::{Change, Changed, Organization, Row},
@@ -45,8 +45,6 @@ const DUE_DAYS: i64 = 30;
 const DAY_MS: i64 = 86_400_000;
 /// Characters of a credit note's reason.
 const NOTE_MAX: usize = 512;
-/// 10⁻¹² of a unit has so many digits.
-const PICO_DIGITS: u32 = 12;
 
 type InPath = Result<Path<(String, String)>, PathRejection>;
 
@@ -261,9 +259,10 @@ pub(crate) async fn credit(
     write: Write,
 ) -> Result<Response, Refusal> {
     let (org, id) = named(&admin, path).await?;
-    let digits = minor_digits(&admin.config.snapshot().billing.currency);
+    let snapshot = admin.config.snapshot();
+    let currency = &snapshot.billing.currency;
     let mut fields = write.fields()?;
-    let amount = fields.required("amount_rmb", |value| whole_amount(value, digits));
+    let amount = fields.required("amount_rmb", |value| whole_amount(value, currency));
     let note = fields.required("note", checks::text(1, NOTE_MAX));
     fields.finish()?;
     let at = admin.surroundings.now();
@@ -319,9 +318,10 @@ fn month(value: &Value) -> Result<Month, Fault> {
     text.parse().map_err(|_| Fault::value("a month such as `2026-11`"))
 }
 
-fn whole_amount(value: &Value, digits: u32) -> Result<Pico, Fault> {
+fn whole_amount(value: &Value, currency: &str) -> Result<Pico, Fault> {
     let amount = checks::budget(value)?;
-    if amount == Pico::ZERO || amount.0 % 10_i128.pow(PICO_DIGITS - digits) != 0 {
+    if amount == Pico::ZERO || amount.0 % minor_unit(currency).0 != 0 {
+        let digits = minor_digits(currency);
         return Err(Fault::value(format!("it must be above zero and have at most {digits} decimals")));
     }
     Ok(amount)

@@ -14,8 +14,8 @@ pub use operation::{
 };
 pub use provider::{Http2, OnDisconnect, Provider, StreamUsage, Timeouts};
 pub use sale::{
-    Billing, Capability, Class, Classes, CoolDown, Deployment, Limit, Model, Plan, PolicyName, Price,
-    PricePeriod, PriceTier, RetryReason, Route, Unpriced,
+    Billing, Capability, Classes, CoolDown, Deployment, Limit, Model, Plan, PolicyName, Price, PricePeriod,
+    PriceTier, RetryReason, Route, Unpriced,
 };
 
 use schemars::JsonSchema;

@@ -212,8 +212,8 @@ impl TaxRate {
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     }
 
-    fn of(self, amount: Pico, minor_digits: u32) -> Pico {
-        rounded(amount.0.saturating_mul(self.0.into()), 1_000_000, minor_digits)
+    fn of(self, amount: Pico, unit: Pico) -> Pico {
+        rounded(amount.0.saturating_mul(self.0.into()), 1_000_000, unit)
     }
 }
 
@@ -240,20 +240,25 @@ impl Status {
 /// Digits behind the point of the currency's smallest coin (ISO 4217).
 #[must_use]
 pub fn minor_digits(currency: &str) -> u32 {
-    const NONE: [&str; 15] = [
+    const NONE: [&str; 16] = [
         "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF",
-        "XOF",
+        "XOF", "XPF",
     ];
     const THREE: [&str; 7] = ["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"];
-    if NONE.contains(&currency) || currency == "XPF" {
+    if NONE.contains(&currency) {
         return 0;
     }
     if THREE.contains(&currency) { 3 } else { 2 }
 }
 
-/// `numerator ÷ denominator`, which is above zero, half away from zero to so many digits.
-fn rounded(numerator: i128, denominator: i128, minor_digits: u32) -> Pico {
-    let unit = 10_i128.pow(PICO_DIGITS - minor_digits.min(PICO_DIGITS));
+/// The currency's smallest coin.
+#[must_use]
+pub fn minor_unit(currency: &str) -> Pico {
+    Pico(10_i128.pow(PICO_DIGITS - minor_digits(currency)))
+}
+
+/// `numerator ÷ denominator`, which is above zero, half away from zero to whole `unit`s.
+fn rounded(numerator: i128, denominator: i128, Pico(unit): Pico) -> Pico {
     let step = denominator.saturating_mul(unit);
     let (whole, rest) = (numerator / step, numerator % step);
     let away = if rest.abs() >= step - rest.abs() { numerator.signum() } else { 0 };
@@ -264,7 +269,7 @@ impl Invoice {
     /// The draft of a month: what was charged, by month, model and class, and the fees.
     #[must_use]
     pub fn draft(frame: Frame, charges: impl IntoIterator<Item = Charge>, fees: &[Fee]) -> Self {
-        let digits = minor_digits(&frame.currency);
+        let unit = minor_unit(&frame.currency);
         let mut sums: BTreeMap<(Month, Arc<str>, Class), (u64, Pico)> = BTreeMap::new();
         for charge in charges {
             let month = Month::of(charge.start.date_in(frame.zone));
@@ -272,14 +277,14 @@ impl Invoice {
             *sum = (sum.0.saturating_add(charge.quantity), sum.1 + charge.amount);
         }
         let usage = sums.into_iter().map(|((month, model, class), (quantity, exact))| Line {
-            amount: rounded(exact.0, 1, digits),
+            amount: rounded(exact.0, 1, unit),
             what: What::Usage { month: month.to_string(), model, class, quantity, exact },
         });
         let fees = fees.iter().map(|fee| Line {
             amount: rounded(
                 fee.monthly.0.saturating_mul(fee.days.into()),
                 fee.month_days.max(1).into(),
-                digits,
+                unit,
             ),
             what: What::Fee {
                 month: fee.month.to_string(),
@@ -293,7 +298,7 @@ impl Invoice {
         let lines: Vec<Line> = usage.chain(fees).collect();
         let subtotal = lines.iter().map(|line| line.amount).sum();
         Self {
-            tax: frame.tax_rate.of(subtotal, digits),
+            tax: frame.tax_rate.of(subtotal, unit),
             frame,
             status: Status::Draft,
             number: None,
@@ -378,9 +383,8 @@ impl Invoice {
         if amount > self.left() {
             return None;
         }
-        let digits = minor_digits(&self.frame.currency);
         // Of 10¹² units it is 10⁴⁸, which no number holds: in minor units it fits.
-        let unit = 10_i128.pow(PICO_DIGITS - digits);
+        let Pico(unit) = minor_unit(&self.frame.currency);
         let (part, tax, whole) = (amount.0 / unit, self.tax.0 / unit, (self.amount().0 / unit).max(1));
         // All notes together have the share of what they take together: each has what the former ones have not.
         let part = part.saturating_add(self.credited().0 / unit);

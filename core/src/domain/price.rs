@@ -100,7 +100,8 @@ pub enum Unpriced {
 }
 
 impl Class {
-    pub const ALL: [Self; 12] = [
+    /// Those that have a rate of their own; those that are counted in tokens come first.
+    pub const ALL: [Self; 11] = [
         Self::Input,
         Self::CacheRead,
         Self::CacheWrite5m,
@@ -112,8 +113,10 @@ impl Class {
         Self::Image,
         Self::Search,
         Self::Request,
-        Self::Mixed,
     ];
+
+    /// How many of [`Self::ALL`] are counted in tokens, and have rates for a million of them.
+    pub const OF_TOKENS: usize = 8;
 
     /// The name in the configuration, the API and the store.
     #[must_use]
@@ -136,7 +139,28 @@ impl Class {
 
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|class| class.as_str() == name)
+        Self::ALL.into_iter().chain([Self::Mixed]).find(|class| class.as_str() == name)
+    }
+}
+
+impl Rates {
+    /// The rate of a class. Thinking without one costs as the answer does.
+    #[must_use]
+    pub fn of(&self, class: Class) -> Option<Rate> {
+        match class {
+            Class::Input => self.input,
+            Class::CacheRead => self.cache_read,
+            Class::CacheWrite5m => self.cache_write_5m,
+            Class::CacheWrite1h => self.cache_write_1h,
+            Class::AudioIn => self.audio_in,
+            Class::Output => self.output,
+            Class::Reasoning => self.reasoning.or(self.output),
+            Class::AudioOut => self.audio_out,
+            Class::Image => self.image,
+            Class::Search => self.search,
+            Class::Request => self.request,
+            Class::Mixed => None,
+        }
     }
 }
 
@@ -171,20 +195,20 @@ impl ModelPrice {
     ) -> Result<impl Iterator<Item = Result<Part, Unpriced>>, Unpriced> {
         let rates = self.rates_at(usage.prompt_tokens(), at).ok_or(Unpriced::Model)?;
         let classes = [
-            (Class::Input, usage.input, rates.input),
-            (Class::CacheRead, usage.cache_read, rates.cache_read),
-            (Class::CacheWrite5m, usage.cache_write_5m, rates.cache_write_5m),
-            (Class::CacheWrite1h, usage.cache_write_1h, rates.cache_write_1h),
-            (Class::AudioIn, usage.audio_in, rates.audio_in),
-            (Class::Output, usage.output, rates.output),
-            (Class::Reasoning, usage.reasoning, rates.reasoning.or(rates.output)),
-            (Class::AudioOut, usage.audio_out, rates.audio_out),
-            (Class::Image, usage.images, rates.image),
-            (Class::Search, usage.searches, rates.search),
-            (Class::Request, rates.request.is_some().into(), rates.request),
+            (Class::Input, usage.input),
+            (Class::CacheRead, usage.cache_read),
+            (Class::CacheWrite5m, usage.cache_write_5m),
+            (Class::CacheWrite1h, usage.cache_write_1h),
+            (Class::AudioIn, usage.audio_in),
+            (Class::Output, usage.output),
+            (Class::Reasoning, usage.reasoning),
+            (Class::AudioOut, usage.audio_out),
+            (Class::Image, usage.images),
+            (Class::Search, usage.searches),
+            (Class::Request, rates.request.is_some().into()),
         ];
-        Ok(classes.into_iter().filter(|(_, quantity, _)| *quantity > 0).map(|(class, quantity, rate)| {
-            let rate = rate.ok_or(Unpriced::Class(class))?;
+        Ok(classes.into_iter().filter(|(_, quantity)| *quantity > 0).map(|(class, quantity)| {
+            let rate = rates.of(class).ok_or(Unpriced::Class(class))?;
             Ok(Part { class, quantity, cost: rate.times(quantity) })
         }))
     }

@@ -6,13 +6,13 @@ use super::{
 };
 use crate::{
     config::{
-        model::{self as yaml, Class, Classes},
+        model::{self as yaml, Classes},
         suggest,
     },
     domain::{
         money::{MoneyError, Rate},
         plan::EVERY_MODEL,
-        price::{ModelPrice, PriceBook, PricePeriod, Rates},
+        price::{Class, ModelPrice, PriceBook, PricePeriod, Rates},
     },
 };
 use std::{collections::BTreeMap, sync::Arc};

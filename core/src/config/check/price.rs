@@ -2,10 +2,10 @@
 
 use super::context::{Context, Spot};
 use crate::{
-    config::model::{self as yaml, Capability, Class, Classes},
+    config::model::{self as yaml, Capability, Classes},
     domain::{
         clock::Timestamp,
-        price::{ModelPrice, PricePeriod, Rates, Tier},
+        price::{Class, ModelPrice, PricePeriod, Rates, Tier},
     },
 };
 use std::collections::HashMap;
@@ -72,6 +72,8 @@ pub(super) fn rates(mut base: Rates, classes: &Classes) -> Rates {
             Class::Image => &mut base.image,
             Class::Search => &mut base.search,
             Class::Request => &mut base.request,
+            // Nothing states one.
+            Class::Mixed => continue,
         };
         *slot = Some(*rate);
     }
@@ -93,7 +95,7 @@ pub(super) fn warn_of_missing(
     let sets: Vec<&Rates> = sets.collect();
     let missing: Vec<&str> = occurring(model.capabilities.as_deref())
         .into_iter()
-        .filter(|class| sets.iter().any(|rates| is_missing(rates, *class)))
+        .filter(|class| sets.iter().any(|rates| rates.of(*class).is_none()))
         .map(Class::as_str)
         .collect();
     if !missing.is_empty() {
@@ -120,21 +122,4 @@ fn occurring(capabilities: Option<&[Capability]>) -> Vec<Class> {
         classes.push(Class::Image);
     }
     classes
-}
-
-fn is_missing(rates: &Rates, class: Class) -> bool {
-    match class {
-        Class::Input => rates.input.is_none(),
-        Class::CacheRead => rates.cache_read.is_none(),
-        Class::CacheWrite5m => rates.cache_write_5m.is_none(),
-        Class::CacheWrite1h => rates.cache_write_1h.is_none(),
-        Class::AudioIn => rates.audio_in.is_none(),
-        Class::Output => rates.output.is_none(),
-        Class::Reasoning => rates.reasoning.or(rates.output).is_none(),
-        Class::AudioOut => rates.audio_out.is_none(),
-        Class::Image => rates.image.is_none(),
-        Class::Search => rates.search.is_none(),
-        // A fee is added where it is stated; there is nothing to be missing.
-        Class::Request => false,
-    }
 }

@@ -1,7 +1,7 @@
 //! `billing`, `models` and `plans`: what is sold, where it comes from and what it costs.
 
 use crate::config::form::{Amount, Currency, Label, Moment, PerMillion, PerUnit, Span, UpstreamModel, Zone};
-use crate::domain::money::Rate;
+use crate::domain::{money::Rate, price::Class};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::{collections::BTreeMap, time::Duration};
@@ -72,22 +72,6 @@ pub enum Capability {
 pub enum Price {
     One(Box<PricePeriod>),
     Many(#[schemars(length(min = 1, max = 256))] Vec<PricePeriod>),
-}
-
-/// A class of usage that has a rate of its own.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub enum Class {
-    Input,
-    CacheRead,
-    CacheWrite5m,
-    CacheWrite1h,
-    AudioIn,
-    Output,
-    Reasoning,
-    AudioOut,
-    Image,
-    Search,
-    Request,
 }
 
 /// The rates that a period or a tier states.
@@ -289,44 +273,6 @@ pub struct Plan {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Limit(#[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))] pub u64);
-
-impl Class {
-    /// Those that are counted in tokens come first.
-    pub const ALL: [Self; 11] = [
-        Self::Input,
-        Self::CacheRead,
-        Self::CacheWrite5m,
-        Self::CacheWrite1h,
-        Self::AudioIn,
-        Self::Output,
-        Self::Reasoning,
-        Self::AudioOut,
-        Self::Image,
-        Self::Search,
-        Self::Request,
-    ];
-
-    /// How many of [`Self::ALL`] are counted in tokens, and have rates for a million of them.
-    pub const OF_TOKENS: usize = 8;
-
-    /// The name in YAML.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Input => "input",
-            Self::CacheRead => "cache_read",
-            Self::CacheWrite5m => "cache_write_5m",
-            Self::CacheWrite1h => "cache_write_1h",
-            Self::AudioIn => "audio_in",
-            Self::Output => "output",
-            Self::Reasoning => "reasoning",
-            Self::AudioOut => "audio_out",
-            Self::Image => "image",
-            Self::Search => "search",
-            Self::Request => "request",
-        }
-    }
-}
 
 impl Price {
     #[must_use]

@@ -51,12 +51,17 @@ fn a_line_is_rounded_once_half_away_from_zero() {
         (500_000_000, 3, 1_000_000_000),
         (10_i128.pow(27) + 5_000_000_000, 2, 10_i128.pow(27) + 10_000_000_000),
     ] {
-        assert_eq!(rounded(exact, 1, digits), Pico(expected), "{exact} to {digits}");
+        assert_eq!(
+            rounded(exact, 1, Pico(10_i128.pow(PICO_DIGITS - digits))),
+            Pico(expected),
+            "{exact} to {digits}"
+        );
     }
     // A third of a hundredth, and a half that only the fraction makes.
-    assert_eq!(rounded(10_000_000_000, 3, 2), Pico(0));
-    assert_eq!(rounded(ONE, 8, 2), Pico(130_000_000_000));
-    assert_eq!(["JPY", "CNY", "KWD"].map(minor_digits), [0, 2, 3]);
+    let cent = minor_unit("CNY");
+    assert_eq!(rounded(10_000_000_000, 3, cent), Pico(0));
+    assert_eq!(rounded(ONE, 8, cent), Pico(130_000_000_000));
+    assert_eq!(["JPY", "XPF", "CNY", "KWD"].map(minor_digits), [0, 0, 2, 3]);
 }
 
 #[test]
