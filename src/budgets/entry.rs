@@ -1,18 +1,21 @@
 //! One purse of the registry: whether it is open, for which term, and whether what is known of it may be old.
 
 use aione_core::domain::{
-    budget::{Known, Owner, Purse, Term},
+    budget::{Decided, Known, Owner, Purse, Term},
     clock::{Steady, Timestamp},
+    money::Pico,
 };
 use chrono_tz::Tz;
 use parking_lot::Mutex;
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 /// How long a purse that nobody uses is kept.
 const IDLE_MAX: Duration = Duration::from_secs(600);
+/// How old what the store said of a purse may be to be held against what nodes have told each other.
+const FRESH_MAX: Duration = Duration::from_secs(300);
 /// By how much a request can have begun before the term that it is admitted in: its body may have come slowly.
 /// A clock that is set back is further away.
 const LATE_MAX_MS: i64 = 600_000;
@@ -24,8 +27,10 @@ pub(super) struct Entry {
     pub(super) asking: tokio::sync::Mutex<()>,
     /// Who asked for it last, while it is not open.
     wanted: Mutex<Option<(Timestamp, Tz)>>,
-    /// What is known may have changed: ask before it is used again.
-    outdated: AtomicBool,
+    /// How often what is known may have changed, and how many of those what is known comes after: ask before
+    /// it is used again.
+    changes: AtomicU64,
+    as_of: AtomicU64,
     /// On the process's monotonic clock.
     used_at: AtomicU64,
 }
@@ -35,6 +40,8 @@ pub(super) struct Open {
     pub(super) purse: Purse,
     /// Of its term; another one counts from the next.
     pub(super) zone: Tz,
+    /// When the store was read for it. `None`: not in this term yet.
+    read_at: Option<Steady>,
 }
 
 /// Whether a purse can be paid from.
@@ -46,11 +53,6 @@ pub(super) enum Ready {
     Over,
 }
 
-/// Somebody asks the store. Dropped before its end, the next one asks again.
-pub(super) struct Asking<'e> {
-    outdated: Option<&'e AtomicBool>,
-}
-
 impl Entry {
     /// Looks at it for a request that began at `at`. A term that has ended is followed by the next; what
     /// follows otherwise, another zone or a clock that was set, is asked for.
@@ -60,8 +62,11 @@ impl Entry {
             let term = purse.term();
             if at >= term.until {
                 let next = owner.term(at, zone);
-                *open = (next.from == term.until)
-                    .then(|| Open { purse: Purse::new(next, Known::default()), zone });
+                *open = (next.from == term.until).then(|| Open {
+                    purse: Purse::new(next, Known::default()),
+                    zone,
+                    read_at: None,
+                });
             } else if at < term.from {
                 if term.from.0.saturating_sub(at.0) <= LATE_MAX_MS {
                     return Ready::Over;
@@ -73,7 +78,8 @@ impl Entry {
             *self.wanted.lock() = Some((at, zone));
             return Ready::Ask;
         }
-        if self.outdated.load(Ordering::Acquire) { Ready::Ask } else { Ready::Now }
+        let is_outdated = self.as_of.load(Ordering::Acquire) < self.changes();
+        if is_outdated { Ready::Ask } else { Ready::Now }
     }
 
     /// Somebody uses it at `now`.
@@ -96,22 +102,27 @@ impl Entry {
     }
 
     pub(super) fn outdate(&self) {
-        self.outdated.store(true, Ordering::Release);
+        self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// From here on, what changes outdates it again.
-    pub(super) fn begin_asking(&self) -> Asking<'_> {
-        let was_outdated = self.outdated.swap(false, Ordering::AcqRel);
-        Asking { outdated: was_outdated.then_some(&self.outdated) }
+    /// The changes up to now: what is read from here on comes after them.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
-    pub(super) fn take_in(&self, term: Term, zone: Tz, known: Known) {
+    /// Takes in what was read after the first `as_of` changes.
+    pub(super) fn take_in(&self, term: Term, zone: Tz, known: Known, as_of: u64, now: Steady) {
+        let read_at = Some(now);
         match &mut *self.open.lock() {
             // It has begun its next term meanwhile.
             Some(open) if open.purse.term() != term => {}
-            Some(open) => open.purse.learn(known),
-            none => *none = Some(Open { purse: Purse::new(term, known), zone }),
+            Some(open) => {
+                open.purse.learn(known);
+                open.read_at = read_at;
+            }
+            none => *none = Some(Open { purse: Purse::new(term, known), zone, read_at }),
         }
+        self.as_of.fetch_max(as_of, Ordering::AcqRel);
     }
 
     /// Whether nobody has used it for long, and it says no more than the store does.
@@ -125,16 +136,17 @@ impl Entry {
     }
 }
 
-impl Asking<'_> {
-    pub(super) fn end(mut self) {
-        self.outdated = None;
+impl Open {
+    /// Whether what the store said is so young that what came since is still remembered elsewhere.
+    pub(super) fn is_fresh(&self, now: Steady) -> bool {
+        self.read_at.is_some_and(|read_at| u128::from(now.since_ns(read_at)) < FRESH_MAX.as_nanos())
     }
-}
 
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        if let Some(outdated) = self.outdated {
-            outdated.store(true, Ordering::Release);
+    pub(super) fn allows(&self, amount: Pico, beyond: Pico, decided: Decided) -> bool {
+        let has_room = self.purse.allows(amount, beyond);
+        match decided {
+            Decided::Alone | Decided::Together => has_room,
+            Decided::Apart(parts) => has_room && self.purse.allows_part(amount, beyond, parts),
         }
     }
 }

@@ -10,9 +10,10 @@ mod refresh;
 #[cfg(test)]
 mod tests;
 
+use crate::clock;
 use aione_core::{
     domain::{
-        budget::{Owner, Term},
+        budget::{CLAIMS_MAX, Claims, Decided, Owner, Term},
         clock::{Steady, Timestamp},
         id::OrgId,
         money::Pico,
@@ -27,8 +28,6 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 /// How long a request waits until a purse can be opened.
 const ASK_MAX: Duration = Duration::from_secs(1);
-/// Purses that one request is paid from: account, organization, team, key.
-const SEATS_MAX: usize = 4;
 /// Purses at the same time.
 const PURSES_MAX: usize = 200_000;
 
@@ -42,7 +41,7 @@ pub(crate) struct Budgets {
 
 /// The purses that a request is to be paid from, in the order in which they are locked.
 #[derive(Default)]
-pub(crate) struct Purses([Option<Seat>; SEATS_MAX]);
+pub(crate) struct Purses([Option<Seat>; CLAIMS_MAX]);
 
 struct Seat {
     owner: Owner,
@@ -51,10 +50,16 @@ struct Seat {
     entry: Arc<Entry>,
 }
 
+/// What a request can cost at most, and the purses that it is to be paid from.
+pub(crate) struct Bill {
+    purses: Purses,
+    amount: Pico,
+}
+
 /// What an exchange holds of its purses. Dropped without [`Spend::settle`] it gives everything back.
 #[must_use]
 pub(crate) struct Spend {
-    held: [Option<(Arc<Entry>, Term)>; SEATS_MAX],
+    held: [Option<(Arc<Entry>, Term)>; CLAIMS_MAX],
     amount: Pico,
 }
 
@@ -125,10 +130,9 @@ impl Budgets {
             return Ok(());
         }
         let (term, zone) = entry.term().unwrap_or_else(|| (owner.term(at, zone), zone));
-        let asking = entry.begin_asking();
+        let (as_of, now) = (entry.changes(), clock::steady());
         let known = self.store.known(owner, term, zone).await?;
-        asking.end();
-        entry.take_in(term, zone, known);
+        entry.take_in(term, zone, known, as_of, now);
         Ok(())
     }
 
@@ -166,10 +170,10 @@ impl Budgets {
 }
 
 /// What pays for a caller's requests, each with what may be spent beyond what was paid in.
-fn wanted(caller: &KeyInContext) -> [Option<(Owner, Pico)>; SEATS_MAX] {
+fn wanted(caller: &KeyInContext) -> [Option<(Owner, Pico)>; CLAIMS_MAX] {
     let key = &caller.key;
     if key.is_sandbox {
-        return [None; SEATS_MAX];
+        return [None; CLAIMS_MAX];
     }
     let of = |owner: Owner, beyond: Option<Pico>| beyond.map(|beyond| (owner, beyond));
     [
@@ -181,28 +185,50 @@ fn wanted(caller: &KeyInContext) -> [Option<(Owner, Pico)>; SEATS_MAX] {
 }
 
 impl Purses {
-    /// Reserves in every purse the `most` that the request can cost, or nothing in any. `None`: nobody knows
-    /// it, and no purse pays for that. Not asked for where no purse pays.
+    /// Says what the request can cost at `most`. `None`: nobody knows it, and no purse pays for that. Not asked
+    /// for where no purse pays.
+    ///
+    /// # Errors
+    /// Whose purse does not pay.
+    pub(crate) fn bill(self, most: impl FnOnce() -> Option<Pico>) -> Result<Bill, Owner> {
+        let first = self.0.iter().flatten().next().map(|seat| seat.owner);
+        let amount = first.map_or(Ok(Pico::ZERO), |first| most().ok_or(first))?;
+        Ok(Bill { purses: self, amount })
+    }
+}
+
+impl Bill {
+    /// The same for whoever decides for all nodes.
+    pub(crate) fn claims(&self, now: Steady) -> Claims {
+        let of = self.purses.0.each_ref().map(|seat| {
+            let Seat { owner, beyond, entry } = seat.as_ref()?;
+            let open = entry.open.lock();
+            open.as_ref().map(|open| open.purse.claim(*owner, *beyond, open.is_fresh(now)))
+        });
+        Claims { amount: self.amount, of }
+    }
+
+    /// Reserves it in every purse, or nothing in any.
     ///
     /// # Errors
     /// Whose purse has not enough left.
-    pub(crate) fn reserve(self, most: impl FnOnce() -> Option<Pico>) -> Result<Spend, Owner> {
-        let Some(first) = self.0.iter().flatten().next().map(|seat| seat.owner) else {
-            return Ok(Spend { held: [const { None }; SEATS_MAX], amount: Pico::ZERO });
-        };
-        let amount = most().ok_or(first)?;
-        let mut open: [Option<MutexGuard<'_, Option<Open>>>; SEATS_MAX] =
-            self.0.each_ref().map(|seat| seat.as_ref().map(|seat| seat.entry.open.lock()));
-        for (open, seat) in open.iter().flatten().zip(self.0.iter().flatten()) {
-            if open.as_ref().is_some_and(|open| !open.purse.allows(amount, seat.beyond)) {
+    pub(crate) fn reserve(self, decided: Decided) -> Result<Spend, Owner> {
+        let Self { purses, amount } = self;
+        let mut open: [Option<MutexGuard<'_, Option<Open>>>; CLAIMS_MAX] =
+            purses.0.each_ref().map(|seat| seat.as_ref().map(|seat| seat.entry.open.lock()));
+        for (open, seat) in open.iter().flatten().zip(purses.0.iter().flatten()) {
+            if open.as_ref().is_some_and(|open| !open.allows(amount, seat.beyond, decided)) {
                 return Err(seat.owner);
             }
         }
         for open in open.iter_mut().flatten().filter_map(|open| open.as_mut()) {
+            if decided == Decided::Together {
+                open.purse.note_shared();
+            }
             open.purse.reserve(amount);
         }
         let mut terms = open.map(|open| Some(open?.as_ref()?.purse.term())).into_iter();
-        let held = self.0.map(|seat| {
+        let held = purses.0.map(|seat| {
             let term = terms.next().flatten();
             Some((seat?.entry, term?))
         });

@@ -58,10 +58,9 @@ impl Budgets {
         let term = entry.term().or_else(|| entry.wanted_term(owner));
         let known = match term {
             Some((term, zone)) => {
-                let asked = entry.begin_asking();
+                let as_of = entry.changes();
                 let known = self.store.known(owner, term, zone).await?;
-                asked.end();
-                entry.take_in(term, zone, known);
+                entry.take_in(term, zone, known, as_of, now);
                 Some(known)
             }
             None => None,

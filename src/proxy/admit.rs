@@ -95,19 +95,22 @@ pub(crate) async fn reserve(
             tracing::warn!(%error, "a request is refused");
             Refusal::BudgetsUnavailable
         })?;
-    let patience =
-        Patience { timeout: snapshot.limits.redis_timeout, on_loss: snapshot.limits.on_redis_loss };
-    let grant = match gateway.limits.reserve(&limit_ask, trace.id, patience, ask.read_at).await {
-        Ok(grant) => grant,
-        Err(Denied::Refused(refused)) => return Err(Refusal::RateLimited(refused)),
-        Err(Denied::Unavailable) => return Err(Refusal::LimitsUnavailable),
-    };
-    // Limits first: who is refused for a moment only by what this one does not keep may try again.
     let most = || {
         let price = route.plan.price_of(&route.model.id)?;
         price.most(ask.estimated_input, route.ceiling, trace.started_at)
     };
-    let spend = match purses.reserve(most) {
+    let bill = purses.bill(most).map_err(Refusal::InsufficientBalance)?;
+    let claims = || bill.claims(ask.read_at);
+    let patience =
+        Patience { timeout: snapshot.limits.redis_timeout, on_loss: snapshot.limits.on_redis_loss };
+    let grant = match gateway.limits.reserve(&limit_ask, claims, trace.id, patience, ask.read_at).await {
+        Ok(grant) => grant,
+        Err(Denied::Refused(refused)) => return Err(Refusal::RateLimited(refused)),
+        Err(Denied::Spent(owner)) => return Err(Refusal::InsufficientBalance(owner)),
+        Err(Denied::Unavailable) => return Err(Refusal::LimitsUnavailable),
+    };
+    // Limits first: who is refused for a moment only by what this one does not keep may try again.
+    let spend = match bill.reserve(grant.decided()) {
         Ok(spend) => spend,
         Err(owner) => {
             grant.release(true);
@@ -198,9 +201,6 @@ impl Hold {
         if self.tally.unsent {
             // Whoever was to be asked was not.
             self.tally.deployment = None;
-            grant.release(true);
-        } else {
-            grant.settle(weighed_tokens(usage, self.cache_read_weight_milli), now);
         }
         let mut closed = Closed {
             id: self.opened.id,
@@ -218,7 +218,13 @@ impl Hold {
             cost: Pico::ZERO,
         };
         closed.charge(&self.opened, self.plan.price_of(&self.opened.model));
-        spend.settle((!closed.unpriced).then_some(closed.cost));
+        let cost = (!closed.unpriced).then_some(closed.cost);
+        spend.settle(cost);
+        if self.tally.unsent {
+            grant.release(true);
+        } else {
+            grant.settle(weighed_tokens(usage, self.cache_read_weight_milli), cost, now);
+        }
         let ticket = slot.close(&closed);
         self.gateway.metrics.exchange_closed(&self.opened, &closed);
         Some((closed, ticket))

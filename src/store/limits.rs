@@ -7,9 +7,11 @@ use super::{
 use aione_core::{
     config::snapshot::OnRedisLoss,
     domain::{
+        budget::{Claims, Decided, Owner},
         clock::Steady,
         id::RecordId,
         limit::{Refused, View},
+        money::Pico,
     },
 };
 use std::{sync::Arc, time::Duration};
@@ -34,6 +36,8 @@ pub struct Patience {
 #[derive(Debug)]
 pub enum Denied {
     Refused(Refused),
+    /// For all nodes together this one's purse has not enough left.
+    Spent(Owner),
     /// Redis is away, and nothing is to be admitted without it.
     Unavailable,
 }
@@ -48,16 +52,19 @@ pub struct Grant {
     own: local::Grant,
     shared: Option<Held>,
     view: View,
+    decided: Decided,
 }
 
 impl Limits {
-    /// Takes what `ask` needs of every limit that applies, or nothing of any; at most one round trip.
+    /// Takes what `ask` needs of every limit that applies, or nothing of any; at most one round trip, in which
+    /// its purses are reserved from for all nodes together.
     ///
     /// # Errors
     /// See [`Denied`].
     pub async fn reserve(
         &self,
         ask: &Ask<'_>,
+        claims: impl FnOnce() -> Claims,
         id: RecordId,
         patience: Patience,
         now: Steady,
@@ -65,9 +72,9 @@ impl Limits {
         match self {
             Self::Own(limiter) => {
                 let own = limiter.reserve(ask, now).map_err(Denied::Refused)?;
-                Ok(Grant::of(own, None))
+                Ok(Grant::of(own, None, Decided::Alone))
             }
-            Self::Shared(shared) => shared.reserve(ask, id, patience, now).await,
+            Self::Shared(shared) => shared.reserve(ask, &claims(), id, patience, now).await,
         }
     }
 
@@ -91,21 +98,21 @@ impl Limits {
 }
 
 impl Grant {
-    pub(super) fn of(own: local::Grant, shared: Option<Held>) -> Self {
+    pub(super) fn of(own: local::Grant, shared: Option<Held>, decided: Decided) -> Self {
         let view = own.view();
-        Self { own, shared, view }
+        Self { own, shared, view, decided }
     }
 
     /// With what all nodes together have left.
     pub(super) fn seen_by_all(own: local::Grant, shared: Held, view: View) -> Self {
-        Self { own, shared: Some(shared), view }
+        Self { own, shared: Some(shared), view, decided: Decided::Together }
     }
 
-    /// See [`local::Grant::settle`].
-    pub fn settle(self, tokens: u64, now: Steady) {
+    /// See [`local::Grant::settle`]. `cost`: what it did cost; `None`: nobody knows yet.
+    pub fn settle(self, tokens: u64, cost: Option<Pico>, now: Steady) {
         self.own.settle(tokens, now);
         if let Some(shared) = self.shared {
-            shared.settle(tokens);
+            shared.settle(tokens, cost);
         }
     }
 
@@ -115,6 +122,12 @@ impl Grant {
         if let Some(shared) = self.shared {
             shared.release(unsent);
         }
+    }
+
+    /// Where it was decided.
+    #[must_use]
+    pub fn decided(&self) -> Decided {
+        self.decided
     }
 
     /// What was left of the limits right after the reservation.

@@ -1,14 +1,14 @@
 //! Money that is not there is not spent: balances and budgets, over both protocols and over a kill.
 
 use crate::support::{
-    client::{self, Answer, BOTH, Call, Version},
+    account::{Account, assert_unpaid, decimal, put},
+    client::{self, BOTH, Call, Version},
     gateway::{Gateway, TestGateway},
     money,
-    settings::OPERATOR,
     upstream::{Gate, Script, Step, Truth, Upstream, openai},
     wait,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinSet;
 
 const CALLERS: usize = 50;
@@ -32,50 +32,24 @@ impl Stage {
         Self { gateway, upstream, gate, truth }
     }
 
-    async fn operator(&self, call: Call, status: u16) -> Value {
-        let answer = client::send(Version::H1, self.gateway.settings.admin, &call.bearer(OPERATOR)).await;
-        assert_eq!(answer.status, status, "{}", answer.text());
-        answer.json()
-    }
-
-    async fn org(&self, change: Value) {
-        self.operator(put("/api/v1/orgs/default", &change), 200).await;
-    }
-
-    async fn top_up(&self, amount: i128) {
-        let body = json!({ "kind": "top_up", "amount_rmb": decimal(amount) });
-        self.operator(Call::post("/api/v1/orgs/default/credits", body.to_string()), 201).await;
-    }
-
-    async fn account(&self) -> Value {
-        self.gateway.admin(Call::get("/api/v1/billing/account")).await.ok().json()
-    }
-
-    /// What the account says of `name`, in units of 10⁻¹².
-    async fn amount(&self, name: &str) -> i128 {
-        money::pico(self.account().await[name].as_str().unwrap())
+    fn account(&self) -> Account<'_> {
+        Account(&self.gateway)
     }
 
     /// What one request reserves: seen while one is held at the upstream.
     async fn reservation(&self, key: &str) -> i128 {
-        self.org(json!({ "credit_limit_rmb": "1000000" })).await;
+        self.account().org(json!({ "credit_limit_rmb": "1000000" })).await;
         let (public, call, before) = (self.gateway.settings.public, ask(key), self.upstream.asked());
         let held = tokio::spawn(async move { client::send(Version::H1, public, &call).await });
         wait::until("one is held", async || (self.upstream.asked() > before).then_some(())).await;
-        let reserved = self.amount("reserved_rmb").await;
+        let reserved = self.account().amount("reserved_rmb").await;
         self.gate.open_once();
         held.await.unwrap().ok();
         self.gateway.quiet().await;
-        assert_eq!(self.amount("reserved_rmb").await, 0);
+        assert_eq!(self.account().amount("reserved_rmb").await, 0);
         assert!(reserved >= money::cost(&self.truth), "{reserved}");
         reserved
     }
-}
-
-fn put(path: &str, body: &Value) -> Call {
-    let mut call = Call::post(path, body.to_string());
-    call.method = "PUT";
-    call
 }
 
 fn ask(key: &str) -> Call {
@@ -83,29 +57,15 @@ fn ask(key: &str) -> Call {
     Call::chat_with(key, &json!({ "model": "m", "max_tokens": 10, "messages": messages }))
 }
 
-fn decimal(pico: i128) -> String {
-    format!("{}.{:012}", pico / 1_000_000_000_000, pico % 1_000_000_000_000)
-}
-
-fn assert_unpaid(answer: &Answer, whose: &str) {
-    assert_eq!(answer.status, 402, "{}", answer.text());
-    assert_eq!(answer.json()["error"]["type"], "billing_error");
-    assert_eq!(answer.code(), "insufficient_balance");
-    assert_eq!(answer.header("x-aione-refused"), Some("insufficient_balance"));
-    assert_eq!(answer.header("x-should-retry"), Some("false"));
-    assert_eq!(answer.header("retry-after"), None);
-    assert!(answer.message().contains(whose), "{}", answer.message());
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_50_who_each_need_a_tenth_of_the_balance_ten_pass() {
     let stage = Stage::new().await;
     let key = stage.gateway.key().await;
     let each = stage.reservation(&key).await;
-    stage.org(json!({ "billing_mode": "prepaid" })).await;
-    let owed = -stage.amount("balance_rmb").await;
+    stage.account().org(json!({ "billing_mode": "prepaid" })).await;
+    let owed = -stage.account().amount("balance_rmb").await;
     assert_eq!(owed, money::cost(&stage.truth));
-    stage.top_up(owed + each * i128::try_from(TENTH).unwrap()).await;
+    stage.account().top_up(owed + each * i128::try_from(TENTH).unwrap()).await;
 
     let (public, before) = (stage.gateway.settings.public, stage.upstream.asked());
     let mut callers = JoinSet::new();
@@ -118,14 +78,14 @@ async fn of_50_who_each_need_a_tenth_of_the_balance_ten_pass() {
         assert_unpaid(&answer, "balance of the organization");
     }
     wait::until("ten are held", async || (stage.upstream.asked() - before == TENTH).then_some(())).await;
-    assert_eq!(stage.amount("reserved_rmb").await, each * i128::try_from(TENTH).unwrap());
+    assert_eq!(stage.account().amount("reserved_rmb").await, each * i128::try_from(TENTH).unwrap());
     (0..TENTH).for_each(|_| stage.gate.open_once());
     while let Some(answer) = wait::within("the ten", callers.join_next()).await {
         answer.unwrap().ok();
     }
     stage.gateway.quiet().await;
     let left = (each - money::cost(&stage.truth)) * i128::try_from(TENTH).unwrap();
-    assert_eq!(stage.amount("balance_rmb").await, left);
+    assert_eq!(stage.account().amount("balance_rmb").await, left);
     assert!(left >= 0);
     stage.gateway.all_records(TENTH + 1).await;
 }
@@ -141,16 +101,16 @@ async fn each_budget_refuses_by_itself_and_what_it_refuses_is_no_usage() {
             "key's budget for this day",
         );
     }
-    let teams = stage.operator(Call::get("/api/v1/orgs/default/teams"), 200).await;
+    let teams = stage.account().operator(Call::get("/api/v1/orgs/default/teams"), 200).await;
     let team = format!("/api/v1/orgs/default/teams/{}", teams["items"][0]["id"].as_str().unwrap());
-    stage.operator(put(&team, &json!({ "monthly_budget_rmb": "0" })), 200).await;
+    stage.account().operator(put(&team, &json!({ "monthly_budget_rmb": "0" })), 200).await;
     assert_unpaid(&stage.gateway.send(&ask(&plain)).await, "team's budget for this month");
-    stage.operator(put(&team, &json!({ "monthly_budget_rmb": null })), 200).await;
-    stage.org(json!({ "monthly_budget_rmb": "0" })).await;
+    stage.account().operator(put(&team, &json!({ "monthly_budget_rmb": null })), 200).await;
+    stage.account().org(json!({ "monthly_budget_rmb": "0" })).await;
     assert_unpaid(&stage.gateway.send(&ask(&plain)).await, "organization's budget for this month");
-    stage.org(json!({ "monthly_budget_rmb": null, "credit_limit_rmb": "0" })).await;
+    stage.account().org(json!({ "monthly_budget_rmb": null, "credit_limit_rmb": "0" })).await;
     assert_unpaid(&stage.gateway.send(&ask(&plain)).await, "balance of the organization");
-    stage.top_up(1_000_000_000_000).await;
+    stage.account().top_up(1_000_000_000_000).await;
     stage.gate.open_once();
     stage.gateway.send(&ask(&plain)).await.ok();
     assert_eq!(stage.upstream.asked(), 1);

@@ -73,6 +73,44 @@ pub struct Purse {
     term: Term,
     known: Known,
     reserved: Pico,
+    /// What the store said last of what was spent.
+    stored: Pico,
+    /// What was spent when all nodes decided together for the last time.
+    shared: Pico,
+}
+
+/// Where it was decided about a request's limits, and so how far its purses are to be trusted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Decided {
+    /// On this node, which knows of the others what the store knows.
+    Alone,
+    /// For all nodes at once, purses included.
+    Together,
+    /// On this node, as one of so many that do not hear of each other now.
+    Apart(u64),
+}
+
+/// What one purse has to say to a request, for whoever decides for all nodes together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Claim {
+    pub owner: Owner,
+    pub term: Term,
+    /// As far as this node knows.
+    pub spent: Pico,
+    /// As far as the store did. `None`: it was not read lately.
+    pub stored: Option<Pico>,
+    /// The most that may be spent in the term.
+    pub allowed: Pico,
+}
+
+/// Purses that one request is paid from: account, organization, team, key.
+pub const CLAIMS_MAX: usize = 4;
+
+/// What one request can cost at most, and the purses that it is to be paid from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Claims {
+    pub amount: Pico,
+    pub of: [Option<Claim>; CLAIMS_MAX],
 }
 
 impl BillingMode {
@@ -175,7 +213,7 @@ impl Term {
 impl Purse {
     #[must_use]
     pub fn new(term: Term, known: Known) -> Self {
-        Self { term, known, reserved: Pico::ZERO }
+        Self { term, known, reserved: Pico::ZERO, stored: known.spent, shared: known.spent }
     }
 
     #[must_use]
@@ -197,6 +235,7 @@ impl Purse {
     /// Takes in what is known elsewhere. Of what was spent each side may know something that the other
     /// does not yet, and nothing is ever unspent: the larger one holds.
     pub fn learn(&mut self, known: Known) {
+        self.stored = known.spent;
         self.known = Known { funds: known.funds, spent: self.known.spent.max(known.spent) };
     }
 
@@ -205,8 +244,35 @@ impl Purse {
     pub fn allows(&self, amount: Pico, beyond: Pico) -> bool {
         let room = [self.known.spent, self.reserved, amount]
             .iter()
-            .fold(self.known.funds.0.saturating_add(beyond.0), |room, taken| room.saturating_sub(taken.0));
+            .fold(self.allowed(beyond).0, |room, taken| room.saturating_sub(taken.0));
         amount <= Pico::ZERO || room >= 0
+    }
+
+    /// Whether `amount` can be spent of the one part in `parts` that this node may spend by itself, of what
+    /// was left when all nodes decided together for the last time. What it hears of others since counts as its
+    /// own: that is too much, never too little.
+    #[must_use]
+    pub fn allows_part(&self, amount: Pico, beyond: Pico, parts: u64) -> bool {
+        let left = self.allowed(beyond).0.saturating_sub(self.shared.0);
+        let since = self.known.spent.0.saturating_sub(self.shared.0);
+        let own = [self.reserved, amount].iter().fold(since, |own, taken| own.saturating_add(taken.0));
+        amount <= Pico::ZERO || own.saturating_mul(parts.into()) <= left
+    }
+
+    /// What it says of itself where so much may be beyond the funds; `is_fresh`: what the store said was read lately.
+    #[must_use]
+    pub fn claim(&self, owner: Owner, beyond: Pico, is_fresh: bool) -> Claim {
+        let stored = is_fresh.then_some(self.stored);
+        Claim { owner, term: self.term, spent: self.known.spent, stored, allowed: self.allowed(beyond) }
+    }
+
+    /// All nodes have decided together.
+    pub fn note_shared(&mut self) {
+        self.shared = self.known.spent;
+    }
+
+    fn allowed(&self, beyond: Pico) -> Pico {
+        Pico(self.known.funds.0.saturating_add(beyond.0))
     }
 
     pub fn reserve(&mut self, amount: Pico) {
@@ -267,6 +333,24 @@ mod tests {
         assert!(purse.says_no_more_than(&Known { funds: Pico(20), spent: Pico(9) }));
         purse.reserve(Pico(1));
         assert!(!purse.says_no_more_than(&Known { funds: Pico(20), spent: Pico(9) }));
+    }
+
+    #[test]
+    fn a_node_by_itself_spends_its_part_of_what_was_left() {
+        let mut purse = purse(100, 20);
+        assert!(purse.allows_part(Pico(40), Pico::ZERO, 2) && !purse.allows_part(Pico(41), Pico::ZERO, 2));
+        purse.reserve(Pico(30));
+        purse.settle(TERM.from, Pico(30), Pico(30));
+        assert!(purse.allows_part(Pico(10), Pico::ZERO, 2) && !purse.allows_part(Pico(11), Pico::ZERO, 2));
+        assert!(purse.allows_part(Pico::ZERO, Pico::ZERO, 9), "what is free always can");
+        // The other one has spent 25 of its own 40.
+        purse.learn(Known { funds: Pico(100), spent: Pico(75) });
+        assert!(!purse.allows_part(Pico(1), Pico::ZERO, 2));
+        purse.note_shared();
+        assert!(purse.allows_part(Pico(12), Pico::ZERO, 2) && !purse.allows_part(Pico(13), Pico::ZERO, 2));
+        assert!(purse.allows_part(Pico(15), Pico(5), 2));
+        let over = Purse::new(TERM, Known { funds: Pico(i128::MAX), spent: Pico::ZERO });
+        assert!(!over.allows_part(Pico(i128::MAX), Pico(i128::MAX), u64::MAX));
     }
 
     #[test]

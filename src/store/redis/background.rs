@@ -20,7 +20,7 @@ impl Background {
         let (leave, leaving) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let work = async move {
-            tokio::join!(upkeep.run(leaving.clone()), broadcast.run(leaving));
+            tokio::join!(upkeep.run(leaving.clone(), || broadcast.doubt_purses()), broadcast.run(leaving));
         };
         let thread = std::thread::Builder::new().name("redis".to_owned());
         let thread = thread.spawn(move || runtime.block_on(work))?;

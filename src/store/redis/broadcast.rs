@@ -81,6 +81,12 @@ impl Broadcast {
         }
     }
 
+    /// Has purses read again before they are used: while Redis was away, other nodes have spent what nobody
+    /// told this one.
+    pub(super) fn doubt_purses(&self) {
+        self.here.budgets.outdate_all();
+    }
+
     /// Says and hears, until it is told to leave.
     pub(crate) async fn run(&self, mut leave: watch::Receiver<bool>) {
         tokio::select! {

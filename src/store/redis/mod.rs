@@ -1,10 +1,10 @@
-//! What the nodes of a fleet share through Redis: limits, and the news of what has changed.
+//! What the nodes of a fleet share through Redis: limits, purses, and the news of what has changed.
 //!
 //! A decision is one round trip and waits no longer than it may; its end is queued and waited for by nobody.
 //! Everything that is kept there runs out by itself, and nothing that is kept there is needed after a restart.
 //!
 //! In reading order: `lease` (one reservation, and how it is said), the scripts themselves (`meter.lua`,
-//! `admit.lua`, `close.lua`), `link` and `circuit` (how Redis is asked, and whether), `share` (what holds
+//! `purse.lua`, `admit.lua`, `close.lua`), `link` and `circuit` (how Redis is asked, and whether), `share` (what holds
 //! without it), `upkeep` (what is done beside the requests), `broadcast`, and `background`, the thread
 //! of both.
 
@@ -29,14 +29,16 @@ use super::{
 use aione_core::{
     config::snapshot::{OnRedisLoss, RedisUrl},
     domain::{
+        budget::{Claims, Decided},
         clock::Steady,
         id::RecordId,
-        limit::{Refused, View},
+        limit::View,
+        money::Pico,
     },
 };
 use circuit::Circuit;
 use dashmap::DashMap;
-use lease::{Entrance, Exit, Lease};
+use lease::{Entrance, Exit, Lease, Turned};
 use link::Link;
 use redis::{Client, RedisError};
 use script::Scripts;
@@ -150,24 +152,29 @@ impl Shared {
         self.timeout_ms.store(lease::millis(timeout), Ordering::Relaxed);
     }
 
-    /// Takes what `ask` needs of every limit that applies on all nodes together, or nothing of any.
+    /// Takes what `ask` needs of every limit that applies on all nodes together, and what it claims of its
+    /// purses, or nothing of any.
     ///
-    /// Where no limit applies nothing is asked. What Redis admits is counted in this process's meters too, so
+    /// Where no limit applies and no purse pays nothing is asked. What Redis admits is counted in this process's meters too, so
     /// that this node's part begins with the truth.
     pub(super) async fn reserve(
         self: &Arc<Self>,
         ask: &Ask<'_>,
+        claims: &Claims,
         id: RecordId,
         patience: Patience,
         now: Steady,
     ) -> Result<Grant, Denied> {
-        let Some(lease) = Lease::of(ask, id, now) else {
-            return Ok(Grant::of(self.own.count(ask, now), None));
+        let Some(lease) = Lease::of(ask, claims, id, now) else {
+            return Ok(Grant::of(self.own.count(ask, now), None, Decided::Alone));
         };
         match self.decide(&lease, patience.timeout).await {
             Ok(decision) => {
                 self.counts.redis.fetch_add(1, Ordering::Relaxed);
-                let view = decision.map_err(Denied::Refused)?;
+                let view = decision.map_err(|turned| match turned {
+                    Turned::ByLimit(refused) => Denied::Refused(refused),
+                    Turned::ByPurse(owner) => Denied::Spent(owner),
+                })?;
                 lease.has_entered.store(true, Ordering::Relaxed);
                 Ok(Grant::seen_by_all(self.own.count(ask, now), self.hold(Arc::new(lease)), view))
             }
@@ -176,7 +183,7 @@ impl Shared {
     }
 
     /// Asks Redis, if it is there.
-    async fn decide(&self, lease: &Lease, timeout: Duration) -> Result<Result<View, Refused>, Loss> {
+    async fn decide(&self, lease: &Lease, timeout: Duration) -> Result<Result<View, Turned>, Loss> {
         if !self.circuit.is_closed() {
             return Err(Loss::Away);
         }
@@ -205,8 +212,10 @@ impl Shared {
         on_loss: OnRedisLoss,
         now: Steady,
     ) -> Result<Grant, Denied> {
+        let mut decided = Decided::Alone;
         let (count, decision) = match on_loss {
             OnRedisLoss::LocalShare => {
+                decided = Decided::Apart(self.nodes.live());
                 let own = self.own.reserve(&self.nodes.share_of(ask), now);
                 (&self.counts.local_share, own.map_err(Denied::Refused))
             }
@@ -218,7 +227,7 @@ impl Shared {
         match decision {
             Ok(own) => {
                 self.later(Task::Enter(lease.clone()));
-                Ok(Grant::of(own, Some(self.hold(lease))))
+                Ok(Grant::of(own, Some(self.hold(lease)), decided))
             }
             Err(denied) => {
                 if matches!(loss, Loss::Unknown) {
@@ -272,8 +281,8 @@ impl Shared {
 }
 
 impl Held {
-    pub(super) fn settle(mut self, tokens: u64) {
-        self.close(Exit::Settle(tokens));
+    pub(super) fn settle(mut self, tokens: u64, cost: Option<Pico>) {
+        self.close(Exit::Settle(tokens, cost));
     }
 
     pub(super) fn release(mut self, unsent: bool) {

@@ -1,5 +1,5 @@
--- Lets leases run on. KEYS: hash and leases of one meter each. ARGV: the lease in milliseconds, how much
--- longer a meter is kept, then the exchange's id for each meter.
+-- Lets leases run on. KEYS: hash and leases of one meter or purse each. ARGV: the lease in milliseconds,
+-- how much longer they are kept, then the exchange's id for each.
 -- Returns the ids that are not held there any more.
 
 local now_ms, lost = math.floor(clock() / 1000), {}

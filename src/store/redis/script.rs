@@ -4,6 +4,7 @@ use redis::{Cmd, Script};
 
 const CLOCK: &str = include_str!("clock.lua");
 const METER: &str = include_str!("meter.lua");
+const PURSE: &str = include_str!("purse.lua");
 
 /// All of them, known to Redis by their hash.
 #[derive(Debug)]
@@ -30,8 +31,8 @@ impl Scripts {
     pub(super) fn with_clock(clock: &str) -> Self {
         let of = |parts: &[&str]| Text::new([&[clock], parts].concat().concat());
         Self {
-            admit: of(&[METER, include_str!("admit.lua")]),
-            close: of(&[METER, include_str!("close.lua")]),
+            admit: of(&[METER, PURSE, include_str!("admit.lua")]),
+            close: of(&[METER, PURSE, include_str!("close.lua")]),
             renew: of(&[include_str!("renew.lua")]),
             beat: of(&[include_str!("beat.lua")]),
         }

@@ -81,8 +81,9 @@ impl Upkeep {
         tried
     }
 
-    /// Until it is told to leave; then what is left is told.
-    pub(crate) async fn run(mut self, mut leave: watch::Receiver<bool>) {
+    /// Until it is told to leave; then what is left is told. `back` is called when Redis is back, before it is
+    /// asked again.
+    pub(crate) async fn run(mut self, mut leave: watch::Receiver<bool>, back: impl Fn()) {
         let mut turns: Interval = interval(TURN);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut some = Vec::with_capacity(BATCH);
@@ -90,7 +91,7 @@ impl Upkeep {
             tokio::select! {
                 _ = leave.changed() => break,
                 _ = turns.tick() => {
-                    self.turn().await;
+                    self.turn(&back).await;
                     // Whoever waited may have gone.
                     let _ = self.first.take().map(|first| first.send(()));
                 }
@@ -127,7 +128,7 @@ impl Upkeep {
         self.take(&mut some);
     }
 
-    async fn turn(&mut self) {
+    async fn turn(&mut self, back: impl Fn()) {
         if self.shared.circuit.is_closed() {
             let kept = self.keep().await;
             self.note(kept);
@@ -135,6 +136,7 @@ impl Upkeep {
         }
         match self.come_back().await {
             Ok(()) => {
+                back();
                 self.shared.circuit.close();
                 tracing::info!(nodes = self.shared.nodes.live(), "Redis decides the limits");
             }

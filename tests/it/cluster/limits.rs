@@ -1,9 +1,9 @@
 //! Limits hold over both nodes together, exactly.
 
-use super::Pair;
+use super::{Pair, all_pass, ask, held, race};
 use crate::support::{
     client::{self, Call, Version},
-    upstream::{Gate, Script, Step, Truth, Upstream, openai},
+    upstream::Upstream,
     wait,
 };
 use serde_json::json;
@@ -13,52 +13,6 @@ use tokio::task::JoinSet;
 /// How long a reservation holds that nobody renews, and how much later a test calls it stuck.
 const LEASE: Duration = Duration::from_secs(30);
 const STUCK: Duration = Duration::from_secs(15);
-
-/// Every answer waits for the gate.
-async fn held() -> (Pair, Gate) {
-    let truth = Truth::plain("x", 1, 1);
-    let gate = Gate::closed();
-    let mut script = Script::json(200, openai::completion(&truth, "m")).truth(&truth);
-    script.steps.insert(1, Step::Wait(gate.clone()));
-    let upstream = Upstream::always(script).await;
-    let strict = |node: crate::support::gateway::TestGateway| node.set("/limits/reserve_cap", "none");
-    (Pair::start(upstream, strict).await, gate)
-}
-
-fn ask(key: &str) -> Call {
-    let messages = json!([{ "role": "user", "content": "Say it." }]);
-    Call::chat_with(key, &json!({ "model": "m", "max_tokens": 10, "messages": messages }))
-}
-
-/// Lets `racers` ask at once over both nodes; gives those that wait for the gate once all others were
-/// refused.
-async fn race(pair: &Pair, key: &str, racers: usize, expect: usize) -> JoinSet<u16> {
-    let before = pair.upstream.asked();
-    let mut all = JoinSet::new();
-    for racer in 0..racers {
-        let (public, call) = (pair.nodes[racer % 2].settings.public, ask(key));
-        all.spawn(async move { client::send(Version::H1, public, &call).await.status });
-    }
-    for _ in expect..racers {
-        let status = wait::within("a refusal", all.join_next()).await.unwrap().unwrap();
-        assert_eq!(status, 429);
-    }
-    wait::until(format_args!("{expect} at the upstream"), async || {
-        (pair.upstream.asked() - before >= expect).then_some(())
-    })
-    .await;
-    assert_eq!(pair.upstream.asked() - before, expect);
-    all
-}
-
-async fn all_pass(gate: &Gate, mut held: JoinSet<u16>) {
-    for _ in 0..held.len() {
-        gate.open_once();
-    }
-    while let Some(status) = wait::within("the admitted", held.join_next()).await {
-        assert_eq!(status.unwrap(), 200);
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_requests_a_minute_over_two_nodes_are_sixty() {
@@ -98,12 +52,12 @@ async fn tokens_are_reserved_and_settled_over_both_nodes() {
     let left: u64 = answer.header("x-ratelimit-remaining-tokens").unwrap().parse().unwrap();
     let each = limit - left;
     let key = pair.nodes[0].create_key(json!({ "tpm_limit": 10 * each + each / 2 })).await.secret;
-    let first = race(&pair, &key, 40, 10).await;
+    let first = race(&pair, &key, 40, 10, 429).await;
     all_pass(&gate, first).await;
     // Two tokens were used of each reservation: the rest is there again, on both nodes.
     pair.told().await;
     let fits = usize::try_from((10 * each + each / 2 - 10 * 2) / each).unwrap();
-    let second = race(&pair, &key, 40, fits).await;
+    let second = race(&pair, &key, 40, fits, 429).await;
     all_pass(&gate, second).await;
 }
 
@@ -112,7 +66,7 @@ async fn concurrency_is_exact_over_both_nodes_and_returns_to_none() {
     let (pair, gate) = held().await;
     let key = pair.nodes[0].create_key(json!({ "max_concurrency": 5 })).await.secret;
     for _ in 0..3 {
-        let held = race(&pair, &key, 40, 5).await;
+        let held = race(&pair, &key, 40, 5, 429).await;
         all_pass(&gate, held).await;
         pair.told().await;
     }
@@ -134,7 +88,7 @@ async fn a_node_that_leaves_in_order_holds_nothing_and_is_counted_no_more() {
 async fn a_killed_node_gives_its_places_back_after_the_lease_and_a_living_one_keeps_its_own() {
     let (mut pair, _gate) = held().await;
     let key = pair.nodes[0].create_key(json!({ "max_concurrency": 2 })).await.secret;
-    let mut held = race(&pair, &key, 2, 2).await;
+    let mut held = race(&pair, &key, 2, 2, 429).await;
     let began = Instant::now();
     pair.nodes[0].kill9();
     let (before, public, call) = (pair.upstream.asked(), pair.nodes[1].settings.public, ask(&key));

@@ -2,20 +2,22 @@
 //! Redis may go away in every manner.
 
 mod away;
+mod budgets;
 mod changes;
 mod limits;
 mod load;
 mod tls;
 
 use crate::support::{
-    client::Call,
+    client::{self, Call, Version},
     gateway::{Gateway, TestGateway},
     postgres::{self, PEPPER},
     redis::Server,
-    upstream::Upstream,
+    upstream::{Gate, Script, Step, Truth, Upstream, openai},
     wait,
 };
 use serde_json::json;
+use tokio::task::JoinSet;
 
 /// A node with one model at `upstream`, on the database at `url` and the Redis at `redis`.
 fn node(url: &str, redis: &str, upstream: &Upstream) -> TestGateway {
@@ -120,4 +122,50 @@ async fn admitted(pair: &Pair, key: &str, count: usize) -> usize {
         }
     }
     passed
+}
+
+/// Every answer waits for the gate.
+async fn held() -> (Pair, Gate) {
+    let truth = Truth::plain("x", 1, 1);
+    let gate = Gate::closed();
+    let mut script = Script::json(200, openai::completion(&truth, "m")).truth(&truth);
+    script.steps.insert(1, Step::Wait(gate.clone()));
+    let upstream = Upstream::always(script).await;
+    let strict = |node: crate::support::gateway::TestGateway| node.set("/limits/reserve_cap", "none");
+    (Pair::start(upstream, strict).await, gate)
+}
+
+fn ask(key: &str) -> Call {
+    let messages = json!([{ "role": "user", "content": "Say it." }]);
+    Call::chat_with(key, &json!({ "model": "m", "max_tokens": 10, "messages": messages }))
+}
+
+/// Lets `racers` ask at once over both nodes; gives those that wait for the gate once all others were
+/// refused with `refusal`.
+async fn race(pair: &Pair, key: &str, racers: usize, expect: usize, refusal: u16) -> JoinSet<u16> {
+    let before = pair.upstream.asked();
+    let mut all = JoinSet::new();
+    for racer in 0..racers {
+        let (public, call) = (pair.nodes[racer % 2].settings.public, ask(key));
+        all.spawn(async move { client::send(Version::H1, public, &call).await.status });
+    }
+    for _ in expect..racers {
+        let status = wait::within("a refusal", all.join_next()).await.unwrap().unwrap();
+        assert_eq!(status, refusal);
+    }
+    wait::until(format_args!("{expect} at the upstream"), async || {
+        (pair.upstream.asked() - before >= expect).then_some(())
+    })
+    .await;
+    assert_eq!(pair.upstream.asked() - before, expect);
+    all
+}
+
+async fn all_pass(gate: &Gate, mut held: JoinSet<u16>) {
+    for _ in 0..held.len() {
+        gate.open_once();
+    }
+    while let Some(status) = wait::within("the admitted", held.join_next()).await {
+        assert_eq!(status.unwrap(), 200);
+    }
 }

@@ -1,5 +1,6 @@
 //! What the tests stand on: the gateway's process, the upstream behind it, and the clients before it.
 
+pub mod account;
 pub mod admin;
 pub mod client;
 pub mod gateway;

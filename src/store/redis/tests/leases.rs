@@ -12,7 +12,7 @@ fn an_exchange_that_nobody_renews_gives_its_place_and_its_tokens_back() {
     assert!(server.enter(&second, Entrance::Ask, Steady(30 * S - 1_000_000)).is_err());
     assert!(server.enter(&second, Entrance::Ask, at(30)).is_ok());
     // What comes of the first one changes nothing any more.
-    server.leave(&of_key(1, ONE_PLACE, 80), Exit::Settle(100), at(31));
+    server.leave(&of_key(1, ONE_PLACE, 80), Exit::Settle(100, None), at(31));
     let refused = server.enter(&of_key(3, ONE_PLACE, 30), Entrance::Ask, at(31)).unwrap_err();
     assert_eq!(refused.view.tokens.unwrap().remaining, 20);
 }
@@ -26,7 +26,7 @@ fn a_renewed_lease_runs_on_and_its_over_use_is_counted_after_any_time() {
         assert_eq!(server.renew(&long, at(renewal * 10)), 0);
         assert!(server.enter(&of_key(2, ONE_PLACE, 10), Entrance::Ask, at(renewal * 10 + 9)).is_err());
     }
-    server.leave(&long, Exit::Settle(60), at(1_000));
+    server.leave(&long, Exit::Settle(60, None), at(1_000));
     let view = server.enter(&of_key(3, ONE_PLACE, 10), Entrance::Ask, at(1_000)).unwrap();
     assert_eq!(view.tokens.unwrap().remaining, 100 - 50 - 10);
 }
@@ -43,7 +43,7 @@ fn what_was_lost_holds_its_place_again_and_all_its_tokens_count_at_its_end() {
         let _ = server.enter(&running, Entrance::Place, at(1));
     }
     assert!(server.enter(&of_key(2, ONE_PLACE, 10), Entrance::Ask, at(2)).is_err());
-    server.leave(&running, Exit::Settle(70), at(3));
+    server.leave(&running, Exit::Settle(70, None), at(3));
     assert!(server.enter(&of_key(3, ONE_PLACE, 31), Entrance::Ask, at(3)).is_err());
     assert!(server.enter(&of_key(4, ONE_PLACE, 30), Entrance::Ask, at(3)).is_ok());
 }
@@ -76,7 +76,7 @@ fn everything_that_is_kept_runs_out_by_itself() {
         let entrance = [Entrance::Ask, Entrance::Count(3), Entrance::Place][n as usize % 3];
         let _ = server.enter(&one, entrance, at(0));
         if n > 2 {
-            server.leave(&one, Exit::Settle(20), at(1));
+            server.leave(&one, Exit::Settle(20, None), at(1));
         }
     }
     let keys = server.keys();

@@ -137,7 +137,7 @@ fn random_sequences_are_decided_as_in_one_process() {
                     Step::Reserve { tokens } => pair.reserve(tokens, now)?,
                     Step::Settle { which, tokens } => {
                         let end = |meter: &mut Meter, share| meter.settle(share, tokens, Steady(now));
-                        pair.end(which, Exit::Settle(tokens), now, end);
+                        pair.end(which, Exit::Settle(tokens, None), now, end);
                     }
                     Step::Release { which, unsent } => {
                         let exit = if unsent { Exit::Unsent } else { Exit::Release };

@@ -2,13 +2,15 @@
 
 mod leases;
 mod meaning;
+mod purses;
 
 use super::{
-    lease::{Entrance, Exit, Lease},
+    lease::{Entrance, Exit, Lease, Turned},
     script::Scripts,
 };
 use crate::store::local::Ask;
 use aione_core::domain::{
+    budget::Claims,
     clock::Steady,
     id::{KeyId, OrgId, RecordId, TeamId},
     limit::{Refused, View},
@@ -72,11 +74,19 @@ impl Server {
         let _: () = self.connection.set("now", EPOCH_US + now.0 / 1_000).unwrap();
     }
 
-    fn enter(&mut self, lease: &Lease, entrance: Entrance, now: Steady) -> Result<View, Refused> {
+    fn decide(&mut self, lease: &Lease, entrance: Entrance, now: Steady) -> Result<View, Turned> {
         self.set(now);
         let command = lease.enter(&self.scripts.admit, entrance);
         let answer: Vec<i64> = command.query(&mut self.connection).unwrap();
         lease.read(&answer).unwrap()
+    }
+
+    /// The same where only limits can refuse.
+    fn enter(&mut self, lease: &Lease, entrance: Entrance, now: Steady) -> Result<View, Refused> {
+        self.decide(lease, entrance, now).map_err(|turned| match turned {
+            Turned::ByLimit(refused) => refused,
+            Turned::ByPurse(owner) => panic!("nothing claims anything, and {owner:?} refuses"),
+        })
     }
 
     fn leave(&mut self, lease: &Lease, exit: Exit, now: Steady) {
@@ -125,6 +135,11 @@ fn limits(rpm: Option<u64>, tpm: Option<u64>, rpd: Option<u64>, concurrency: Opt
 
 /// Request `n` of one key and organization under these limits, strict, of so many tokens.
 fn lease(n: u128, key: RateLimits, org: RateLimits, tokens: u64) -> Lease {
+    paid(n, key, org, tokens, &Claims::default())
+}
+
+/// The same, which claims this of purses.
+fn paid(n: u128, key: RateLimits, org: RateLimits, tokens: u64, claims: &Claims) -> Lease {
     let ask = Ask {
         key: KeyId(Uuid::from_u128(1)),
         key_limits: key,
@@ -138,7 +153,7 @@ fn lease(n: u128, key: RateLimits, org: RateLimits, tokens: u64) -> Lease {
         ceiling: 0,
         reserve_cap: None,
     };
-    Lease::of(&ask, RecordId(Uuid::from_u128(n)), at(0)).expect("something is limited")
+    Lease::of(&ask, claims, RecordId(Uuid::from_u128(n)), at(0)).expect("something is limited or claimed")
 }
 
 /// The same of the key's limits alone.
