@@ -19,8 +19,9 @@ use std::{
     time::Duration,
 };
 
-/// Least time between two syncs while exchanges are under way that could join the later one.
-const SYNC_SPACING: Duration = Duration::from_millis(1);
+/// Least time between two syncs while exchanges are under way that could join the later one. A disk may be done
+/// sooner; what a sync and the wake-ups after it cost is then shared by too few.
+const SYNC_SPACING: Duration = Duration::from_millis(2);
 /// Least time between two writes, likewise, where nobody waits for a sync: a wake-up of this
 /// thread costs a request more than its bytes do.
 const WRITE_SPACING: Duration = Duration::from_micros(50);
