@@ -9,7 +9,7 @@ pub(crate) use greeting::Greeting;
 
 use crate::{
     assemble::Assembly,
-    billing::{recorder, retention},
+    billing::{pricing, recorder, retention},
     clock,
     config::Config,
     proxy::{Gateway, address_behind},
@@ -68,6 +68,7 @@ pub(crate) async fn start(assembly: &mut Assembly, greeting: Option<Greeting>) -
     if let Some(keep) = snapshot.storage.keep_records {
         running.tasks.spawn(retention::run(assembly.store.clone(), assembly.gateway.clone(), keep));
     }
+    running.tasks.spawn(pricing::run(assembly.store.clone(), assembly.config.clone()));
     running.tasks.spawn(assembly.gateway.keyring.clone().refresh());
     running.tasks.spawn(assembly.gateway.budgets.clone().refresh());
     running.tasks.spawn(sweep(assembly.gateway.clone()));

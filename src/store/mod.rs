@@ -26,6 +26,7 @@ mod meta;
 mod overview;
 mod plan_rows;
 mod postgres;
+mod quarantine;
 mod record_rows;
 pub mod redis;
 mod rollup_rows;

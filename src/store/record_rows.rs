@@ -104,6 +104,36 @@ pub(super) async fn list(
     db.all(sql).await?.iter().map(record_of).collect()
 }
 
+/// Those that await a price.
+pub(super) async fn list_unpriced(
+    db: &mut Db,
+    after: Option<RecordId>,
+    limit: u32,
+) -> Result<Vec<UsageRecord>, StoreError> {
+    let mut sql = Statement::new(SELECT.as_str());
+    sql.push(" WHERE unpriced AND NOT sandbox");
+    if let Some(after) = after {
+        sql.push(" AND id > ").push_value(after);
+    }
+    sql.push(" ORDER BY id LIMIT ").push_value(limit);
+    db.all(sql).await?.iter().map(record_of).collect()
+}
+
+/// Gives a record that awaits one its price, and tells whether it did.
+pub(super) async fn price(db: &mut Db, record: &UsageRecord) -> Result<bool, StoreError> {
+    let UsageRecord { opened, closed } = record;
+    let mut update = Statement::new(
+        "UPDATE usage_records SET unpriced = ?, price_version = ?, cost_units = ?, cost_pico = ?
+         WHERE id = ? AND started_at = ? AND unpriced",
+    );
+    update.add(false);
+    update.add(opened.price_version);
+    update.add_money(closed.cost)?;
+    update.add(opened.id);
+    update.add(opened.started_at);
+    db.execute(update).await.map(|updated| updated == 1)
+}
+
 /// Deletes the oldest of those that started before `before`, and tells whether there may be more.
 pub(super) async fn delete_some(db: &mut Db, before: Timestamp) -> Result<bool, StoreError> {
     // An id begins with its record's time, so that the oldest stand together.

@@ -9,6 +9,7 @@ use aione_core::{
     domain::{
         clock::Timestamp,
         id::{KeyId, OrgId, TeamId},
+        money::Pico,
         rollup::{Rollup, Span},
         usage::UsageRecord,
     },
@@ -108,17 +109,37 @@ impl Open {
         db: &mut Db,
         records: impl IntoIterator<Item = &UsageRecord>,
     ) -> Result<(), StoreError> {
-        let connection = self.connections.load(Ordering::Relaxed);
-        let version = rollup_rows::data_version(db).await?.map(|others| Version { connection, others });
-        if version.is_none() || self.known.version != version {
-            // Another process may have written since.
-            self.known = Known { version, rollups: HashMap::new() };
-        }
         let mut news: HashMap<Place, Rollup> = HashMap::new();
         for record in records {
             for place in places(record) {
                 news.entry(place).or_default().add(&record.closed);
             }
+        }
+        self.change(db, news, |rollup, news| rollup.merge(news)).await
+    }
+
+    /// Notes in the same way what records cost that are there and had no price.
+    pub(super) async fn price(&mut self, db: &mut Db, records: &[&UsageRecord]) -> Result<(), StoreError> {
+        let mut news: HashMap<Place, Vec<Pico>> = HashMap::new();
+        for record in records {
+            for place in places(record) {
+                news.entry(place).or_default().push(record.closed.cost);
+            }
+        }
+        self.change(db, news, |rollup, costs| costs.iter().for_each(|cost| rollup.price(*cost))).await
+    }
+
+    async fn change<N>(
+        &mut self,
+        db: &mut Db,
+        news: HashMap<Place, N>,
+        apply: impl Fn(&mut Rollup, &N),
+    ) -> Result<(), StoreError> {
+        let connection = self.connections.load(Ordering::Relaxed);
+        let version = rollup_rows::data_version(db).await?.map(|others| Version { connection, others });
+        if version.is_none() || self.known.version != version {
+            // Another process may have written since.
+            self.known = Known { version, rollups: HashMap::new() };
         }
         // From here to the commit nobody else changes what is read.
         for turn in turns(news.keys()) {
@@ -129,7 +150,7 @@ impl Open {
         rollups.extend(rollup_rows::read(db, &unknown).await?);
         let mut changed: Vec<Place> = Vec::with_capacity(news.len());
         for (place, news) in news {
-            rollups.entry(place.clone()).or_default().merge(&news);
+            apply(rollups.entry(place.clone()).or_default(), &news);
             changed.push(place);
         }
         changed.sort_unstable();

@@ -23,6 +23,7 @@ const SQLITE: &[Migration] = &[
     Migration { sql: include_str!("migrations/sqlite/0004_ledger.sql"), works_since: 4 },
     Migration { sql: include_str!("migrations/sqlite/0005_budgets.sql"), works_since: 4 },
     Migration { sql: include_str!("migrations/sqlite/0006_invoices.sql"), works_since: 6 },
+    Migration { sql: include_str!("migrations/sqlite/0007_unpriced.sql"), works_since: 6 },
 ];
 const POSTGRES: &[Migration] = &[
     Migration { sql: include_str!("migrations/postgres/0001_first.sql"), works_since: 1 },
@@ -30,6 +31,7 @@ const POSTGRES: &[Migration] = &[
     Migration { sql: include_str!("migrations/postgres/0003_dense_rollups.sql"), works_since: 2 },
     Migration { sql: include_str!("migrations/postgres/0004_budgets.sql"), works_since: 2 },
     Migration { sql: include_str!("migrations/postgres/0005_invoices.sql"), works_since: 5 },
+    Migration { sql: include_str!("migrations/postgres/0006_unpriced.sql"), works_since: 5 },
 ];
 /// The first version of a SQLite file with rollups.
 const ROLLUPS: usize = 2;

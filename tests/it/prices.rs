@@ -1,12 +1,14 @@
 //! What an exchange costs follows from the plan of its organization.
 
 use crate::support::{
+    account::Account,
     client::{self, Call, Version},
     gateway::{Gateway as TestedGateway, TestGateway},
     money::{self, pico},
     records::Record,
     settings::OPERATOR,
     upstream::Upstream,
+    wait,
 };
 use serde_json::{Value, json};
 
@@ -78,6 +80,39 @@ async fn a_price_that_changes_later_or_back_dated_leaves_what_was_recorded() {
     }
     let audit = gateway.command(&["audit", "-c", "aione.yaml"]).output().unwrap();
     assert!(audit.status.success(), "{}", String::from_utf8_lossy(&audit.stdout));
+}
+
+#[tokio::test]
+async fn what_was_used_without_a_price_is_charged_once_there_is_one() {
+    let upstream = Upstream::start().await;
+    let gateway = TestGateway::new().upstream("up", &upstream).model("m", &["up"]);
+    let quarantine = gateway.set("/billing/unpriced", "quarantine").set("/models/m/price", Value::Null);
+    let mut gateway = quarantine.start().await;
+    let key = gateway.key().await;
+    for _ in 0..3 {
+        gateway.send(&Call::chat(&key, "m")).await.ok();
+    }
+    assert!(gateway.all_records(3).await.iter().all(|record| record.cost() == 0));
+    assert_eq!(balance(&gateway).await, 0);
+    // From tomorrow on: what was used today has none still.
+    let later = json!({ "from": "2999-01-01T00:00:00Z", "input": "1", "output": "1", "cache_read": "1" });
+    reprice(&mut gateway, json!([later])).await;
+    let price = json!({ "input": money::INPUT, "output": money::OUTPUT, "cache_read": money::CACHE_READ });
+    reprice(&mut gateway, price).await;
+    let expected: i128 = upstream.truths().iter().map(money::cost).sum();
+    wait::until("it is charged", async || (balance(&gateway).await == -expected).then_some(())).await;
+    for record in gateway.all_records(3).await {
+        assert!(record.cost() > 0);
+    }
+    let ledger = gateway.admin(Call::get("/api/v1/billing/ledger")).await.ok().json();
+    let notes: Vec<_> = ledger["items"].as_array().unwrap().iter().map(|entry| &entry["note"]).collect();
+    assert_eq!(notes, ["priced later"; 3]);
+    let audit = gateway.command(&["audit", "-c", "aione.yaml"]).output().unwrap();
+    assert!(audit.status.success(), "{}", String::from_utf8_lossy(&audit.stdout));
+}
+
+async fn balance(gateway: &TestedGateway) -> i128 {
+    Account(gateway).amount("balance_rmb").await
 }
 
 /// Puts another price of `m` in force.

@@ -57,8 +57,14 @@ impl PlanHistory {
         fees
     }
 
+    /// The code of the plan that was in force at `at`.
+    #[must_use]
+    pub fn plan_at(&self, at: Timestamp) -> Option<&Arc<str>> {
+        self.assignments.iter().rev().find(|(from, _)| *from <= at).map(|(_, plan)| plan)
+    }
+
     fn version_at(&self, at: Timestamp) -> Option<&PlanVersion> {
-        let (_, plan) = self.assignments.iter().rev().find(|(from, _)| *from <= at)?;
+        let plan = self.plan_at(at)?;
         let mut versions = self.versions.iter().filter(|version| version.code == *plan);
         let first = versions.clone().next();
         // One that was there before its first version was kept was as that one is.

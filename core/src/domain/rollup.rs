@@ -70,6 +70,12 @@ impl Rollup {
         }
     }
 
+    /// One of those without a price costs this, as it has turned out.
+    pub fn price(&mut self, cost: Pico) {
+        self.unpriced = self.unpriced.saturating_sub(1);
+        self.cost = self.cost + cost;
+    }
+
     pub fn merge(&mut self, other: &Self) {
         self.requests = self.requests.saturating_add(other.requests);
         self.unpriced = self.unpriced.saturating_add(other.unpriced);

@@ -19,7 +19,8 @@ pub use keys::{
 pub use ledger::{EntryPlace, LedgerStore};
 pub use upstreams::{Upstream, Upstreams};
 pub use usage::{
-    Batches, GroupBy, Overview, OverviewQuery, RecordPlace, RecordQuery, UsageQuery, UsageStore, UsageSum,
+    Batches, GroupBy, Overview, OverviewQuery, QuarantineStore, RecordPlace, RecordQuery, UsageQuery,
+    UsageStore, UsageSum,
 };
 
 use crate::domain::{

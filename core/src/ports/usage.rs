@@ -3,6 +3,7 @@
 use super::{Page, StoreError};
 use crate::domain::{
     clock::Timestamp,
+    fee::PlanHistory,
     histogram::Histogram,
     id::{KeyId, OrgId, RecordId, TeamId},
     money::Pico,
@@ -145,4 +146,20 @@ pub trait UsageStore: Send + Sync {
     /// Keeps a book under its version; a book that is there already stays as it is.
     async fn keep_price_book(&self, book: &PriceBook, now: Timestamp) -> Result<(), StoreError>;
     async fn find_price_book(&self, version: u64) -> Result<Option<PriceBook>, StoreError>;
+}
+
+/// What is kept apart until there is a price for it.
+#[async_trait]
+pub trait QuarantineStore: Send + Sync {
+    /// Records that await a price, in id order after `after`.
+    async fn list_unpriced(
+        &self,
+        after: Option<RecordId>,
+        limit: u32,
+    ) -> Result<Vec<UsageRecord>, StoreError>;
+    /// The plans that an organization was on.
+    async fn plan_history(&self, org: OrgId) -> Result<PlanHistory, StoreError>;
+    /// Gives records that await a price the cost and the price book that they have here, in one transaction
+    /// with entries of their own. One that has a price by now stays as it is. Returns how many had none.
+    async fn price_records(&self, records: &[UsageRecord]) -> Result<usize, StoreError>;
 }

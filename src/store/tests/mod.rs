@@ -31,15 +31,14 @@ mod keys;
 mod ledger;
 mod opening;
 mod postgres;
+mod quarantine;
 mod records;
 mod reports;
 mod rollups;
 mod tenancy;
 mod usage;
 
-use super::{
-    Store, engine::Engine, plan_rows, postgres as server, row::Row as Cells, statement::Statement, tenants,
-};
+use super::{Store, engine::Engine, postgres as server, row::Row as Cells, statement::Statement, tenants};
 use aione_core::{
     config::snapshot::{Database, Secret},
     domain::{
@@ -47,7 +46,6 @@ use aione_core::{
         budget::{BillingMode, BudgetPeriod, Terms},
         clock::Timestamp,
         credential::ManagementToken,
-        fee::PlanHistory,
         id::{AuditId, KeyId, OrgId, RecordId, TeamId, TokenId},
         invoice::TaxRate,
         key::{Key, KeyHash},
@@ -179,10 +177,6 @@ impl Store {
         tx.commit().await
     }
 
-    async fn plan_history(&self, org: OrgId) -> Result<PlanHistory, StoreError> {
-        plan_rows::history(&mut self.pools.page().await?, org).await
-    }
-
     /// Runs SQL that no port has.
     async fn sql(&self, sql: &'static str) {
         let mut tx = self.pools.write().await.unwrap();
@@ -197,7 +191,8 @@ impl Store {
 }
 
 /// Makes the tables as they were before there were invoices and budgets; on PostgreSQL there is more.
-const NO_BUDGETS: [&str; 15] = [
+const NO_BUDGETS: [&str; 16] = [
+    "DROP INDEX usage_records_unpriced",
     "DROP TABLE charges",
     "DROP TABLE plan_assignments",
     "DROP TABLE plan_versions",

@@ -3,7 +3,7 @@
 use super::*;
 use aione_core::{
     domain::credential::Role,
-    ports::{KeyFilter, LimitChange, Page, TenantChange},
+    ports::{KeyFilter, LimitChange, Page, QuarantineStore as _, TenantChange},
 };
 
 contract! {
