@@ -256,7 +256,7 @@ impl Purse {
         let left = self.allowed(beyond).0.saturating_sub(self.shared.0);
         let since = self.known.spent.0.saturating_sub(self.shared.0);
         let own = [self.reserved, amount].iter().fold(since, |own, taken| own.saturating_add(taken.0));
-        amount <= Pico::ZERO || own.saturating_mul(parts.into()) <= left
+        amount <= Pico::ZERO || own.checked_mul(parts.into()).is_some_and(|all| all <= left)
     }
 
     /// What it says of itself where so much may be beyond the funds; `is_fresh`: what the store said was read lately.
