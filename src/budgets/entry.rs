@@ -14,6 +14,8 @@ use std::{
 
 /// How long a purse that nobody uses is kept.
 const IDLE_MAX: Duration = Duration::from_secs(600);
+/// How long nobody waits for a store that has not answered, where something is known.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How old what the store said of a purse may be to be held against what nodes have told each other.
 const FRESH_MAX: Duration = Duration::from_secs(300);
 /// By how much a request can have begun before the term that it is admitted in: its body may have come slowly.
@@ -31,6 +33,8 @@ pub(super) struct Entry {
     /// it is used again.
     changes: AtomicU64,
     as_of: AtomicU64,
+    /// Until when what is known does although it is outdated: the store has just not answered.
+    does_until: AtomicU64,
     /// On the process's monotonic clock.
     used_at: AtomicU64,
 }
@@ -56,7 +60,7 @@ pub(super) enum Ready {
 impl Entry {
     /// Looks at it for a request that began at `at`. A term that has ended is followed by the next; what
     /// follows otherwise, another zone or a clock that was set, is asked for.
-    pub(super) fn look(&self, owner: Owner, at: Timestamp, zone: Tz) -> Ready {
+    pub(super) fn look(&self, owner: Owner, at: Timestamp, zone: Tz, now: Steady) -> Ready {
         let mut open = self.open.lock();
         if let Some(Open { purse, .. }) = &*open {
             let term = purse.term();
@@ -78,7 +82,8 @@ impl Entry {
             *self.wanted.lock() = Some((at, zone));
             return Ready::Ask;
         }
-        let is_outdated = self.as_of.load(Ordering::Acquire) < self.changes();
+        let is_outdated = self.as_of.load(Ordering::Acquire) < self.changes()
+            && self.does_until.load(Ordering::Relaxed) <= now.0;
         if is_outdated { Ready::Ask } else { Ready::Now }
     }
 
@@ -103,6 +108,12 @@ impl Entry {
 
     pub(super) fn outdate(&self) {
         self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The store has not answered: nobody waits for it again within [`PAUSE`].
+    pub(super) fn make_do(&self, now: Steady) {
+        let pause = u64::try_from(PAUSE.as_nanos()).unwrap_or(u64::MAX);
+        self.does_until.store(now.0.saturating_add(pause), Ordering::Relaxed);
     }
 
     /// The changes up to now: what is read from here on comes after them.

@@ -96,7 +96,7 @@ impl Budgets {
             let Some((owner, beyond)) = wanted else { continue };
             let entry = self.entry(owner)?;
             entry.note_use(now);
-            match entry.look(owner, at, caller.org_zone) {
+            match entry.look(owner, at, caller.org_zone, now) {
                 Ready::Now => {}
                 // It was begun in a term that is over, and counts there.
                 Ready::Over => continue,
@@ -105,16 +105,17 @@ impl Budgets {
                         if let Some(recorded) = recorded.take() {
                             recorded.await;
                         }
-                        self.learn(owner, &entry, at, caller.org_zone).await
+                        self.learn(owner, &entry, at, caller.org_zone, now).await
                     };
                     let deadline = deadline.get_or_insert_with(|| tokio::time::Instant::now() + ASK_MAX);
                     let learnt = tokio::time::timeout_at(*deadline, opening).await;
                     let late = || Err(StoreError::Unavailable("it took too long".to_owned()));
                     // What is known does while the store is away.
-                    if let Err(error) = learnt.unwrap_or_else(|_| late())
-                        && !entry.is_open()
-                    {
-                        return Err(Unknown(error));
+                    if let Err(error) = learnt.unwrap_or_else(|_| late()) {
+                        if !entry.is_open() {
+                            return Err(Unknown(error));
+                        }
+                        entry.make_do(clock::steady());
                     }
                 }
             }
@@ -124,9 +125,16 @@ impl Budgets {
     }
 
     /// Asks the store what is in a purse, once for all who want it now.
-    async fn learn(&self, owner: Owner, entry: &Entry, at: Timestamp, zone: Tz) -> Result<(), StoreError> {
+    async fn learn(
+        &self,
+        owner: Owner,
+        entry: &Entry,
+        at: Timestamp,
+        zone: Tz,
+        now: Steady,
+    ) -> Result<(), StoreError> {
         let _asking = entry.asking.lock().await;
-        if matches!(entry.look(owner, at, zone), Ready::Now) {
+        if matches!(entry.look(owner, at, zone, now), Ready::Now) {
             return Ok(());
         }
         let (term, zone) = entry.term().unwrap_or_else(|| (owner.term(at, zone), zone));
@@ -222,9 +230,7 @@ impl Bill {
             }
         }
         for open in open.iter_mut().flatten().filter_map(|open| open.as_mut()) {
-            if decided == Decided::Together {
-                open.purse.note_shared();
-            }
+            open.purse.note(decided);
             open.purse.reserve(amount);
         }
         let mut terms = open.map(|open| Some(open?.as_ref()?.purse.term())).into_iter();

@@ -75,8 +75,17 @@ pub struct Purse {
     reserved: Pico,
     /// What the store said last of what was spent.
     stored: Pico,
-    /// What was spent when all nodes decided together for the last time.
-    shared: Pico,
+    /// Since nodes decide apart.
+    apart: Option<Apart>,
+}
+
+/// What a purse needs to know to spend no more than its part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Apart {
+    /// What was spent when it began.
+    before: Pico,
+    /// What has been spent since, on this node.
+    own: Pico,
 }
 
 /// Where it was decided about a request's limits, and so how far its purses are to be trusted.
@@ -213,7 +222,7 @@ impl Term {
 impl Purse {
     #[must_use]
     pub fn new(term: Term, known: Known) -> Self {
-        Self { term, known, reserved: Pico::ZERO, stored: known.spent, shared: known.spent }
+        Self { term, known, reserved: Pico::ZERO, stored: known.spent, apart: None }
     }
 
     #[must_use]
@@ -249,13 +258,12 @@ impl Purse {
     }
 
     /// Whether `amount` can be spent of the one part in `parts` that this node may spend by itself, of what
-    /// was left when all nodes decided together for the last time. What it hears of others since counts as its
-    /// own: that is too much, never too little.
+    /// was left when nodes began to decide apart.
     #[must_use]
     pub fn allows_part(&self, amount: Pico, beyond: Pico, parts: u64) -> bool {
-        let left = self.allowed(beyond).0.saturating_sub(self.shared.0);
-        let since = self.known.spent.0.saturating_sub(self.shared.0);
-        let own = [self.reserved, amount].iter().fold(since, |own, taken| own.saturating_add(taken.0));
+        let Apart { before, own } = self.apart.unwrap_or(Apart { before: self.known.spent, own: Pico::ZERO });
+        let left = self.allowed(beyond).0.saturating_sub(before.0);
+        let own = [self.reserved, amount].iter().fold(own.0, |own, taken| own.saturating_add(taken.0));
         amount <= Pico::ZERO || own.checked_mul(parts.into()).is_some_and(|all| all <= left)
     }
 
@@ -266,9 +274,14 @@ impl Purse {
         Claim { owner, term: self.term, spent: self.known.spent, stored, allowed: self.allowed(beyond) }
     }
 
-    /// All nodes have decided together.
-    pub fn note_shared(&mut self) {
-        self.shared = self.known.spent;
+    /// Notes where a request is decided that is reserved for next.
+    pub fn note(&mut self, decided: Decided) {
+        match decided {
+            Decided::Alone | Decided::Together => self.apart = None,
+            Decided::Apart(_) => {
+                self.apart.get_or_insert(Apart { before: self.known.spent, own: Pico::ZERO });
+            }
+        }
     }
 
     fn allowed(&self, beyond: Pico) -> Pico {
@@ -286,6 +299,9 @@ impl Purse {
             // Never below nothing: what was reserved may have been forgotten with a clock that was set.
             self.reserved = Pico(self.reserved.0.saturating_sub(reserved.0).max(0));
             self.known.spent = Pico(self.known.spent.0.saturating_add(cost.0));
+            if let Some(apart) = &mut self.apart {
+                apart.own = Pico(apart.own.0.saturating_add(cost.0));
+            }
         }
     }
 }
@@ -339,14 +355,16 @@ mod tests {
     fn a_node_by_itself_spends_its_part_of_what_was_left() {
         let mut purse = purse(100, 20);
         assert!(purse.allows_part(Pico(40), Pico::ZERO, 2) && !purse.allows_part(Pico(41), Pico::ZERO, 2));
+        purse.note(Decided::Apart(2));
         purse.reserve(Pico(30));
         purse.settle(TERM.from, Pico(30), Pico(30));
+        purse.note(Decided::Apart(2));
         assert!(purse.allows_part(Pico(10), Pico::ZERO, 2) && !purse.allows_part(Pico(11), Pico::ZERO, 2));
         assert!(purse.allows_part(Pico::ZERO, Pico::ZERO, 9), "what is free always can");
-        // The other one has spent 25 of its own 40.
+        // The other one has spent 25 of its own 40: that leaves this one's part as it is.
         purse.learn(Known { funds: Pico(100), spent: Pico(75) });
-        assert!(!purse.allows_part(Pico(1), Pico::ZERO, 2));
-        purse.note_shared();
+        assert!(purse.allows_part(Pico(10), Pico::ZERO, 2) && !purse.allows_part(Pico(11), Pico::ZERO, 2));
+        purse.note(Decided::Together);
         assert!(purse.allows_part(Pico(12), Pico::ZERO, 2) && !purse.allows_part(Pico(13), Pico::ZERO, 2));
         assert!(purse.allows_part(Pico(15), Pico(5), 2));
         let over = Purse::new(TERM, Known { funds: Pico(i128::MAX), spent: Pico::ZERO });

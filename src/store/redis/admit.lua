@@ -1,7 +1,7 @@
 -- Admits an exchange at all of its meters and purses, or takes nothing of any.
 -- KEYS: four of each meter, two of each purse.
 -- ARGV: the lease in milliseconds; the exchange's id; `ask`, or to take it whatever the limits say: how many
--- seconds ago it began (`count`), or `place` for its place in flight alone; how many meters; the amount to
+-- seconds ago it began, with a `+` where it still runs, or `place` for its place in flight alone; how many meters; the amount to
 -- reserve; then five of each meter: requests and tokens a minute, requests a day, in flight (`-`: not limited),
 -- and the tokens to reserve; then three amounts of each purse: what is spent as far as the node has seen, what
 -- the store has of that (`-`: it was not read lately), and the most that may be spent. An amount is two
@@ -11,6 +11,7 @@
 -- that has room, or 0.
 
 local lease_ms, id, how, meter_count = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
+local ago = tonumber(string.match(how, '^%d+'))
 local asked = amount(ARGV[5], ARGV[6])
 local FULL_WAIT = 1000
 local meters, purses, reply, admitted = {}, {}, { 1 }, true
@@ -54,12 +55,13 @@ end
 -- Puts the exchange into a meter's windows and leases, once.
 local function begin(meter)
   local share = 'L' .. id
-  if how ~= 'ask' and redis.call('HEXISTS', meter.hash, share) == 1 then return end
+  -- Also a question may come late, when what was asked has been entered in another way.
+  if redis.call('HEXISTS', meter.hash, share) == 1 then return end
   local second, reserved, day = meter.second, meter.tokens, 0
   if how == 'place' then
     reserved = 0
   else
-    if how ~= 'ask' then second = now - tonumber(how) end
+    if ago then second = now - ago end
     add(meter, 'r', second, 1)
     reserved = add(meter, 't', second, meter.tokens)
     if meter.rpd then day = add_to_day(meter) end

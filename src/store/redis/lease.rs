@@ -20,6 +20,9 @@ use std::{fmt::Write as _, sync::atomic::AtomicBool, time::Duration};
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 /// How much longer than a lease a meter or a purse is kept: a minute's window and a second on either side.
 pub(super) const WINDOW: Duration = Duration::from_secs(62);
+/// How long what the store has of a purse may be more than what was told, before it is believed: `BEHIND` of
+/// `purse.lua`.
+const BELIEVED: Duration = Duration::from_secs(5);
 /// Redis counts in doubles: it is exact up to here, and larger limits are taken for this.
 const MOST: u64 = (1 << 53) - 1;
 /// The keys of one meter.
@@ -67,7 +70,7 @@ pub(super) enum Entrance {
     /// Where all limits admit it.
     Ask,
     /// Whatever they say: it was admitted so many seconds ago without Redis. Once.
-    Count(u64),
+    Count { ago_s: u64, still_runs: bool },
     /// With its place in flight alone: the rest has run out, or was lost. Once.
     Place,
 }
@@ -85,6 +88,16 @@ pub(super) enum Exit {
     /// Nobody knows how: what it reserved of limits stays counted. It has cost nothing: who may have to pay
     /// settles.
     Abandon,
+}
+
+impl Exit {
+    /// The same, told after so long: the store tells the cost by then, and has been believed.
+    pub(super) fn told_after(self, waited: Duration) -> Self {
+        match self {
+            Self::Settle(tokens, _) if waited >= BELIEVED => Self::Settle(tokens, Some(Pico::ZERO)),
+            exit => exit,
+        }
+    }
 }
 
 /// Why it is not admitted.
@@ -138,7 +151,8 @@ impl Lease {
         command.arg(millis(LEASE)).arg(self.id.0.as_bytes());
         match entrance {
             Entrance::Ask => command.arg("ask"),
-            Entrance::Count(seconds) => command.arg(seconds),
+            Entrance::Count { ago_s, still_runs: false } => command.arg(ago_s),
+            Entrance::Count { ago_s, still_runs: true } => command.arg(format!("{ago_s}+")),
             Entrance::Place => command.arg("place"),
         };
         command.arg(self.seats.len());

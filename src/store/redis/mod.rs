@@ -232,7 +232,7 @@ impl Shared {
             Err(denied) => {
                 if matches!(loss, Loss::Unknown) {
                     // It may have been admitted there.
-                    self.later(Task::Leave(lease, Exit::Unsent));
+                    self.later(Task::Leave(lease, Exit::Unsent, now));
                 }
                 Err(denied)
             }
@@ -292,7 +292,7 @@ impl Held {
     fn close(&mut self, exit: Exit) {
         if let Some(lease) = self.lease.take() {
             self.shared.open.remove(&lease.id);
-            self.shared.later(Task::Leave(lease, exit));
+            self.shared.later(Task::Leave(lease, exit, crate::clock::steady()));
         }
     }
 }

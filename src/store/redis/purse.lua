@@ -6,6 +6,7 @@
 local PARTS = 1000000000000 -- of a unit: each number alone is exact
 local BEHIND = 5            -- seconds after which the store is believed where it knows of more
 local TOLD = 600            -- seconds, at least, of which everything that was told is remembered
+local KEPT = 2 * TOLD       -- seconds for which a purse is kept after its last use
 local NOTHING = { 0, 0 }
 
 local function amount(units, parts)
@@ -32,23 +33,26 @@ end
 local function open_purse(at)
   local purse = { hash = KEYS[at], leases = KEYS[at + 1] }
   local read = redis.call('HMGET', purse.hash, 'spent', 'spent_parts', 'reserved', 'reserved_parts',
-    'told', 'told_parts', 'before', 'before_parts', 'since', 'behind', 'began')
+    'told', 'told_parts', 'before', 'before_parts', 'since', 'behind', 'began', 'round')
   purse.is_there = read[1] and true or false
   purse.spent, purse.reserved = amount(read[1], read[2]), amount(read[3], read[4])
   purse.told, purse.before = amount(read[5], read[6]), amount(read[7], read[8])
   purse.since, purse.behind, purse.began = number(read[9]), number(read[10]), number(read[11])
+  purse.round = number(read[12]) -- `reserved` is of the shares of this round
   return purse
 end
 
 local function save_purse(purse, lease_ms)
-  redis.call('HSET', purse.hash, 'reserved', purse.reserved[1], 'reserved_parts', purse.reserved[2])
+  redis.call('HSET', purse.hash, 'reserved', purse.reserved[1], 'reserved_parts', purse.reserved[2],
+    'round', purse.round)
   if purse.is_there then
     redis.call('HSET', purse.hash, 'spent', purse.spent[1], 'spent_parts', purse.spent[2],
       'told', purse.told[1], 'told_parts', purse.told[2],
       'before', purse.before[1], 'before_parts', purse.before[2],
       'since', purse.since, 'behind', purse.behind, 'began', purse.began)
   end
-  redis.call('PEXPIRE', purse.hash, lease_ms + (MINUTE + 2) * 1000)
+  redis.call('PEXPIRE', purse.hash, lease_ms + KEPT * 1000)
+  redis.call('PEXPIRE', purse.leases, lease_ms + KEPT * 1000)
 end
 
 -- Holds what is spent against what a node knows of it: `seen` in all, `stored` of that by the store (nil: it
@@ -61,10 +65,11 @@ local function compare(purse, seen, stored)
     purse.since, purse.began = now, now
     if stored then purse.told = is_less(seen, stored) and NOTHING or minus(seen, stored) end
   end
+  -- Without the store nothing that was told is forgotten.
+  if not stored then return end
   if now - purse.since >= TOLD or purse.since > now then
     purse.before, purse.told, purse.since = purse.told, NOTHING, now
   end
-  if not stored then return end
   local most = plus(stored, plus(purse.before, purse.told))
   if is_less(most, purse.spent) then purse.spent = most end
   if not is_less(purse.spent, stored) then
@@ -81,13 +86,16 @@ end
 -- Reserves for an exchange, once. `how` as at a meter.
 local function reserve(purse, id, how, asked, lease_ms)
   local share = 'L' .. id
-  if how ~= 'ask' and redis.call('HEXISTS', purse.hash, share) == 1 then return end
-  purse.reserved = plus(purse.reserved, asked)
-  -- What a node admitted by itself before this purse began may be in what it began with: the store tells it.
-  local counts = how == 'ask' or how == 'place' or (purse.is_there and purse.began <= now - tonumber(how))
-  redis.call('HSET', purse.hash, share, string.format('%.0f %.0f %d', asked[1], asked[2], counts and 1 or 0))
   redis.call('ZADD', purse.leases, now_ms + lease_ms, id)
-  redis.call('PEXPIRE', purse.leases, lease_ms + (MINUTE + 2) * 1000)
+  local there = redis.call('HGET', purse.hash, share)
+  if there and tonumber(there:match('%d+$')) == purse.round then return end
+  purse.reserved = plus(purse.reserved, asked)
+  -- What a node admitted by itself, and has ended, before this purse began may be in what it began with: the
+  -- store tells it.
+  local ago = tonumber(string.match(how, '^%d+$'))
+  local counts = not ago or (purse.is_there and purse.began <= now - ago)
+  redis.call('HSET', purse.hash, share, string.format('%.0f %.0f %d %.0f', asked[1], asked[2], counts and 1 or 0,
+    purse.round))
 end
 
 -- Ends a share with what the exchange did cost. Says whether it was still held: a second time changes nothing.
@@ -96,9 +104,11 @@ local function settle(purse, id, cost)
   local share = redis.call('HGET', purse.hash, 'L' .. id)
   if not share then return false end
   redis.call('HDEL', purse.hash, 'L' .. id)
-  local units, parts, counts = share:match('^(%d+) (%d+) (%d)$')
+  local units, parts, counts, round = share:match('^(%d+) (%d+) (%d) (%d+)$')
   local asked = amount(units, parts)
-  purse.reserved = is_less(purse.reserved, asked) and NOTHING or minus(purse.reserved, asked)
+  if tonumber(round) == purse.round then
+    purse.reserved = is_less(purse.reserved, asked) and NOTHING or minus(purse.reserved, asked)
+  end
   if counts == '1' then
     purse.spent, purse.told = plus(purse.spent, cost), plus(purse.told, cost)
   end
@@ -109,6 +119,10 @@ end
 local function prune_purse(purse)
   local out = redis.call('ZRANGEBYSCORE', purse.leases, '-inf', now_ms, 'LIMIT', 0, PRUNED_MAX)
   for _, id in ipairs(out) do settle(purse, id, NOTHING) end
+  -- Whatever became of a share: where nothing is in flight nothing is reserved.
+  if is_less(NOTHING, purse.reserved) and redis.call('ZCARD', purse.leases) == 0 then
+    purse.reserved, purse.round = NOTHING, purse.round + 1
+  end
 end
 
 local function has_room(purse, allowed, asked)

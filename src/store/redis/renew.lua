@@ -8,8 +8,9 @@ for at = 1, #KEYS, 2 do
   local id = ARGV[2 + (at + 1) / 2]
   if redis.call('ZSCORE', KEYS[at + 1], id) then
     redis.call('ZADD', KEYS[at + 1], 'XX', now_ms + lease_ms, id)
-    redis.call('PEXPIRE', KEYS[at], kept_ms)
-    redis.call('PEXPIRE', KEYS[at + 1], kept_ms)
+    for key = at, at + 1 do
+      if redis.call('PTTL', KEYS[key]) < kept_ms then redis.call('PEXPIRE', KEYS[key], kept_ms) end
+    end
   else
     lost[#lost + 1] = id
   end

@@ -42,7 +42,8 @@ const NODES: &str = "aione:nodes";
 pub(super) enum Task {
     /// It was admitted without Redis.
     Enter(Arc<Lease>),
-    Leave(Arc<Lease>, Exit),
+    /// It ended, when.
+    Leave(Arc<Lease>, Exit, Steady),
 }
 
 /// The one who does it.
@@ -130,7 +131,7 @@ impl Upkeep {
 
     async fn turn(&mut self, back: impl Fn()) {
         if self.shared.circuit.is_closed() {
-            let kept = self.keep().await;
+            let kept = self.keep(&back).await;
             self.note(kept);
             return;
         }
@@ -174,12 +175,15 @@ impl Upkeep {
 
     /// What is to be done while all is well. Where Redis has lost what it had, all that runs here gets its
     /// place again.
-    async fn keep(&mut self) -> RedisResult<()> {
+    async fn keep(&mut self, back: impl Fn()) -> RedisResult<()> {
         self.tell().await?;
         if clock::steady().since_ns(self.beat_at) < nanos(BEAT) {
             return Ok(());
         }
         let is_lost = self.beat().await?;
+        if is_lost {
+            back();
+        }
         self.renew(is_lost).await
     }
 
@@ -210,8 +214,11 @@ impl Upkeep {
             let some = self.pending.iter().take(BATCH);
             let commands: Vec<Cmd> = some
                 .map(|task| match task {
-                    Task::Enter(lease) => lease.enter(&scripts.admit, entrance(lease, now)),
-                    Task::Leave(lease, exit) => lease.leave(&scripts.close, *exit),
+                    Task::Enter(lease) => lease.enter(&scripts.admit, self.entrance(lease, now)),
+                    Task::Leave(lease, exit, ended) => {
+                        let waited = Duration::from_nanos(now.since_ns(*ended));
+                        lease.leave(&scripts.close, exit.told_after(waited))
+                    }
                 })
                 .collect();
             let count = commands.len();
@@ -223,6 +230,12 @@ impl Upkeep {
             }
         }
         Ok(())
+    }
+
+    /// How an exchange that was admitted without Redis enters it now.
+    fn entrance(&self, lease: &Lease, now: Steady) -> Entrance {
+        let still_runs = self.shared.open.contains_key(&lease.id);
+        Entrance::Count { ago_s: now.since_ms(lease.began) / 1000, still_runs }
     }
 
     /// Renews the leases that are due, or `all`; those that Redis has not any more get their place again.
@@ -303,11 +316,6 @@ impl Upkeep {
         command.arg(NODES).arg(&self.node);
         self.shared.link.ask(&command).await
     }
-}
-
-/// How an exchange that was admitted without Redis enters it now.
-fn entrance(lease: &Lease, now: Steady) -> Entrance {
-    Entrance::Count(now.since_ms(lease.began) / 1000)
 }
 
 /// An error for what takes longer than `bound`.

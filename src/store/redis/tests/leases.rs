@@ -54,13 +54,13 @@ fn what_was_admitted_elsewhere_counts_once_and_in_its_own_second() {
     let all = limits(Some(3), Some(100), Some(3), Some(3));
     let late = of_key(1, all, 40);
     for _ in 0..2 {
-        let _ = server.enter(&late, Entrance::Count(20), at(100));
+        let _ = server.enter(&late, afterwards(20), at(100));
     }
     let refused = server.enter(&of_key(2, all, 70), Entrance::Ask, at(100)).unwrap_err();
     assert_eq!(refused.retry_after_ms, 41_000, "it leaves 61 seconds after second 80");
     assert_eq!(refused.view.requests.unwrap().remaining, 2);
     // From before the minute: the day knows it, and its place is taken.
-    let _ = server.enter(&of_key(3, all, 40), Entrance::Count(90), at(100));
+    let _ = server.enter(&of_key(3, all, 40), afterwards(90), at(100));
     let view = server.enter(&of_key(4, all, 10), Entrance::Ask, at(100)).unwrap();
     assert_eq!((view.requests.unwrap().remaining, view.tokens.unwrap().remaining), (0, 50));
     server.leave(&of_key(3, all, 40), Exit::Unsent, at(100));
@@ -73,7 +73,7 @@ fn everything_that_is_kept_runs_out_by_itself() {
     let all = limits(Some(9), Some(900), Some(9), Some(9));
     for n in 0..6 {
         let one = lease(n, all, all, 10);
-        let entrance = [Entrance::Ask, Entrance::Count(3), Entrance::Place][n as usize % 3];
+        let entrance = [Entrance::Ask, afterwards(3), Entrance::Place][n as usize % 3];
         let _ = server.enter(&one, entrance, at(0));
         if n > 2 {
             server.leave(&one, Exit::Settle(20, None), at(1));
@@ -95,7 +95,7 @@ fn a_meter_of_which_a_part_was_evicted_admits_again() {
     let all = limits(None, None, Some(2), Some(2));
     for evicted in ["", ":days", ":order", ":leases"] {
         for n in 0..2 {
-            let _ = server.enter(&of_key(n, all, 1), Entrance::Count(0), at(0));
+            let _ = server.enter(&of_key(n, all, 1), afterwards(0), at(0));
         }
         let key = server.keys().into_iter().min_by_key(String::len).unwrap();
         let _: () = server.connection.del(format!("{key}{evicted}")).unwrap();

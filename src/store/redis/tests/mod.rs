@@ -160,3 +160,8 @@ fn paid(n: u128, key: RateLimits, org: RateLimits, tokens: u64, claims: &Claims)
 fn of_key(n: u128, key: RateLimits, tokens: u64) -> Lease {
     lease(n, key, RateLimits::default(), tokens)
 }
+
+/// It was admitted elsewhere so many seconds ago, and has ended since.
+fn afterwards(ago_s: u64) -> Entrance {
+    Entrance::Count { ago_s, still_runs: false }
+}

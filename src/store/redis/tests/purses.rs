@@ -174,7 +174,7 @@ fn what_a_node_admitted_by_itself_is_reserved_and_spent_once() {
     assert!(server.decide(&of_account(1, 0, 10), Entrance::Ask, at(0)).is_ok());
     let alone = of_account(2, 6, 10);
     for _ in 0..2 {
-        let _ = server.decide(&alone, Entrance::Count(3), at(5));
+        let _ = server.decide(&alone, afterwards(3), at(5));
     }
     assert!(server.decide(&of_account(3, 5, 10), Entrance::Ask, at(5)).is_err());
     for _ in 0..2 {
@@ -185,14 +185,72 @@ fn what_a_node_admitted_by_itself_is_reserved_and_spent_once() {
 }
 
 #[test]
+fn what_still_runs_when_it_is_entered_is_spent_when_it_ends() {
+    let mut server = Server::start();
+    let running = of_account(1, 4, 10);
+    let _ = server.decide(&running, Entrance::Count { ago_s: 60, still_runs: true }, at(0));
+    assert!(server.decide(&of_account(2, 7, 10), Entrance::Ask, at(0)).is_err());
+    server.leave(&running, settle(3), at(1));
+    assert!(server.decide(&of_account(3, 8, 10), Entrance::Ask, at(1)).is_err());
+    assert!(server.decide(&of_account(3, 7, 10), Entrance::Ask, at(1)).is_ok());
+}
+
+#[test]
+fn a_question_that_comes_after_what_was_asked_was_entered_reserves_nothing_more() {
+    let mut server = Server::start();
+    let one = of_account(1, 4, 10);
+    let _ = server.decide(&one, afterwards(0), at(0));
+    assert!(server.decide(&one, Entrance::Ask, at(0)).is_ok());
+    assert!(server.decide(&of_account(2, 7, 10), Entrance::Ask, at(0)).is_err());
+    assert!(server.decide(&of_account(2, 6, 10), Entrance::Ask, at(0)).is_ok());
+}
+
+#[test]
+fn where_nothing_is_in_flight_nothing_is_reserved_whatever_was_lost() {
+    let mut server = Server::start();
+    let lost = of_account(1, 9, 10);
+    assert!(server.decide(&lost, Entrance::Ask, at(0)).is_ok());
+    let leases = server.keys().into_iter().find(|key| key.ends_with(":leases")).unwrap();
+    let _: () = server.connection.del(&leases).unwrap();
+    // It is placed again with its share, which is there.
+    assert_eq!(server.renew(&lost, at(1)), 1);
+    let _ = server.decide(&lost, Entrance::Place, at(1));
+    assert!(server.decide(&of_account(2, 9, 10), Entrance::Ask, at(1)).is_err());
+    let _: () = server.connection.del(&leases).unwrap();
+    assert!(server.decide(&of_account(2, 9, 10), Entrance::Ask, at(1)).is_ok());
+}
+
+#[test]
+fn while_the_store_is_away_nothing_that_was_told_is_forgotten() {
+    let mut server = Server::start();
+    let ask = |n, amount, stored| of(n, amount, [Some(claim(ACCOUNT, 0, stored, 10)), None, None, None]);
+    let first = ask(1, 6, Some(0));
+    assert!(server.decide(&first, Entrance::Ask, at(0)).is_ok());
+    server.leave(&first, settle(6), at(1));
+    for minute in 1..60 {
+        assert!(server.decide(&ask(2, 5, None), Entrance::Ask, at(60 * minute)).is_err(), "{minute}");
+    }
+    assert!(server.decide(&ask(3, 5, Some(0)), Entrance::Ask, at(3_601)).is_err(), "it has begun to record");
+}
+
+#[test]
+fn a_cost_that_is_told_late_is_told_by_the_store() {
+    let seconds = Duration::from_secs;
+    let exit = settle(7);
+    assert_eq!(exit.told_after(seconds(4)), exit);
+    assert_eq!(exit.told_after(seconds(5)), settle(0));
+    assert_eq!(Exit::Unsent.told_after(seconds(60)), Exit::Unsent);
+}
+
+#[test]
 fn what_a_node_admitted_before_a_purse_was_known_is_told_by_the_store() {
     let mut server = Server::start();
     let told = |n| of(n, 5, [Some(claim(ACCOUNT, 6, Some(6), 10)), None, None, None]);
     let alone = of_account(2, 6, 20);
     let early = of_account(3, 1, 20);
-    let _ = server.decide(&early, Entrance::Count(1), at(1));
+    let _ = server.decide(&early, afterwards(1), at(1));
     assert!(server.decide(&told(1), Entrance::Ask, at(1)).is_err(), "of 10, 6 are spent");
-    let _ = server.decide(&alone, Entrance::Count(3), at(2));
+    let _ = server.decide(&alone, afterwards(3), at(2));
     for lease in [&alone, &early] {
         server.leave(lease, settle(6), at(3));
     }
@@ -257,7 +315,7 @@ fn each_purse_has_a_name_of_its_own_and_runs_out_by_itself() {
     assert_eq!(keys.len(), 2 * 6, "{keys:?}");
     for key in keys {
         let left_ms: i64 = server.connection.pttl(&key).unwrap();
-        assert!(left_ms > 0 && left_ms <= 92_000, "{key}: {left_ms}");
+        assert!(left_ms > 0 && left_ms <= 1_230_000, "{key}: {left_ms}");
         assert!(key.contains("{00000000-0000-0000-0000-000000000003}"), "{key} is of its organization");
     }
     let next = Term { from: TERM.until, until: Timestamp(15) };
