@@ -73,8 +73,8 @@ impl Budgets {
         Self { store, purses: DashMap::new(), order: Mutex::default() }
     }
 
-    /// The purses of a caller at `at`, which is `now` on the steady clock. One that is not open yet is opened, once what former runs left is
-    /// `recorded`.
+    /// The purses of a caller at `at`, which is `now` on the steady clock. One that is not open yet is opened,
+    /// once what former runs left is `recorded`.
     ///
     /// # Errors
     /// One of them is not open, and the store does not say what is in it.

@@ -103,13 +103,13 @@ pub(crate) async fn reserve(
     let claims = || bill.claims(ask.read_at);
     let patience =
         Patience { timeout: snapshot.limits.redis_timeout, on_loss: snapshot.limits.on_redis_loss };
+    // A limit is named before a purse: who is refused for a moment only may try again.
     let grant = match gateway.limits.reserve(&limit_ask, claims, trace.id, patience, ask.read_at).await {
         Ok(grant) => grant,
         Err(Denied::Refused(refused)) => return Err(Refusal::RateLimited(refused)),
         Err(Denied::Spent(owner)) => return Err(Refusal::InsufficientBalance(owner)),
         Err(Denied::Unavailable) => return Err(Refusal::LimitsUnavailable),
     };
-    // Limits first: who is refused for a moment only by what this one does not keep may try again.
     let spend = match bill.reserve(grant.decided()) {
         Ok(spend) => spend,
         Err(owner) => {

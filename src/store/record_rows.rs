@@ -96,12 +96,7 @@ pub(super) async fn list(
     after: Option<RecordId>,
     limit: u32,
 ) -> Result<Vec<UsageRecord>, StoreError> {
-    let mut sql = Statement::new(SELECT.as_str());
-    if let Some(after) = after {
-        sql.push(" WHERE id > ").push_value(after);
-    }
-    sql.push(" ORDER BY id LIMIT ").push_value(limit);
-    db.all(sql).await?.iter().map(record_of).collect()
+    in_id_order(db, "TRUE", after, limit).await
 }
 
 /// Those that await a price.
@@ -110,8 +105,17 @@ pub(super) async fn list_unpriced(
     after: Option<RecordId>,
     limit: u32,
 ) -> Result<Vec<UsageRecord>, StoreError> {
+    in_id_order(db, "unpriced AND NOT sandbox", after, limit).await
+}
+
+async fn in_id_order(
+    db: &mut Db,
+    which: &'static str,
+    after: Option<RecordId>,
+    limit: u32,
+) -> Result<Vec<UsageRecord>, StoreError> {
     let mut sql = Statement::new(SELECT.as_str());
-    sql.push(" WHERE unpriced AND NOT sandbox");
+    sql.push(" WHERE ").push(which);
     if let Some(after) = after {
         sql.push(" AND id > ").push_value(after);
     }

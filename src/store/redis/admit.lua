@@ -1,8 +1,8 @@
 -- Admits an exchange at all of its meters and purses, or takes nothing of any.
 -- KEYS: four of each meter, two of each purse.
 -- ARGV: the lease in milliseconds; the exchange's id; `ask`, or to take it whatever the limits say: how many
--- seconds ago it began, with a `+` where it still runs, or `place` for its place in flight alone; how many meters; the amount to
--- reserve; then five of each meter: requests and tokens a minute, requests a day, in flight (`-`: not limited),
+-- seconds ago it began, with a `+` where it still runs, or `place` for its place in flight alone; how many
+-- meters; the amount to reserve; then five of each meter: requests and tokens a minute, requests a day, in flight (`-`: not limited),
 -- and the tokens to reserve; then three amounts of each purse: what is spent as far as the node has seen, what
 -- the store has of that (`-`: it was not read lately), and the most that may be spent. An amount is two
 -- numbers: whole units, and 10^-12 of one.

@@ -1,5 +1,5 @@
 -- What is spent of one purse and what is reserved, with the meaning of core's `domain::budget`, under two keys:
---   hash    amounts, each in whole units and parts of one (`spent` `parts`), and each lease's share (`L<id>`)
+--   hash    amounts, each in whole units and parts of one (`spent`, `spent_parts`), and each lease's share (`L<id>`)
 --   leases  the exchanges in flight, by when their lease runs out in milliseconds
 -- The store knows better, later: nothing here has to be right for longer than its nodes take to read it.
 
