@@ -96,6 +96,7 @@ pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
         changes: store.clone(),
         usage: store.clone(),
         ledger: store.clone(),
+        margins: store.clone(),
         invoices: store.clone(),
         fleet,
         live: limits.own().clone(),

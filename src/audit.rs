@@ -9,8 +9,9 @@ use aione_core::{
         price::{PriceBook, Unpriced},
         usage::UsageRecord,
     },
-    ports::{InvoiceStore, LedgerStore, StoreError, UsageStore},
+    ports::{InvoiceStore, LedgerStore, MarginStore, StoreError, UsageStore},
 };
+use margins::Margins;
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
@@ -18,6 +19,9 @@ use std::{
 };
 
 mod invoices;
+mod margins;
+
+pub use margins::Misattributed;
 
 /// Records that are read at once.
 const PAGE: u32 = 1_000;
@@ -53,6 +57,8 @@ pub struct Report {
     pub invoices: u64,
     /// What is wrong with invoices, and with what is in none yet.
     pub misinvoiced: Vec<Misinvoiced>,
+    /// Margins that are not what the attempts of records come to.
+    pub misattributed: Vec<Misattributed>,
 }
 
 /// An invoice, or what an organization has in none yet, that does not agree with the rest.
@@ -110,7 +116,10 @@ impl Report {
     /// Whether every charge is what it should be.
     #[must_use]
     pub fn agrees(&self) -> bool {
-        self.differing == 0 && self.unbalanced.is_empty() && self.misinvoiced.is_empty()
+        self.differing == 0
+            && self.unbalanced.is_empty()
+            && self.misinvoiced.is_empty()
+            && self.misattributed.is_empty()
     }
 
     fn add(&mut self, record: &UsageRecord, verdict: Verdict) {
@@ -178,11 +187,15 @@ enum Verdict {
 ///
 /// # Errors
 /// The store cannot be read.
-pub async fn audit<S: UsageStore + LedgerStore + InvoiceStore>(store: &S) -> Result<Report, StoreError> {
+pub async fn audit<S>(store: &S) -> Result<Report, StoreError>
+where
+    S: UsageStore + LedgerStore + InvoiceStore + MarginStore,
+{
     let mut report = Report::default();
     let before = store.all_totals().await?;
     let mut books = Books { store, kept: HashMap::new() };
     let mut ledger = Ledger { store, after: None, entered: BTreeMap::new(), of_invoices: BTreeMap::new() };
+    let mut margins = Margins::begin(store).await?;
     let mut after = None;
     loop {
         let page = store.list_records(after, PAGE).await?;
@@ -192,6 +205,7 @@ pub async fn audit<S: UsageStore + LedgerStore + InvoiceStore>(store: &S) -> Res
         for record in &page {
             let verdict = judge(record, &mut books).await?;
             report.add(record, verdict);
+            margins.add(record);
             report.compare(record, charges.remove(&record.opened.id).as_ref());
         }
         report.outlived += u64::try_from(charges.len()).unwrap_or(u64::MAX);
@@ -204,6 +218,7 @@ pub async fn audit<S: UsageStore + LedgerStore + InvoiceStore>(store: &S) -> Res
     let kept = store.all_totals().await?;
     report.unbalanced = ledger.unbalanced(&before, &kept);
     invoices::audit(store, &ledger.of_invoices, &mut report).await?;
+    margins.end(store, &mut report).await?;
     Ok(report)
 }
 
@@ -321,6 +336,9 @@ impl fmt::Display for Report {
         writeln!(f, "invoices  {}", self.invoices)?;
         writeln!(f, "differing {}", self.differing)?;
         for wrong in &self.misinvoiced {
+            writeln!(f, "{wrong}")?;
+        }
+        for wrong in &self.misattributed {
             writeln!(f, "{wrong}")?;
         }
         for Unbalanced { org, kind, kept, entered } in &self.unbalanced {

@@ -20,6 +20,7 @@ mod invoices;
 mod json;
 mod keys;
 mod ledger;
+mod margins;
 mod models;
 pub mod offline;
 mod openapi;
@@ -43,8 +44,8 @@ use aione_core::{
     config::snapshot::Secret,
     domain::key::KeyHash,
     ports::{
-        ChangeStore, ConfigControl, Fleet, InvoiceStore, KeyStore, LedgerStore, LiveUse, Spending,
-        Surroundings, Upstreams, UsageStore,
+        ChangeStore, ConfigControl, Fleet, InvoiceStore, KeyStore, LedgerStore, LiveUse, MarginStore,
+        Spending, Surroundings, Upstreams, UsageStore,
     },
 };
 use axum::{
@@ -70,6 +71,7 @@ pub struct Admin {
     pub changes: Arc<dyn ChangeStore>,
     pub usage: Arc<dyn UsageStore>,
     pub ledger: Arc<dyn LedgerStore>,
+    pub margins: Arc<dyn MarginStore>,
     pub invoices: Arc<dyn InvoiceStore>,
     pub fleet: Arc<dyn Fleet>,
     pub live: Arc<dyn LiveUse>,
@@ -138,6 +140,7 @@ macro_rules! with_every_call {
             "/billing/invoices/{invoice_id}" => get invoices::show;
             "/billing/ledger" => get ledger::list;
             "/obs/usage" => get usage::list;
+            "/obs/margins" => get margins::list;
             "/obs/requests" => get requests::list;
             "/obs/dashboard" => get dashboard::show;
             "/orgs" => get orgs::list, post orgs::create;

@@ -17,6 +17,7 @@ use aione_core::config::snapshot::JournalSync;
 use aione_core::domain::clock::Timestamp;
 use aione_core::domain::id::{KeyId, OrgId, RecordId, TeamId};
 use aione_core::domain::money::Pico;
+use aione_core::domain::outlay::Outlay;
 use aione_core::domain::price::PriceBook;
 use aione_core::domain::usage::{Closed, End, Opened, Provenance, Usage, UsageRecord};
 use aione_core::ports::{
@@ -206,6 +207,7 @@ impl Names {
             latency_ms: 1_200,
             first_byte_ms: 300,
             cost: Pico(422_100_000),
+            outlay: Outlay::default(),
         }
     }
 }

@@ -9,7 +9,9 @@ use std::time::Duration;
 use aione_core::config::snapshot::{Database, Secret};
 use aione_core::domain::clock::Timestamp;
 use aione_core::domain::id::{KeyId, OrgId, RecordId, TeamId};
-use aione_core::domain::money::Pico;
+use aione_core::domain::money::{Pico, Rate};
+use aione_core::domain::outlay::Outlay;
+use aione_core::domain::price::{ModelPrice, PriceBook, PricePeriod, Rates};
 use aione_core::domain::usage::{Closed, End, Opened, Provenance, Usage, UsageRecord};
 use aione_core::ports::{GroupBy, KeyStore, OverviewQuery, Page, RecordQuery, UsageQuery, UsageStore};
 use aione_gateway::clock::{now as wall_now, steady};
@@ -59,7 +61,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         store.bootstrap(wall_now(), rand::random(), &"standard".into(), zone).await?;
         let org = store.find_org(DEFAULT_NAME).await?.context("the first organization")?;
         if !options.no_load {
-            load(&store, org.id, options).await?;
+            let book = book(options)?;
+            store.keep_price_book(&book, wall_now()).await?;
+            load(&store, org.id, &book, options).await?;
         }
         for zone in [zone, "Asia/Kathmandu".parse().map_err(anyhow::Error::msg)?] {
             reports(&store, org.id, zone, options).await?;
@@ -76,7 +80,21 @@ fn database(url: &str) -> Database {
     }
 }
 
-async fn load(store: &Store, org: OrgId, options: &Options) -> anyhow::Result<()> {
+/// What all models cost: three classes of tokens have a rate.
+fn book(options: &Options) -> anyhow::Result<PriceBook> {
+    let rate = |text| Rate::per_million(text).map(Some).map_err(anyhow::Error::msg);
+    let rates =
+        Rates { input: rate("1.05")?, cache_read: rate("0.1")?, output: rate("4.2")?, ..Rates::default() };
+    let price = ModelPrice { periods: vec![PricePeriod { from: None, rates, tiers: Vec::new() }] };
+    let models = (0..options.models).map(|model| (model_name(model).into(), price.clone()));
+    Ok(PriceBook::new(models.collect()))
+}
+
+fn model_name(model: u64) -> String {
+    format!("model-{model}")
+}
+
+async fn load(store: &Store, org: OrgId, book: &PriceBook, options: &Options) -> anyhow::Result<()> {
     let mut rng = StdRng::seed_from_u64(options.seed);
     let span = i64::from(options.days) * DAY_MS;
     let first = wall_now().plus_ms(-span);
@@ -88,7 +106,7 @@ async fn load(store: &Store, org: OrgId, options: &Options) -> anyhow::Result<()
             .map(|number| {
                 let after = i128::from(span) * i128::from(number) / i128::from(options.count);
                 let at = first.plus_ms(i64::try_from(after).unwrap_or(span));
-                record(&mut rng, org, at, options)
+                record(&mut rng, org, at, book, options)
             })
             .collect();
         store.insert_records(&batch).await?;
@@ -101,7 +119,7 @@ async fn load(store: &Store, org: OrgId, options: &Options) -> anyhow::Result<()
     Ok(())
 }
 
-fn record(rng: &mut StdRng, org: OrgId, at: Timestamp, options: &Options) -> UsageRecord {
+fn record(rng: &mut StdRng, org: OrgId, at: Timestamp, book: &PriceBook, options: &Options) -> UsageRecord {
     let id = RecordId::new(at, rng.random());
     let key = rng.random_range(0..options.keys);
     let model = (key * if rng.random() { 1 } else { 7 } + 1) % options.models;
@@ -111,12 +129,12 @@ fn record(rng: &mut StdRng, org: OrgId, at: Timestamp, options: &Options) -> Usa
         org,
         team: TeamId(Uuid::from_u128(u128::from(key % options.teams) + 1)),
         key: KeyId(Uuid::from_u128(u128::from(key) + 1)),
-        model: format!("model-{model}").into(),
+        model: model_name(model).into(),
         dialect: "openai_chat".into(),
         provider: "openai".into(),
         sandbox: false,
         streamed: rng.random(),
-        price_version: 1,
+        price_version: book.version,
         estimated_input: 100,
     };
     let usage = Usage {
@@ -125,7 +143,7 @@ fn record(rng: &mut StdRng, org: OrgId, at: Timestamp, options: &Options) -> Usa
         output: rng.random_range(1..2_000),
         ..Usage::default()
     };
-    let closed = Closed {
+    let mut closed = Closed {
         id,
         provider: "openai".into(),
         upstream_model: format!("model-{model}-2026").into(),
@@ -138,8 +156,10 @@ fn record(rng: &mut StdRng, org: OrgId, at: Timestamp, options: &Options) -> Usa
         unpriced: false,
         latency_ms: rng.random_range(100..20_000),
         first_byte_ms: rng.random_range(50..900),
-        cost: Pico(i128::from(usage.input) * 1_050_000),
+        cost: Pico::ZERO,
+        outlay: Outlay::default(),
     };
+    closed.charge(&opened, book.models.get(&opened.model));
     UsageRecord { opened, closed }
 }
 

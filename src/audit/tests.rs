@@ -7,6 +7,7 @@ use aione_core::domain::{
     clock::Timestamp,
     id::{KeyId, OrgId, TeamId},
     money::Rate,
+    outlay::Outlay,
     price::{ModelPrice, PricePeriod, Rates},
     usage::{Closed, End, Opened, Provenance, Usage},
 };
@@ -58,6 +59,7 @@ fn record(number: u128, at: i64, cost: i128) -> UsageRecord {
             latency_ms: 1,
             first_byte_ms: 1,
             cost: Pico(cost),
+            outlay: Outlay::default(),
         },
     }
 }
@@ -175,4 +177,33 @@ async fn every_page_is_read_and_differences_are_bounded() {
     assert_eq!(report.differences.len(), DIFFERENCES_MAX);
     assert!(report.to_string().ends_with("and 2400 more\n"));
     assert_eq!(audited(&[]).await, Report::default());
+}
+
+#[tokio::test]
+async fn margins_are_compared_with_what_attempts_come_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("aione.db");
+    let store = Store::open(&Database::Sqlite(path.clone())).await.unwrap();
+    store.keep_price_book(&book(1), Timestamp(0)).await.unwrap();
+    let mut records: Vec<_> = (1..=1_200).map(|number| record(number, 900_000, 30)).collect();
+    records[0] = record(1, 0, 30);
+    records[5].closed.outlay.cost = Some(Pico(4));
+    store.insert_records(&records).await.unwrap();
+    let report = audit(&store).await.unwrap();
+    assert_eq!(report.misattributed, [], "{report}");
+
+    let url = format!("sqlite://{}", path.display());
+    let mut hand = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.unwrap();
+    // Of the first record's quarter of an hour some may be kept no longer: nothing is said of it.
+    for (quarter, is_told) in [(0, false), (900_000, true)] {
+        let change = format!("UPDATE margins SET cost_pico = cost_pico + 1 WHERE start_at = {quarter}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(change)).execute(&mut hand).await.unwrap();
+        let report = audit(&store).await.unwrap();
+        assert_eq!(report.agrees(), !is_told, "{report}");
+    }
+    let report = audit(&store).await.unwrap();
+    let [Misattributed { kept, derived, .. }] = report.misattributed[..] else { panic!("{report}") };
+    assert_eq!((kept.attempts, derived.attempts), (1_199, 1_199));
+    assert_eq!((kept.cost, derived.cost), (Pico(5), Pico(4)));
+    assert!(report.to_string().contains("cost 0.000000000005, and its records come to"), "{report}");
 }

@@ -3,7 +3,10 @@
 //! Layout, little-endian: `u32` payload length, `u32` CRC-32 of length, kind and payload, `u8`
 //! kind, payload (postcard).
 
-use aione_core::domain::usage::{Closed, Opened, UsageRecord};
+use aione_core::domain::{
+    outlay::Outlay,
+    usage::{Closed, Opened, UsageRecord},
+};
 use serde::Serialize;
 
 /// Bytes before the payload.
@@ -20,15 +23,20 @@ pub(super) const FRAME_MAX: usize = HEADER_BYTES + PAYLOAD_MAX;
 pub(super) enum Kind {
     /// An admitted exchange, also when it is carried forward from an older segment.
     Opened = 1,
-    /// An ended exchange, with its `Opened` again, so that no other frame is needed to bill it.
-    Closed = 4,
+    /// An ended exchange, with its `Opened` again, so that no other frame is needed to bill it, and with
+    /// what it cost the operator.
+    Closed = 5,
+    /// The same before that was noted; read, and no longer written.
+    ClosedBefore = 4,
     /// An exchange whose slot was dropped unclosed.
     Abandoned = 3,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Opened, Self::Closed, Self::Abandoned].into_iter().find(|kind| *kind as u8 == byte)
+        [Self::Opened, Self::Closed, Self::ClosedBefore, Self::Abandoned]
+            .into_iter()
+            .find(|kind| *kind as u8 == byte)
     }
 }
 
@@ -67,7 +75,14 @@ pub(super) fn put_abandoned(opened: &Opened, out: &mut Vec<u8>) -> Result<(), To
 
 /// Appends a `closed` frame to `out`.
 pub(super) fn put_closed(opened: &Opened, closed: &Closed, out: &mut Vec<u8>) -> Result<(), TooLong> {
-    put(Kind::Closed, &(opened, closed), out)
+    let Outlay { cost, failed } = &closed.outlay;
+    put(Kind::Closed, &(opened, closed, cost, failed), out)
+}
+
+/// Appends a `closed` frame as it was before an outlay was noted.
+#[cfg(test)]
+pub(super) fn put_closed_before(opened: &Opened, closed: &Closed, out: &mut Vec<u8>) {
+    put(Kind::ClosedBefore, &(opened, closed), out).expect("it fits");
 }
 
 fn put(kind: Kind, value: &impl Serialize, out: &mut Vec<u8>) -> Result<(), TooLong> {
@@ -131,6 +146,11 @@ pub(super) fn decode(kind: Kind, payload: &[u8]) -> Option<Frame> {
         Kind::Opened => postcard::from_bytes(payload).ok().map(Frame::Opened),
         Kind::Abandoned => postcard::from_bytes(payload).ok().map(Frame::Abandoned),
         Kind::Closed => {
+            let (opened, closed, cost, failed): (_, Closed, _, _) = postcard::from_bytes(payload).ok()?;
+            let closed = Closed { outlay: Outlay { cost, failed }, ..closed };
+            Some(Frame::Closed(Box::new(UsageRecord { opened, closed })))
+        }
+        Kind::ClosedBefore => {
             let (opened, closed) = postcard::from_bytes(payload).ok()?;
             Some(Frame::Closed(Box::new(UsageRecord { opened, closed })))
         }

@@ -21,6 +21,8 @@ use tokio::sync::Notify;
 
 /// Names longer than this are left out of a `closed` frame that would be too long.
 const NAME_MAX: usize = 1024;
+/// The same of the attempts that failed, of which there can be ten.
+const FAILED_NAME_MAX: usize = 256;
 
 thread_local! {
     /// Where a frame is encoded before the lock is taken; reused, so that nothing is allocated.
@@ -193,10 +195,15 @@ fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
 }
 
 fn without_long_names(closed: &Closed) -> Closed {
-    let short = |name: &Arc<str>| if name.len() > NAME_MAX { Arc::from("") } else { Arc::clone(name) };
-    Closed {
-        provider: short(&closed.provider),
-        upstream_model: short(&closed.upstream_model),
+    let short = |name: &Arc<str>, max| if name.len() > max { Arc::from("") } else { Arc::clone(name) };
+    let mut closed = Closed {
+        provider: short(&closed.provider, NAME_MAX),
+        upstream_model: short(&closed.upstream_model, NAME_MAX),
         ..closed.clone()
+    };
+    for attempt in &mut closed.outlay.failed {
+        attempt.provider = short(&attempt.provider, FAILED_NAME_MAX);
+        attempt.upstream_model = short(&attempt.upstream_model, FAILED_NAME_MAX);
     }
+    closed
 }

@@ -20,6 +20,7 @@ use aione_core::{
         clock::Steady,
         limit::View,
         money::Pico,
+        outlay::{FailedAttempt, Outlay},
         plan::Plan,
         usage::{Closed, End, Opened, Provenance, Usage},
     },
@@ -36,11 +37,24 @@ pub(crate) struct Tally {
     pub(crate) provenance: Provenance,
     pub(crate) flagged: bool,
     pub(crate) deployment: Option<Arc<Deployment>>,
+    /// Attempts that are over and brought nothing usable.
+    pub(crate) failed: Vec<Failed>,
     pub(crate) first_byte_at: Option<Steady>,
     /// What the tap read; taken when the usage is decided.
     pub(crate) reading: Option<Reading>,
     /// Nothing was sent to any upstream.
     pub(crate) unsent: bool,
+}
+
+/// An attempt that brought nothing usable.
+pub(crate) struct Failed {
+    pub(crate) deployment: Arc<Deployment>,
+    /// Why, by its name in metrics.
+    pub(crate) fault: &'static str,
+    /// What the upstream reported.
+    pub(crate) usage: Usage,
+    /// It broke off after it had been sent: it may have made tokens that nobody saw.
+    pub(crate) unseen: bool,
 }
 
 /// An admitted exchange: its reservations and its place in the journal. It is closed exactly
@@ -156,6 +170,7 @@ pub(crate) async fn reserve(
             provenance: Provenance::Partial,
             flagged: false,
             deployment: None,
+            failed: Vec::new(),
             first_byte_at: None,
             reading: None,
             unsent: true,
@@ -182,6 +197,17 @@ impl Hold {
         self.tally.attempts = self.tally.attempts.saturating_add(1);
         self.tally.deployment = Some(deployment.clone());
         self.tally.unsent = false;
+    }
+
+    /// The attempt at `deployment` is over.
+    pub(crate) fn failed(
+        &mut self,
+        deployment: &Arc<Deployment>,
+        fault: &'static str,
+        usage: Usage,
+        unseen: bool,
+    ) {
+        self.tally.failed.push(Failed { deployment: deployment.clone(), fault, usage, unseen });
     }
 
     pub(crate) fn record_id(&self) -> aione_core::domain::id::RecordId {
@@ -216,8 +242,10 @@ impl Hold {
             latency_ms: millis(now, self.read_at),
             first_byte_ms: self.tally.first_byte_at.map_or(0, |at| millis(at, self.read_at)),
             cost: Pico::ZERO,
+            outlay: Outlay::default(),
         };
         closed.charge(&self.opened, self.plan.price_of(&self.opened.model));
+        closed.outlay = self.outlay(&closed);
         let cost = (!closed.unpriced).then_some(closed.cost);
         spend.settle(cost);
         if self.tally.unsent {
@@ -228,6 +256,25 @@ impl Hold {
         let ticket = slot.close(&closed);
         self.gateway.metrics.exchange_closed(&self.opened, &closed);
         Some((closed, ticket))
+    }
+}
+
+impl Hold {
+    /// What the exchange costs the operator, by what its deployments state.
+    fn outlay(&self, closed: &Closed) -> Outlay {
+        let at = self.opened.started_at;
+        let price = self.tally.deployment.as_ref().and_then(|deployment| deployment.cost.as_ref());
+        let failed = self.tally.failed.iter().map(|attempt| {
+            let Failed { deployment, fault, usage, unseen } = attempt;
+            FailedAttempt {
+                provider: deployment.provider.name.clone(),
+                upstream_model: deployment.model.clone(),
+                fault: (*fault).into(),
+                usage: *usage,
+                cost: Outlay::of_failed(usage, *unseen, deployment.cost.as_ref(), at),
+            }
+        });
+        Outlay { cost: Outlay::of_answer(closed, price, at), failed: failed.collect() }
     }
 }
 

@@ -61,11 +61,19 @@ impl Books {
 /// organizations' turns have been taken.
 pub(super) async fn add(db: &mut Db, records: &[&UsageRecord], books: &Books) -> Result<(), StoreError> {
     let mut news: BTreeMap<Place, (u64, Pico)> = BTreeMap::new();
+    // Also one that is not there is asked for once, and not for each record.
+    let mut found: BTreeMap<u64, Option<Arc<PriceBook>>> = BTreeMap::new();
+    for record in records {
+        let version = record.opened.price_version;
+        if !found.contains_key(&version) {
+            found.insert(version, books.get(db, version).await?);
+        }
+    }
     for record in records {
         let opened = &record.opened;
         let start = opened.started_at.plus_ms(-opened.started_at.0.rem_euclid(SPAN_MS));
-        let book = books.get(db, opened.price_version).await?;
-        for part in parts(record, book.as_deref()) {
+        let book = found.get(&opened.price_version).and_then(Option::as_deref);
+        for part in parts(record, book) {
             let sum = news.entry((opened.org, start, opened.model.clone(), part.class)).or_default();
             *sum = (sum.0.saturating_add(part.quantity).min(QUANTITY_MAX), sum.1 + part.cost);
         }

@@ -22,6 +22,7 @@ mod ledger;
 mod ledger_rows;
 pub mod limits;
 pub mod local;
+mod margin_rows;
 mod meta;
 mod overview;
 mod plan_rows;

@@ -1,6 +1,6 @@
 //! The port `QuarantineStore`: what awaits a price, and what it costs once it has one.
 
-use super::{Store, charge_rows, ledger_rows, plan_rows, record_rows};
+use super::{Store, charge_rows, ledger_rows, margin_rows, plan_rows, record_rows};
 use crate::clock;
 use aione_core::{
     domain::{
@@ -48,6 +48,7 @@ impl QuarantineStore for Store {
             }
         }
         rollups.price(&mut tx, &priced).await?;
+        margin_rows::add_revenue(&mut tx, &priced).await?;
         ledger_rows::add_up(&mut tx, &entered).await?;
         charge_rows::add(&mut tx, &charged, &self.books).await?;
         tx.commit().await?;

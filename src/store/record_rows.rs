@@ -3,12 +3,13 @@
 use super::{
     engine::Db,
     row::{Row, corrupt, to_json},
-    statement::{ROWS, Statement, by_statement, marks},
+    statement::{ROWS, Statement, Value, by_statement, marks},
 };
 use aione_core::{
     domain::{
         clock::Timestamp,
         id::{KeyId, OrgId, RecordId, TeamId},
+        outlay::Outlay,
         price::PriceBook,
         usage::{Closed, End, Opened, Provenance, Usage, UsageRecord},
     },
@@ -20,7 +21,7 @@ use std::{
 };
 
 /// In the order in which [`bind`] binds them.
-const COLUMNS: [&str; 34] = [
+const COLUMNS: [&str; 36] = [
     "id",
     "started_at",
     "org_id",
@@ -55,6 +56,8 @@ const COLUMNS: [&str; 34] = [
     "first_byte_ms",
     "cost_units",
     "cost_pico",
+    "outlay",
+    "failed_attempts",
 ];
 
 /// Records that are deleted at a time: others write in between.
@@ -201,7 +204,11 @@ fn bind(row: &mut Statement, UsageRecord { opened, closed }: &UsageRecord) -> Re
     row.add(closed.unpriced);
     row.add(closed.latency_ms);
     row.add(closed.first_byte_ms);
-    row.add_money(closed.cost)
+    row.add_money(closed.cost)?;
+    let Outlay { cost, failed } = &closed.outlay;
+    row.add(*cost);
+    row.add(if failed.is_empty() { Value::NullText } else { to_json(failed)?.into() });
+    Ok(())
 }
 
 pub(super) fn record_of(row: &Row) -> Result<UsageRecord, StoreError> {
@@ -234,6 +241,10 @@ pub(super) fn record_of(row: &Row) -> Result<UsageRecord, StoreError> {
         latency_ms: row.narrow("latency_ms")?,
         first_byte_ms: row.narrow("first_byte_ms")?,
         cost: row.cost()?,
+        outlay: Outlay {
+            cost: row.decimal_or_none("outlay")?,
+            failed: row.json_or_none("failed_attempts")?.unwrap_or_default(),
+        },
     };
     Ok(UsageRecord { opened, closed })
 }

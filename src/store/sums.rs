@@ -110,6 +110,15 @@ async fn bounds(report: &mut Db, org: OrgId) -> Result<Option<(Timestamp, Timest
 
 /// Begins a statement over `pieces`, each of which becomes a row.
 pub(super) fn over(engine: Engine, pieces: &[Piece]) -> Statement {
+    if let [piece] = pieces {
+        // As values of the statement itself: a database that knows the range knows how much lies in it.
+        let row = ["CAST(? AS BIGINT)"; 4].join(", ");
+        return Statement::new(format!("WITH piece (span, from_at, until_at, shift_ms) AS (SELECT {row}) "))
+            .bind(piece.span.millis())
+            .bind(piece.start)
+            .bind(piece.end)
+            .bind(piece.shift_ms);
+    }
     let rows: Vec<_> = pieces
         .iter()
         .map(|piece| [piece.span.millis(), piece.start.0, piece.end.0, piece.shift_ms])
@@ -136,15 +145,9 @@ fn sum_sql(engine: Engine, query: &UsageQuery, pieces: &[Piece]) -> Statement {
         sql.push(group_sql(*column)).push(", ");
     }
     for (nth, count) in COUNTS.into_iter().enumerate() {
-        // Counts are unsigned numbers in signed columns, and two of 2^63 would overflow a sum:
-        // the halves are summed apart.
-        sql.push(if nth == 0 { "" } else { ", " });
-        push_sum(&mut sql, &format!("({count} >> 32) & 4294967295"));
-        push_sum(sql.push(", "), &format!("{count} & 4294967295"));
+        push_count(sql.push(if nth == 0 { "" } else { ", " }), count);
     }
-    for part in ["cost_units", &format!("cost_pico / {PICO_PART}"), &format!("cost_pico % {PICO_PART}")] {
-        push_sum(sql.push(", "), part);
-    }
+    push_money(sql.push(", "), "cost");
     push_rollups(&mut sql, query.org, query.key.is_some() || query.group_by.contains(&GroupBy::Key));
     if let Some(model) = &query.model {
         sql.push(" AND model = ").push_value(model.clone());
@@ -165,6 +168,20 @@ fn sum_sql(engine: Engine, query: &UsageQuery, pieces: &[Piece]) -> Statement {
     sql.push(" LIMIT ").push_value(saturated(query.page.limit));
     sql.push(" OFFSET ").push_value(saturated(query.page.offset));
     sql
+}
+
+/// The sum of a count, for [`Cells::count`]. Counts are unsigned numbers in signed columns, and two of 2^63
+/// would overflow a sum: the halves are summed apart.
+pub(super) fn push_count(sql: &mut Statement, count: &str) {
+    push_sum(sql, &format!("({count} >> 32) & 4294967295"));
+    push_sum(sql.push(", "), &format!("{count} & 4294967295"));
+}
+
+/// The sum of an amount in the columns `<amount>_units` and `<amount>_pico`, for [`Cells::money`].
+pub(super) fn push_money(sql: &mut Statement, amount: &str) {
+    push_sum(sql, &format!("{amount}_units"));
+    push_sum(sql.push(", "), &format!("{amount}_pico / {PICO_PART}"));
+    push_sum(sql.push(", "), &format!("{amount}_pico % {PICO_PART}"));
 }
 
 /// PostgreSQL sums whole numbers up to others than it was given.
@@ -196,7 +213,7 @@ fn sum_of(row: &Row, group_by: &[GroupBy]) -> Result<UsageSum, StoreError> {
         .enumerate()
         .map(|(place, column)| label(row, place, *column))
         .collect::<Result<_, _>>()?;
-    let mut cells = Cells { row, place: group_by.len() };
+    let mut cells = Cells::from(row, group_by.len());
     let (requests, unpriced, faults) = (cells.count()?, cells.count()?, cells.count()?);
     let usage = Usage {
         input: cells.count()?,
@@ -224,12 +241,17 @@ fn label(row: &Row, place: usize, column: GroupBy) -> Result<String, StoreError>
 }
 
 /// A row's sums, read from left to right.
-struct Cells<'r> {
+pub(super) struct Cells<'r> {
     row: &'r Row,
     place: usize,
 }
 
-impl Cells<'_> {
+impl<'r> Cells<'r> {
+    /// The sums of `row` from column `place` on.
+    pub(super) fn from(row: &'r Row, place: usize) -> Self {
+        Self { row, place }
+    }
+
     fn next(&mut self) -> Result<i64, StoreError> {
         let value = self.row.get(self.place)?;
         self.place += 1;
@@ -237,12 +259,12 @@ impl Cells<'_> {
     }
 
     /// A sum of counts from its two halves; at most 2⁶⁴ − 1.
-    fn count(&mut self) -> Result<u64, StoreError> {
+    pub(super) fn count(&mut self) -> Result<u64, StoreError> {
         let (high, low) = (i128::from(self.next()?), i128::from(self.next()?));
         Ok(u64::try_from((high << 32) + low).unwrap_or(u64::MAX))
     }
 
-    fn money(&mut self) -> Result<Pico, StoreError> {
+    pub(super) fn money(&mut self) -> Result<Pico, StoreError> {
         let (units, parts, rest) = (self.next()?, self.next()?, self.next()?);
         Ok(join_money(units, i128::from(parts) * PICO_PART + i128::from(rest)))
     }

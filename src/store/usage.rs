@@ -1,6 +1,8 @@
 //! The port `UsageStore`: records and their rollups in one transaction, and reports over them.
 
-use super::{Pools, Store, charge_rows, found_records, key_rows, ledger_rows, overview, record_rows, sums};
+use super::{
+    Pools, Store, charge_rows, found_records, key_rows, ledger_rows, margin_rows, overview, record_rows, sums,
+};
 use crate::clock;
 use aione_core::{
     domain::{clock::Timestamp, id::RecordId, ledger::Entry, price::PriceBook, usage::UsageRecord},
@@ -26,6 +28,7 @@ impl UsageStore for Store {
             && ledger_rows::insert(&mut tx, &entries).await? == entries.len();
         if all_new {
             rollups.add(&mut tx, records).await?;
+            margin_rows::add(&mut tx, records).await?;
             ledger_rows::add_up(&mut tx, &entries).await?;
             let charged: Vec<_> = records.iter().filter(|record| record.is_charged()).collect();
             charge_rows::add(&mut tx, &charged, &self.books).await?;
@@ -48,7 +51,8 @@ impl UsageStore for Store {
                     charged.push(record);
                 }
             }
-            rollups.add(&mut tx, new).await?;
+            rollups.add(&mut tx, new.iter().copied()).await?;
+            margin_rows::add(&mut tx, new).await?;
             ledger_rows::add_up(&mut tx, &entered).await?;
             charge_rows::add(&mut tx, &charged, &self.books).await?;
         }

@@ -321,6 +321,7 @@ mod tests {
         clock::Timestamp,
         id::{KeyId, OrgId, RecordId, TeamId},
         money::Pico,
+        outlay::Outlay,
         usage::Provenance,
     };
     use uuid::Uuid;
@@ -357,6 +358,7 @@ mod tests {
             latency_ms: 1,
             first_byte_ms,
             cost: Pico(0),
+            outlay: Outlay::default(),
         }
     }
 

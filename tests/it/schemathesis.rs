@@ -76,6 +76,7 @@ const NOT_AN_OWNERS: &[&str] = &[
     "listTokens",
     "createToken",
     "deleteToken",
+    "listMargins",
     "listUpstreams",
     "drainUpstream",
     "undrainUpstream",

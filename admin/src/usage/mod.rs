@@ -24,6 +24,7 @@ use axum::{
 };
 use chrono::{Datelike, NaiveDate};
 use futures_util::{StreamExt as _, stream};
+pub(crate) use row::Group;
 use row::UsageRow;
 use serde_json::Value;
 use std::future;
@@ -128,7 +129,7 @@ impl Asked {
 
 /// Takes `start_date` and `end_date`. An absent end is today, or the start where that is later;
 /// an absent start is the first of the end's month.
-fn take_dates(fields: &mut Fields, today: NaiveDate) -> (NaiveDate, NaiveDate) {
+pub(crate) fn take_dates(fields: &mut Fields, today: NaiveDate) -> (NaiveDate, NaiveDate) {
     let sent_end = fields.peek("end_date").unwrap_or_default();
     let start = fields.given("start_date", checks::date);
     let end = fields.given("end_date", checks::date).unwrap_or_else(|| start.map_or(today, |s| s.max(today)));
@@ -139,17 +140,9 @@ fn take_dates(fields: &mut Fields, today: NaiveDate) -> (NaiveDate, NaiveDate) {
     (start, end)
 }
 
-/// Names with commas between them, each once.
 fn groups(value: &Value) -> Result<Vec<GroupBy>, Fault> {
     use GroupBy as G;
     let names =
         [G::Day, G::Hour, G::Model, G::Team, G::Key, G::Provider].map(|group| (row::field(group), group));
-    let mut groups = Vec::new();
-    for name in value.as_str().unwrap_or_default().split(',') {
-        let group = checks::one_of(&names)(&Value::from(name.trim()))?;
-        if !groups.contains(&group) {
-            groups.push(group);
-        }
-    }
-    Ok(groups)
+    checks::some_of(&names)(value)
 }

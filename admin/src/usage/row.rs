@@ -30,7 +30,7 @@ pub(crate) struct UsageRow {
 }
 
 /// Names and values in the order asked for, which a map type would lose.
-pub(crate) struct Group(pub(super) Vec<(&'static str, String)>);
+pub(crate) struct Group(pub(crate) Vec<(&'static str, String)>);
 
 impl Serialize for Group {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -197,6 +197,20 @@ pub(crate) fn object(max: usize) -> impl Check<Map<String, Value>> {
     }
 }
 
+/// Some of a few names, with commas between them, each once.
+pub(crate) fn some_of<T: Copy + PartialEq>(names: &[(&'static str, T)]) -> impl Check<Vec<T>> {
+    move |value| {
+        let mut found = Vec::new();
+        for name in value.as_str().unwrap_or_default().split(',') {
+            let meaning = one_of(names)(&Value::from(name.trim()))?;
+            if !found.contains(&meaning) {
+                found.push(meaning);
+            }
+        }
+        Ok(found)
+    }
+}
+
 /// One of a few names.
 pub(crate) fn one_of<T: Copy>(names: &[(&'static str, T)]) -> impl Check<T> {
     move |value| {

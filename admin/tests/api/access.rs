@@ -121,6 +121,7 @@ async fn roles_decide_who_may_write() {
             (Method::GET, "/config"),
             (Method::POST, "/config/reload"),
             (Method::POST, "/config/check"),
+            (Method::GET, "/obs/margins"),
             (Method::GET, "/upstreams"),
             (Method::PUT, "/upstreams/openai%2Fgpt-4o-mini/drain"),
             (Method::PUT, "/upstreams/openai%2Fgpt-4o-mini/undrain"),
@@ -150,6 +151,7 @@ async fn an_inference_key_manages_nothing() {
         (Method::PUT, format!("{path}/disable")),
         (Method::PUT, format!("{path}/enable")),
         (Method::GET, "/obs/usage".to_owned()),
+        (Method::GET, "/obs/margins".to_owned()),
         (Method::GET, "/gateway/models".to_owned()),
         (Method::GET, "/billing/plan".to_owned()),
         (Method::GET, format!("/explain?model=mini&key_id={id}")),
@@ -172,6 +174,7 @@ async fn an_operator_token_is_unknown_on_the_public_listener() {
         (Method::GET, "/gateway/keys"),
         (Method::POST, "/gateway/keys"),
         (Method::GET, "/config"),
+        (Method::GET, "/obs/margins"),
         (Method::GET, "/upstreams"),
     ] {
         let answer = api.call(method, path).public().with(OPERATOR).org("acme").send().await;

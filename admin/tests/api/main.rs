@@ -14,6 +14,7 @@ mod fake;
 mod invoices;
 mod keys;
 mod ledger;
+mod margins;
 mod matrix;
 mod models;
 mod node;

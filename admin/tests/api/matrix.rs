@@ -129,6 +129,7 @@ const TABLE: &[Declared] = &[
     writes("creditInvoice", OPERATORS, &["amount_rmb", "note"], false),
     may("listLedger", READERS),
     writes("createCredit", OPERATORS, &["amount_rmb", "kind", "note"], false),
+    may("listMargins", OPERATORS),
     may("listUpstreams", OPERATORS),
     may("drainUpstream", OPERATORS),
     may("undrainUpstream", OPERATORS),

@@ -5,6 +5,7 @@ use aione_core::{
     domain::{
         id::{KeyId, OrgId, RecordId},
         money::Pico,
+        outlay::Outlay,
         usage::{Closed, End, Opened, Provenance, Usage, UsageRecord},
     },
     ports::RecordPlace,
@@ -47,6 +48,7 @@ fn record(number: u128, org: OrgId) -> UsageRecord {
             latency_ms: 900,
             first_byte_ms: 80,
             cost: Pico(1_050_000),
+            outlay: Outlay::default(),
         },
     }
 }

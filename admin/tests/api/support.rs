@@ -131,6 +131,7 @@ impl Api {
             live: world.clone(),
             spending: world.clone(),
             config: world.clone(),
+            margins: world.clone(),
             upstreams: node.clone(),
             surroundings: world.clone(),
             mint: world.clone(),
@@ -360,6 +361,7 @@ fn model(id: &str, aliases: &[&str], providers: &[Arc<Provider>; 2]) -> Arc<Mode
             model: Arc::from(id),
             weight,
             priority: 0,
+            cost: None,
         })
     };
     let rate = |text: &str| Some(Rate::per_million(text).unwrap());

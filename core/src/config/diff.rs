@@ -160,7 +160,9 @@ fn route_of(model: &Model) -> impl PartialEq {
     let deployments: Vec<_> = route
         .deployments
         .iter()
-        .map(|deployment| (deployment.id.clone(), deployment.weight, deployment.priority))
+        .map(|deployment| {
+            (deployment.id.clone(), deployment.weight, deployment.priority, deployment.cost.clone())
+        })
         .collect();
     (route.policy, deployments, route.attempts, route.retry_on, route.cool_down)
 }

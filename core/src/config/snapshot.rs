@@ -328,6 +328,8 @@ pub struct Deployment {
     pub model: Arc<str>,
     pub weight: u32,
     pub priority: u32,
+    /// What it costs the operator; `None`: not known.
+    pub cost: Option<ModelPrice>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ pub mod key;
 pub mod ledger;
 pub mod limit;
 pub mod money;
+pub mod outlay;
 pub mod percent;
 pub mod plan;
 pub mod price;

@@ -4,6 +4,7 @@ use crate::domain::{
     clock::Timestamp,
     id::{KeyId, OrgId, RecordId, TeamId},
     money::Pico,
+    outlay::Outlay,
     price::ModelPrice,
 };
 use serde::{Deserialize, Serialize};
@@ -176,7 +177,11 @@ pub struct Closed {
     pub latency_ms: u32,
     /// From the last byte of the request to the first byte of the answer's body.
     pub first_byte_ms: u32,
+    /// What the organization is charged.
     pub cost: Pico,
+    /// What the operator pays. The journal has it beside the rest, since it came later.
+    #[serde(skip)]
+    pub outlay: Outlay,
 }
 
 impl Closed {
@@ -249,6 +254,7 @@ impl UsageRecord {
             latency_ms: 0,
             first_byte_ms: 0,
             cost: cost.unwrap_or(Pico::ZERO),
+            outlay: Outlay::default(),
         };
         Self { opened, closed }
     }
@@ -274,6 +280,7 @@ mod tests {
             latency_ms: 1,
             first_byte_ms: 1,
             cost: Pico::ZERO,
+            outlay: Outlay::default(),
         };
         for (end, status, is_fault) in [
             (End::Complete, 200, false),

@@ -7,6 +7,7 @@ mod change;
 mod invoices;
 mod keys;
 mod ledger;
+mod margin;
 mod upstreams;
 mod usage;
 
@@ -17,6 +18,7 @@ pub use keys::{
     KeyChange, KeyFilter, KeyInContext, KeyStore, LimitChange, NextPlan, Organization, Team, TenantChange,
 };
 pub use ledger::{EntryPlace, LedgerStore};
+pub use margin::{MarginGroup, MarginQuery, MarginStore, MarginSum};
 pub use upstreams::{Upstream, Upstreams};
 pub use usage::{
     Batches, GroupBy, Overview, OverviewQuery, QuarantineStore, RecordPlace, RecordQuery, UsageQuery,

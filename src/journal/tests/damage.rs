@@ -107,6 +107,19 @@ fn a_segment_of_a_later_version_is_not_touched() {
 }
 
 #[tokio::test]
+async fn what_was_written_before_outlays_were_noted_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bytes = one_segment(dir.path(), 1);
+    frame::put_closed_before(&opened(8), &closed(8), &mut bytes);
+    let (entries, stats) = reopened(journal_of(&bytes).path()).await;
+    let mut before = record(8);
+    assert_ne!(before.closed.outlay, Outlay::default());
+    before.closed.outlay = Outlay::default();
+    assert_eq!(entries, [Entry::Closed(Box::new(record(0))), Entry::Closed(Box::new(before))]);
+    assert_eq!(stats.quarantined_frames, 0);
+}
+
+#[tokio::test]
 async fn any_bytes_at_all_are_read_without_a_panic() {
     let seed = rand::random::<u64>();
     println!("seed {seed}");

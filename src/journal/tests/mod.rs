@@ -13,6 +13,7 @@ use aione_core::{
         clock::Timestamp,
         id::{KeyId, OrgId, RecordId, TeamId},
         money::Pico,
+        outlay::{FailedAttempt, Outlay},
         usage::{Closed, End, Opened, Provenance, Usage, UsageRecord},
     },
 };
@@ -49,6 +50,16 @@ pub(crate) fn opened(number: u64) -> Opened {
     }
 }
 
+pub(crate) fn failed_attempt() -> FailedAttempt {
+    FailedAttempt {
+        provider: Arc::from("spare"),
+        upstream_model: Arc::from("m-2"),
+        fault: Arc::from("error_event"),
+        usage: Usage { input: 3, ..Usage::default() },
+        cost: None,
+    }
+}
+
 pub(crate) fn closed(number: u64) -> Closed {
     Closed {
         id: opened(number).id,
@@ -64,6 +75,10 @@ pub(crate) fn closed(number: u64) -> Closed {
         latency_ms: 1_200,
         first_byte_ms: 300,
         cost: Pico(123_456_789 * i128::from(number)),
+        outlay: Outlay {
+            cost: Some(Pico(i128::from(number))),
+            failed: (0..number % 3).map(|_| failed_attempt()).collect(),
+        },
     }
 }
 

@@ -17,7 +17,10 @@ use super::{
     world::World,
 };
 use crate::clock;
-use aione_core::config::snapshot::{Deployment, RetryOn};
+use aione_core::{
+    config::snapshot::{Deployment, RetryOn},
+    domain::usage::Usage,
+};
 use answer::{Answer, Fault};
 use request::Outgoing;
 use std::{
@@ -40,7 +43,7 @@ pub(crate) async fn call(
     let rules = &route.model.route;
     let most = rules.attempts_max(route.candidates.len());
     let mut failed = Fault::Connect;
-    let mut kept: Option<(Answer, Arc<Deployment>)> = None;
+    let mut kept: Option<Kept> = None;
     // An attempt that broke off after it was sent may have made tokens.
     let mut may_have_run = false;
     for (index, deployment) in route.candidates.iter().take(most).enumerate() {
@@ -67,7 +70,10 @@ pub(crate) async fn call(
         };
         match brought {
             Ok(answer) => match answer.fault() {
-                None => return answer.by_deployment(visit),
+                None => {
+                    Kept::give_up(kept, hold);
+                    return answer.by_deployment(visit);
+                }
                 Some(fault) => {
                     let is_requests_fault = answer.tap.blames_request();
                     gateway.metrics.attempt_failed(&deployment.id, fault.name());
@@ -77,16 +83,21 @@ pub(crate) async fn call(
                     // What the upstream said is worth more than what we could say of it.
                     let retries = retries(&rules.retry_on, fault) && !is_requests_fault;
                     if is_last || client.is_gone() || !retries {
+                        Kept::give_up(kept, hold);
                         return answer.with_status_of(fault);
                     }
                     // Should the others not be reached, what this one said is still worth more.
-                    if answer.is_read() {
-                        kept = Some((answer.with_status_of(fault), deployment.clone()));
-                    }
+                    let is_read = answer.is_read();
+                    let answer = answer.with_status_of(fault);
+                    let failed = Kept { answer, deployment: deployment.clone(), fault };
+                    let given_up = if is_read { kept.replace(failed) } else { Some(failed) };
+                    Kept::give_up(given_up, hold);
                 }
             },
             Err(fault) => {
-                may_have_run |= sent.load(Ordering::Relaxed);
+                let was_sent = sent.load(Ordering::Relaxed);
+                may_have_run |= was_sent;
+                hold.failed(deployment, fault.name(), Usage::default(), was_sent);
                 gateway.metrics.attempt_failed(&deployment.id, fault.name());
                 if fault.blames_upstream() {
                     visit.failed(clock::steady());
@@ -98,7 +109,7 @@ pub(crate) async fn call(
             }
         }
     }
-    if let Some((answer, deployment)) = kept {
+    if let Some(Kept { answer, deployment, .. }) = kept {
         hold.tally.deployment = Some(deployment);
         return answer;
     }
@@ -108,6 +119,22 @@ pub(crate) async fn call(
         Fault::Connect => Refusal::UpstreamFailed { message: "The upstream could not be reached" },
         _ => Refusal::UpstreamFailed { message: "The upstream broke off before it answered" },
     })
+}
+
+/// What a failed attempt was answered with, should nothing better come.
+struct Kept {
+    answer: Answer,
+    deployment: Arc<Deployment>,
+    fault: Fault,
+}
+
+impl Kept {
+    /// Something better has come: what is left of the attempt is what it cost.
+    fn give_up(kept: Option<Self>, hold: &mut Hold) {
+        let Some(Self { mut answer, deployment, fault }) = kept else { return };
+        let usage = answer.tap.take_reading().usage.unwrap_or_default();
+        hold.failed(&deployment, fault.name(), usage, false);
+    }
 }
 
 /// Awaits an attempt beside the caller's leaving. `None`: the caller has left, and the answer

@@ -86,6 +86,8 @@ impl Pools {
             ("enable_hashjoin", "off"),
             ("enable_mergejoin", "off"),
             ("jit", "off"),
+            // How much a report reads depends on its range, which a plan for all of them cannot know.
+            ("plan_cache_mode", "force_custom_plan"),
         ]);
         let pools = Self {
             readers: pool(READERS_MAX).connect_lazy_with(bounded(options.clone(), READ_MAX)),

@@ -5,9 +5,11 @@ use aione_core::{
     domain::{
         id::EntryId,
         ledger::{Account, Entry, Kind, Total, Totals},
+        outlay::Margin,
     },
-    ports::{EntryPlace, LedgerStore as _, UsageStore as _},
+    ports::{EntryPlace, LedgerStore as _, MarginStore as _, UsageStore as _},
 };
+use std::collections::BTreeMap;
 
 contract! {
     a_record_is_charged_once_and_what_costs_nothing_not_at_all,
@@ -173,6 +175,13 @@ async fn a_store_of_a_former_version_gets_what_it_lacks(on: Engine) {
     let again = store.opened_again().await;
     assert_eq!(again.all_totals().await.unwrap(), kept);
     assert_eq!(counted().await, rolled_up);
+    let mut margins: BTreeMap<OrgId, Margin> = BTreeMap::new();
+    for record in again.list_records(None, 2_000).await.unwrap() {
+        assert_eq!(record.closed.outlay, Outlay::default(), "nobody knows any more what it cost");
+        let sum = margins.entry(record.opened.org).or_default();
+        *sum = Margin::shares(&record).fold(*sum, |sum, (_, _, share)| sum.plus(&share));
+    }
+    assert_eq!(again.margin_totals(Timestamp(0)).await.unwrap(), margins);
     let filled = again.list_entries(None, 2_000).await.unwrap();
     let told = |entry: &Entry| (entry.id, entry.org, entry.at, entry.amount, entry.model.clone());
     assert_eq!(filled.iter().map(told).collect::<Vec<_>>(), entries.iter().map(told).collect::<Vec<_>>());

@@ -29,6 +29,7 @@ mod found_records;
 mod invoices;
 mod keys;
 mod ledger;
+mod margins;
 mod opening;
 mod postgres;
 mod quarantine;
@@ -50,6 +51,7 @@ use aione_core::{
         invoice::TaxRate,
         key::{Key, KeyHash},
         money::Pico,
+        outlay::{FailedAttempt, Outlay},
         plan::RateLimits,
         usage::{Closed, End, Opened, Provenance, Usage, UsageRecord},
     },
@@ -191,7 +193,10 @@ impl Store {
 }
 
 /// Makes the tables as they were before there were invoices and budgets; on PostgreSQL there is more.
-const NO_BUDGETS: [&str; 16] = [
+const NO_BUDGETS: [&str; 19] = [
+    "DROP TABLE margins",
+    "ALTER TABLE usage_records DROP COLUMN outlay",
+    "ALTER TABLE usage_records DROP COLUMN failed_attempts",
     "DROP INDEX usage_records_unpriced",
     "DROP TABLE charges",
     "DROP TABLE plan_assignments",
@@ -363,6 +368,16 @@ pub(crate) fn record(number: u128, started_at: Timestamp) -> UsageRecord {
             latency_ms: u32::MAX,
             first_byte_ms: 120,
             cost: Pico(1_000_000_000_001),
+            outlay: Outlay {
+                cost: Some(Pico(700_000_000_001)),
+                failed: vec![FailedAttempt {
+                    provider: Arc::from("first"),
+                    upstream_model: Arc::from("gpt-5-eu"),
+                    fault: Arc::from("server_error"),
+                    usage: Usage { input: 1, ..Usage::default() },
+                    cost: None,
+                }],
+            },
         },
     }
 }

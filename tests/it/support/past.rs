@@ -7,6 +7,7 @@ use aione_core::{
         clock::Timestamp,
         id::{KeyId, OrgId, RecordId, TeamId},
         money::Pico,
+        outlay::Outlay,
         usage::{Closed, End, Opened, Provenance, Usage, UsageRecord},
     },
     ports::UsageStore as _,
@@ -65,6 +66,7 @@ fn record(org: OrgId, started_at: Timestamp, cost: Pico) -> UsageRecord {
         latency_ms: 1,
         first_byte_ms: 1,
         cost,
+        outlay: Outlay::default(),
     };
     UsageRecord { opened, closed }
 }

@@ -132,13 +132,14 @@ fn one(
         }),
         sandbox: model.sandbox,
         price,
-        route: route(name, &model.route, providers, &spot.key("route"), context),
+        route: route(name, &model.route, document, providers, &spot.key("route"), context),
     }
 }
 
 fn route(
     model: &str,
     route: &yaml::Route,
+    document: &yaml::Document,
     providers: &Providers,
     spot: &Spot<'_>,
     context: &mut Context<'_>,
@@ -154,7 +155,7 @@ fn route(
     if route.hedge_after.is_some() {
         context.problem(&spot.key("hedge_after"), format!("hedging {NOT_YET}"));
     }
-    let deployments = deployments(model, route, providers, &spot.key("deployments"), context);
+    let deployments = deployments(model, route, document, providers, &spot.key("deployments"), context);
     order(route, policy, &spot.key("deployments"), context);
     let on = |reason| route.retry_on.contains(&reason);
     Route {
@@ -175,6 +176,7 @@ fn route(
 fn deployments(
     model: &str,
     route: &yaml::Route,
+    document: &yaml::Document,
     providers: &Providers,
     spot: &Spot<'_>,
     context: &mut Context<'_>,
@@ -204,6 +206,10 @@ fn deployments(
             model: Arc::from(upstream),
             weight: deployment.weight,
             priority: deployment.priority.unwrap_or(0),
+            cost: deployment
+                .cost
+                .as_ref()
+                .map(|cost| price::price(cost, document, &spot.key("cost"), context)),
         }));
     }
     deployments

@@ -209,6 +209,8 @@ pub struct Deployment {
     /// For policy `priority`: the lowest is tried first.
     #[schemars(range(max = 1_000_000))]
     pub priority: Option<u32>,
+    /// What it costs the operator, written as a `price`. Organizations never see it.
+    pub cost: Option<Price>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
