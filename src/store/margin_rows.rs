@@ -113,7 +113,7 @@ impl MarginStore for Store {
     async fn sum_margins(&self, query: &MarginQuery) -> Result<Vec<MarginSum>, StoreError> {
         let mut report = self.pools.report().await?;
         let stretches = zone::stretches(query.start, query.end, query.zone);
-        let mut sql = sums::over(report.engine(), &cover::pieces(&stretches, Grain::Hour));
+        let mut sql = sums::over(report.engine(), &cover::pieces(&stretches, Grain::Hour), false);
         sql.push("SELECT ");
         for group in &query.group_by {
             sql.push(group_sql(*group)).push(", ");

@@ -108,10 +108,13 @@ async fn bounds(report: &mut Db, org: OrgId) -> Result<Option<(Timestamp, Timest
         .map(|(first, last)| (Timestamp(first), Timestamp(last.saturating_add(Span::Block.millis() - 1)))))
 }
 
-/// Begins a statement over `pieces`, each of which becomes a row.
-pub(super) fn over(engine: Engine, pieces: &[Piece]) -> Statement {
-    if let [piece] = pieces {
-        // As values of the statement itself: a database that knows the range knows how much lies in it.
+/// Begins a statement over `pieces`, each of which becomes a row, for [`push_rollups`] with the same
+/// `by_key`.
+pub(super) fn over(engine: Engine, pieces: &[Piece], by_key: bool) -> Statement {
+    if let ([piece], false) = (pieces, by_key) {
+        // As values of the statement itself: a database that knows the range knows how much lies in it. (Of
+        // single keys a range is a small part of very many, which PostgreSQL would rather read from end to
+        // end.)
         let row = ["CAST(? AS BIGINT)"; 4].join(", ");
         return Statement::new(format!("WITH piece (span, from_at, until_at, shift_ms) AS (SELECT {row}) "))
             .bind(piece.span.millis())
@@ -139,7 +142,8 @@ pub(super) fn push_rollups(sql: &mut Statement, org: OrgId, by_key: bool) {
 
 /// The grouping columns, then the sums, in the order of [`sum_of`].
 fn sum_sql(engine: Engine, query: &UsageQuery, pieces: &[Piece]) -> Statement {
-    let mut sql = over(engine, pieces);
+    let by_key = query.key.is_some() || query.group_by.contains(&GroupBy::Key);
+    let mut sql = over(engine, pieces, by_key);
     sql.push("SELECT ");
     for column in &query.group_by {
         sql.push(group_sql(*column)).push(", ");
@@ -148,7 +152,7 @@ fn sum_sql(engine: Engine, query: &UsageQuery, pieces: &[Piece]) -> Statement {
         push_count(sql.push(if nth == 0 { "" } else { ", " }), count);
     }
     push_money(sql.push(", "), "cost");
-    push_rollups(&mut sql, query.org, query.key.is_some() || query.group_by.contains(&GroupBy::Key));
+    push_rollups(&mut sql, query.org, by_key);
     if let Some(model) = &query.model {
         sql.push(" AND model = ").push_value(model.clone());
     }

@@ -25,6 +25,7 @@ mod first;
 mod invoices;
 mod lifecycle;
 mod limits;
+mod margins;
 mod operations;
 mod postgres;
 mod prices;

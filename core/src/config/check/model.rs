@@ -116,7 +116,7 @@ fn one(
         }
     }
     if let Some(price) = &price {
-        price::warn_of_missing(price, model, &spot.key("price"), context);
+        price::warn_of_missing(price, model.capabilities.as_deref(), "price", &spot.key("price"), context);
     }
     if model.context_window.zip(model.max_output_tokens).is_some_and(|(window, output)| output > window) {
         context.warn(&spot.key("max_output_tokens"), "is more than `context_window`");
@@ -132,18 +132,19 @@ fn one(
         }),
         sandbox: model.sandbox,
         price,
-        route: route(name, &model.route, document, providers, &spot.key("route"), context),
+        route: route(name, model, document, providers, &spot.key("route"), context),
     }
 }
 
 fn route(
-    model: &str,
-    route: &yaml::Route,
+    name: &str,
+    model: &yaml::Model,
     document: &yaml::Document,
     providers: &Providers,
     spot: &Spot<'_>,
     context: &mut Context<'_>,
 ) -> Route {
+    let route = &model.route;
     let policy = match route.policy {
         PolicyName::Weighted => Policy::Weighted,
         PolicyName::Priority => Policy::Priority,
@@ -155,7 +156,7 @@ fn route(
     if route.hedge_after.is_some() {
         context.problem(&spot.key("hedge_after"), format!("hedging {NOT_YET}"));
     }
-    let deployments = deployments(model, route, document, providers, &spot.key("deployments"), context);
+    let deployments = deployments(name, model, document, providers, &spot.key("deployments"), context);
     order(route, policy, &spot.key("deployments"), context);
     let on = |reason| route.retry_on.contains(&reason);
     Route {
@@ -174,8 +175,8 @@ fn route(
 }
 
 fn deployments(
-    model: &str,
-    route: &yaml::Route,
+    name: &str,
+    model: &yaml::Model,
     document: &yaml::Document,
     providers: &Providers,
     spot: &Spot<'_>,
@@ -183,10 +184,10 @@ fn deployments(
 ) -> Vec<Arc<Deployment>> {
     let written = context.root().key("providers");
     let mut seen = BTreeSet::new();
-    let mut deployments = Vec::with_capacity(route.deployments.len());
-    for (index, deployment) in route.deployments.iter().enumerate() {
+    let mut deployments = Vec::with_capacity(model.route.deployments.len());
+    for (index, deployment) in model.route.deployments.iter().enumerate() {
         let spot = spot.item(index);
-        let upstream = deployment.model.as_ref().map_or(model, |model| &model.0);
+        let upstream = deployment.model.as_ref().map_or(name, |model| &model.0);
         let id: Arc<str> = Arc::from(format!("{}/{upstream}", deployment.provider));
         if !seen.insert(id.clone()) {
             context.problem(&spot, format!("`{id}` is in this route twice"));
@@ -200,16 +201,19 @@ fn deployments(
             }
             continue;
         };
+        let cost = deployment.cost.as_ref().map(|cost| {
+            let spot = spot.key("cost");
+            let cost = price::price(cost, document, &spot, context);
+            price::warn_of_missing(&cost, model.capabilities.as_deref(), "known cost", &spot, context);
+            cost
+        });
         deployments.push(Arc::new(Deployment {
             id,
             provider: provider.clone(),
             model: Arc::from(upstream),
             weight: deployment.weight,
             priority: deployment.priority.unwrap_or(0),
-            cost: deployment
-                .cost
-                .as_ref()
-                .map(|cost| price::price(cost, document, &spot.key("cost"), context)),
+            cost,
         }));
     }
     deployments

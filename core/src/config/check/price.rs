@@ -81,10 +81,11 @@ pub(super) fn rates(mut base: Rates, classes: &Classes) -> Rates {
 }
 
 /// Tells of the classes that the model's upstreams can report and that have no rate: one that
-/// occurs makes the answer unpriced.
+/// occurs leaves the answer `without` something.
 pub(super) fn warn_of_missing(
     price: &ModelPrice,
-    model: &yaml::Model,
+    capabilities: Option<&[Capability]>,
+    without: &str,
     spot: &Spot<'_>,
     context: &mut Context<'_>,
 ) {
@@ -93,14 +94,14 @@ pub(super) fn warn_of_missing(
         .iter()
         .flat_map(|period| std::iter::once(&period.rates).chain(period.tiers.iter().map(|tier| &tier.rates)));
     let sets: Vec<&Rates> = sets.collect();
-    let missing: Vec<&str> = occurring(model.capabilities.as_deref())
+    let missing: Vec<&str> = occurring(capabilities)
         .into_iter()
         .filter(|class| sets.iter().any(|rates| rates.of(*class).is_none()))
         .map(Class::as_str)
         .collect();
     if !missing.is_empty() {
         let message =
-            format!("no rate for {}: an answer in which it occurs has no price", missing.join(", "));
+            format!("no rate for {}: an answer in which it occurs has no {without}", missing.join(", "));
         context.warn(spot, message);
     }
 }

@@ -322,6 +322,36 @@ fn providers_have_an_address_and_what_they_need() {
 }
 
 #[test]
+fn a_deployments_cost_is_read_and_checked_as_a_price_is() {
+    let cost =
+        |cost: &str| SOUND.replace("[{ provider: sim }]", &format!("[{{ provider: sim, cost: {cost} }}]"));
+    let text = cost(
+        "[{ input: '1', cache_read: '0', output: '2' }, \
+         { from: 2026-02-01, input: '3', cache_read: '0', output: '4' }]",
+    );
+    let snapshot = check_text(&text).unwrap_or_else(|problems| panic!("{problems:#?}")).snapshot;
+    let deployment = &snapshot.model("chat").expect("a model").route.deployments[0];
+    let periods = &deployment.cost.as_ref().expect("a cost").periods;
+    let output: Vec<_> = periods.iter().map(|period| period.rates.output).collect();
+    assert_eq!(output, [Some(Rate(2_000_000)), Some(Rate(4_000_000))]);
+    refused(
+        &cost("{ input: '-1', ouput: '1' }"),
+        &[
+            "a.yaml:5:60: models.chat.route.deployments[0].cost.input: expected a rate per million tokens as a quoted \
+             decimal such as \"1.05\": `-1` is negative",
+            "a.yaml:5:66: models.chat.route.deployments[0].cost.ouput: unknown key (did you mean `output`?)",
+        ],
+    );
+    warned(
+        &cost("{ input: '1', output: '4' }"),
+        &[
+            "a.yaml:5:45: models.chat.route.deployments[0].cost: no rate for cache_read: an answer in which it occurs \
+           has no known cost",
+        ],
+    );
+}
+
+#[test]
 fn prices_are_exact_and_in_order() {
     let price = |price: &str| SOUND.replace("{ input: '1', cache_read: '0', output: '4' }", price);
     let text = price(
