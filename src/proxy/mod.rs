@@ -93,14 +93,13 @@ pub(crate) struct Parts {
 
 /// Names that records share instead of copying them.
 struct Names {
-    openai_chat: Arc<str>,
+    dialects: [(Dialect, Arc<str>); Dialect::ALL.len()],
 }
 
 impl Names {
     fn dialect(&self, dialect: Dialect) -> Arc<str> {
-        match dialect {
-            Dialect::OpenAiChat => self.openai_chat.clone(),
-        }
+        let found = self.dialects.iter().find(|(each, _)| *each == dialect);
+        found.map(|(_, name)| name.clone()).expect("every dialect is in `Dialect::ALL`")
     }
 }
 
@@ -120,7 +119,7 @@ impl Gateway {
             access,
             admin,
             bodies: bodies::Bodies::default(),
-            names: Names { openai_chat: Dialect::OpenAiChat.as_str().into() },
+            names: Names { dialects: Dialect::ALL.map(|dialect| (dialect, dialect.as_str().into())) },
             in_flight: AtomicUsize::new(0),
             drains: AtomicUsize::new(0),
             draining: AtomicBool::new(false),

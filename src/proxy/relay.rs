@@ -207,15 +207,17 @@ fn finish(is_stream: bool, mut parts: Vec<Bytes>, left: Left, broke: Option<Faul
                     _ => "The upstream broke off in mid-answer",
                 };
                 let text = ErrorText {
+                    status: 502,
                     kind: "api_error",
-                    code: "upstream_error",
+                    code: Some("upstream_error"),
                     message,
                     param: None,
                     limit: None,
+                    request_id: "",
                 };
                 // Half an event may have been sent: a blank line ends it.
                 parts.push(Bytes::from_static(b"\n\n"));
-                parts.push(error::event(Dialect::OpenAiChat, text).into());
+                parts.push(error::event(Dialect::OpenAiChat, text, 0).into());
             } else {
                 parts.clear();
             }

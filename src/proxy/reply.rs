@@ -24,11 +24,13 @@ pub(crate) fn render(refusal: &Refusal, dialect: Dialect, id: RecordId) -> (Box<
     let body: Bytes = error::body(
         dialect,
         ErrorText {
+            status: face.status,
             kind: face.kind,
-            code: face.code,
+            code: Some(face.code),
             message: &face.message,
             param: face.param,
             limit: refusal.limit(),
+            request_id: id.write(&mut [0; TEXT_BYTES]),
         },
     )
     .into();

@@ -1,7 +1,12 @@
-//! How it is said: the dialects, and the sans-I/O readers that meter them.
+//! How it is said: the dialects, the neutral form in which they meet, and the sans-I/O readers that
+//! meter them.
 
+pub mod chat;
+pub mod codec;
 pub mod error;
 pub mod json;
+#[cfg(test)]
+mod matrix;
 pub mod openai_chat;
 pub mod peek;
 pub mod splice;
@@ -9,23 +14,39 @@ pub mod sse;
 pub mod tap;
 
 /// A vendor's way of writing requests, answers, streams and errors.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Dialect {
     /// `/v1/chat/completions` and its siblings.
     OpenAiChat,
+    /// `/v1/responses`.
+    OpenAiResponses,
+    /// `/v1/messages`.
+    AnthropicMessages,
+    /// `…/models/{model}:generateContent` and its siblings.
+    Gemini,
 }
 
 impl Dialect {
+    pub const ALL: [Self; 4] =
+        [Self::OpenAiChat, Self::OpenAiResponses, Self::AnthropicMessages, Self::Gemini];
+
+    /// Those in which callers and upstreams are served so far.
+    pub const SERVED: [Self; 1] = [Self::OpenAiChat];
+
     /// The name in YAML, records and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenAiChat => "openai_chat",
+            Self::OpenAiResponses => "openai_responses",
+            Self::AnthropicMessages => "anthropic_messages",
+            Self::Gemini => "gemini",
         }
     }
 
+    /// The dialect of a name, if it is one that is served.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::OpenAiChat].into_iter().find(|dialect| dialect.as_str() == name)
+        Self::SERVED.into_iter().find(|dialect| dialect.as_str() == name)
     }
 }

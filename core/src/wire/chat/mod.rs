@@ -1,0 +1,21 @@
+//! What is said in a chat, apart from how a dialect says it: the form in which all dialects meet.
+//!
+//! [`request`] is what is asked, [`part`] what messages are made of, [`answer`] what comes back at
+//! once, [`event`] what comes back piece by piece. N codecs that read and write this form are N²
+//! translations. What a dialect cannot say is named in [`Dropped`]; nothing goes missing in silence.
+//!
+//! JSON that is passed on (schemas, arguments) keeps its bytes: its order means something to models.
+
+pub mod answer;
+pub mod dropped;
+pub mod error;
+pub mod event;
+pub mod part;
+pub mod request;
+
+pub use answer::{ChatAnswer, Choice, Finish};
+pub use dropped::Dropped;
+pub use error::{ChatError, ErrorKind};
+pub use event::{ChatEvent, Delta, Fold, Start};
+pub use part::{CacheMark, Citation, Part, Raw, Signature, Source, Thinking, ToolCall, ToolResult};
+pub use request::{ChatRequest, Effort, Format, Reasoning, Role, Sampling, Tool, ToolChoice, Turn};

@@ -1,0 +1,212 @@
+//! What every dialect must be able to do, and the list of those that can.
+
+use super::{
+    Dialect,
+    chat::{ChatAnswer, ChatError, ChatEvent, ChatRequest, Dropped},
+    error::{self, ErrorText},
+    sse::{PieceKind, Splitter, data},
+};
+use crate::domain::usage::Usage;
+
+/// Reads and writes one dialect. Everything is pure: bytes in, meaning out, and back.
+pub trait Codec: Sync {
+    fn dialect(&self) -> Dialect;
+
+    /// What a caller asks. `path_model` and `streams` are what the URL says, in dialects that say it
+    /// there. Fields that the neutral form does not have go to `dropped`.
+    ///
+    /// # Errors
+    /// A field has the wrong type, or something is missing without which nothing can be asked.
+    fn decode_request(
+        &self,
+        body: &[u8],
+        url: UrlSays<'_>,
+        dropped: &mut Dropped,
+    ) -> Result<ChatRequest, Malformed>;
+
+    /// The body that asks an upstream, under its own name for the model. What the dialect cannot say goes to
+    /// `dropped`.
+    ///
+    /// # Errors
+    /// Something cannot be said at all, and to leave it out would make another request of it.
+    fn encode_request(
+        &self,
+        request: &ChatRequest,
+        model: &str,
+        dropped: &mut Dropped,
+    ) -> Result<Vec<u8>, Malformed>;
+
+    /// What an upstream answered with a 2xx.
+    ///
+    /// # Errors
+    /// It is no answer of this dialect.
+    fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Malformed>;
+
+    /// The answer as a caller of this dialect reads it.
+    fn encode_answer(&self, answer: &ChatAnswer, setting: &Setting, dropped: &mut Dropped) -> Vec<u8>;
+
+    /// Reads an upstream's stream.
+    fn reader(&self) -> Box<dyn StreamReader>;
+
+    /// Writes a stream for a caller.
+    fn writer(&self, setting: &Setting) -> Box<dyn StreamWriter>;
+
+    /// What an upstream answered with another status; also what is no JSON has a meaning.
+    fn decode_error(&self, status: u16, body: &[u8]) -> ChatError;
+
+    /// The body of an error, under [`ChatError::status`]. `request_id` is the exchange's.
+    fn encode_error(&self, error: &ChatError, request_id: &str) -> Vec<u8> {
+        error::body(self.dialect(), ErrorText::of(error, request_id))
+    }
+
+    /// Reads the dialect's usage object into the disjoint classes; `None`: there is none.
+    fn decode_usage(&self, value: &[u8]) -> Option<Usage>;
+}
+
+/// All of them.
+pub static CODECS: [&dyn Codec; 0] = [];
+
+/// The codec of `dialect`.
+#[must_use]
+pub fn codec(dialect: Dialect) -> Option<&'static dyn Codec> {
+    CODECS.iter().copied().find(|codec| codec.dialect() == dialect)
+}
+
+/// What is in the URL and not in the body.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct UrlSays<'a> {
+    pub model: Option<&'a str>,
+    pub stream: Option<bool>,
+}
+
+/// What a writer must know besides the answer.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Setting {
+    /// The exchange's id, for where the upstream gave none.
+    pub id: String,
+    /// Now, in seconds since 1970, for where the upstream did not say.
+    pub created: i64,
+    /// The upstream's name of the model, for where the answer did not say.
+    pub model: String,
+    /// The caller asked for the usage at a stream's end.
+    pub stream_usage: bool,
+    /// The estimate of the prompt, for dialects whose streams begin with it, in tokens.
+    pub estimated_input: u64,
+    /// A stream of JSON in an array instead of events, where the dialect has both.
+    pub as_array: bool,
+}
+
+/// What cannot be read or said: 400 to a caller, 502 of an upstream.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Malformed {
+    pub message: String,
+    /// The field, as the dialect writes it.
+    pub param: Option<String>,
+}
+
+impl Malformed {
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), param: None }
+    }
+
+    #[must_use]
+    pub fn at(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { message: message.into(), param: Some(param.into()) }
+    }
+}
+
+/// Reads a stream in chunks of any size: the events do not depend on where it was cut.
+pub trait StreamReader: Send {
+    fn feed(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>);
+
+    /// The upstream's body has ended. What came without its own end gets no [`ChatEvent::Done`].
+    fn end(&mut self, events: &mut Vec<ChatEvent>);
+}
+
+/// Writes a stream, whole events at a time.
+pub trait StreamWriter: Send {
+    fn write(&mut self, event: &ChatEvent, out: &mut Vec<u8>);
+
+    /// What may be sent at any time between two events, so that nobody takes the stream for dead.
+    fn keep_alive(&self) -> &'static [u8];
+}
+
+/// Reads the data of server-sent events, for the readers of all dialects that use them.
+#[derive(Debug, Default)]
+pub struct SseEvents {
+    splitter: Splitter,
+}
+
+/// One event's data, or that it was larger than [`super::sse::MAX_EVENT`].
+pub type SseData<'a> = Result<&'a [u8], TooLarge>;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("an event of more than {} bytes", super::sse::MAX_EVENT)]
+pub struct TooLarge;
+
+impl SseEvents {
+    /// Calls `each` with the data of every event that `bytes` make whole. An event's name is not
+    /// looked at: every dialect says it in the data too.
+    pub fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(SseData<'_>)) {
+        let mut at = 0;
+        while let Some(piece) = self.splitter.next(bytes, at) {
+            at = piece.range.end;
+            if !matches!(piece.kind, PieceKind::Whole { .. }) {
+                continue;
+            }
+            match self.splitter.event(bytes, &piece) {
+                None => each(Err(TooLarge)),
+                Some(event) => {
+                    if let Some(data) = data(event) {
+                        each(Ok(&data));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The stream has ended: an event that had no empty line at its end is one nevertheless.
+    pub fn end(&mut self, mut each: impl FnMut(SseData<'_>)) {
+        match self.splitter.unfinished() {
+            None => {}
+            Some(None) => each(Err(TooLarge)),
+            Some(Some(event)) => {
+                if let Some(data) = data(event) {
+                    each(Ok(&data));
+                }
+            }
+        }
+        self.splitter = Splitter::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_do_not_depend_on_where_the_stream_was_cut() {
+        let stream = "\u{feff}event: a\r\ndata: 1\r\n\r\n: ping\n\ndata:你\ndata: 好\n\nid: x\n\ndata: last";
+        for cut in 0..=stream.len() {
+            let (mut events, mut seen) = (SseEvents::default(), Vec::new());
+            for half in [&stream.as_bytes()[..cut], &stream.as_bytes()[cut..]] {
+                events.feed(half, |data| seen.push(String::from_utf8(data.unwrap().to_vec()).unwrap()));
+            }
+            events.end(|data| seen.push(String::from_utf8(data.unwrap().to_vec()).unwrap()));
+            assert_eq!(seen, ["1", "你\n好", "last"], "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn an_event_that_is_too_large_is_told() {
+        let mut events = SseEvents::default();
+        let mut told = 0;
+        events.feed(b"data: ", |_| told += 1);
+        events.feed(&vec![b'x'; crate::wire::sse::MAX_EVENT], |_| told += 1);
+        assert_eq!(told, 0);
+        events.feed(b"\n\ndata: y\n\n", |data| told += if data.is_err() { 10 } else { 1 });
+        assert_eq!(told, 11);
+    }
+}
