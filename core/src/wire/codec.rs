@@ -4,6 +4,7 @@ use super::{
     Dialect,
     chat::{ChatAnswer, ChatError, ChatEvent, ChatRequest, Dropped},
     error::{self, ErrorText},
+    openai_chat::OpenAiChat,
     sse::{PieceKind, Splitter, data},
 };
 use crate::domain::usage::Usage;
@@ -64,7 +65,7 @@ pub trait Codec: Sync {
 }
 
 /// All of them.
-pub static CODECS: [&dyn Codec; 0] = [];
+pub static CODECS: [&dyn Codec; 1] = [&OpenAiChat];
 
 /// The codec of `dialect`.
 #[must_use]

@@ -1,7 +1,7 @@
 //! Every codec against every codec, over all fixtures: what is said in one dialect is read by another's
 //! callers, and every stream reads the same wherever it is cut.
 //!
-//! Fixtures lie in `tests/fixtures/wire/<dialect>/`: `request_*.json`, `answer_*.json`, `error_*.json`,
+//! Fixtures lie in `tests/fixtures/chat/<dialect>/`: `request_*.json`, `answer_*.json`, `error_*.json`,
 //! `stream_*.sse`, `stream_*.json`. A new one is walked without another line here. What each becomes in
 //! each dialect is a snapshot in `snapshots/`; `INSTA_UPDATE=always` writes them anew.
 
@@ -30,7 +30,7 @@ fn setting() -> Setting {
 /// The name and the bytes of each fixture of `dialect` that begins with `prefix`, by name.
 fn fixtures(dialect: Dialect, prefix: &str) -> Vec<(String, Vec<u8>)> {
     let folder =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/wire").join(dialect.as_str());
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/chat").join(dialect.as_str());
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut found: Vec<_> = entries
         .map(|entry| entry.unwrap().path())

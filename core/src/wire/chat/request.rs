@@ -55,7 +55,7 @@ pub enum Role {
     Tool,
 }
 
-/// How the next token is drawn. Numbers keep their text.
+/// How the next token is drawn. Numbers keep their value, and are whole where they were.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Sampling {
     pub temperature: Option<Number>,

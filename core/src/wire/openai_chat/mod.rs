@@ -1,10 +1,53 @@
-//! OpenAI's chat dialect and its siblings (completions, embeddings): what their answers mean.
+//! OpenAI's chat dialect and its siblings (completions, embeddings): what their answers mean to the meter,
+//! and the codec of chat completions.
 
+mod codec;
+mod decode;
+mod encode;
 pub mod event;
+mod stream;
 pub mod text;
+mod types;
 pub mod usage;
 
-use super::json::{Scanner, Token};
+pub use codec::OpenAiChat;
+
+use super::{
+    chat::{ChatError, ErrorKind},
+    json::{Scanner, Token},
+};
+use serde_json::value::RawValue;
+
+/// Longest text of an error that is no JSON of this dialect, in characters.
+const ERROR_TEXT_MAX: usize = 2_000;
+
+/// What an error says: the body of an answer with `status`, or the `error` of a stream's event.
+fn error_of(status: Option<u16>, body: &[u8]) -> ChatError {
+    #[derive(serde::Deserialize)]
+    struct Around<'a> {
+        #[serde(borrow)]
+        error: &'a RawValue,
+    }
+    let inner =
+        serde_json::from_slice::<Around<'_>>(body).map_or(body, |around| around.error.get().as_bytes());
+    let error: types::Error = serde_json::from_slice(inner).unwrap_or_default();
+    let told = serde_json::from_slice::<String>(inner).ok();
+    let message = error.message.or(told).unwrap_or_else(|| {
+        let text = String::from_utf8_lossy(inner);
+        text.trim().chars().take(ERROR_TEXT_MAX).collect()
+    });
+    let code = error.code.as_deref().and_then(|raw| {
+        serde_json::from_str::<String>(raw.get()).ok().or_else(|| Some(raw.get().to_owned()))
+    });
+    let code = code.filter(|code| code != "null");
+    let by_code = || code.as_deref()?.parse().ok().filter(|status| (400..600).contains(status));
+    let by_word = || {
+        let kind = ErrorKind::ALL.into_iter().find(|kind| error.kind.as_deref() == Some(kind.word()));
+        kind.unwrap_or(ErrorKind::Internal).status()
+    };
+    let status = status.or_else(by_code).unwrap_or_else(by_word);
+    ChatError { kind: ErrorKind::of_status(status), status, message, param: error.param, code }
+}
 
 /// Whether the value of an `error` member tells of an error. Clients test it for truth, and some
 /// upstreams write `"error": null` into every answer.

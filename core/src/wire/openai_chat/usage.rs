@@ -12,9 +12,51 @@ use crate::{
     domain::usage::Usage,
     wire::json::{JsonError, Scanner, Token},
 };
+use serde::Serialize;
 
 /// Highest believable count of one answer; anything above is taken for a broken number.
 pub const MAX_COUNT: u64 = u32::MAX as u64;
+
+/// A `usage` object as this dialect writes it: the inverse of [`decode`], where a prompt's classes that the
+/// dialect has not are plain prompt.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Written {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    prompt_tokens_details: PromptDetails,
+    completion_tokens_details: CompletionDetails,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct PromptDetails {
+    cached_tokens: u64,
+    audio_tokens: u64,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct CompletionDetails {
+    reasoning_tokens: u64,
+    audio_tokens: u64,
+}
+
+impl Written {
+    pub(super) fn of(usage: &Usage) -> Self {
+        Self {
+            prompt_tokens: usage.prompt_tokens(),
+            completion_tokens: usage.completion_tokens(),
+            total_tokens: usage.total_tokens(),
+            prompt_tokens_details: PromptDetails {
+                cached_tokens: usage.cache_read,
+                audio_tokens: usage.audio_in,
+            },
+            completion_tokens_details: CompletionDetails {
+                reasoning_tokens: usage.reasoning,
+                audio_tokens: usage.audio_out,
+            },
+        }
+    }
+}
 
 /// What a `usage` value says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -1,0 +1,172 @@
+//! What the matrix does not look at: signatures, marks, names of what is dropped, odd input, usage.
+
+use super::*;
+use crate::wire::chat::{CacheMark, Effort, Part, Reasoning, Role, Signature, ToolChoice};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn decoded(body: &Value) -> (ChatRequest, String) {
+    let mut dropped = Dropped::default();
+    let request = OpenAiChat.decode_request(body.to_string().as_bytes(), UrlSays::default(), &mut dropped);
+    (request.unwrap(), dropped.header())
+}
+
+fn encoded(request: &ChatRequest) -> (Value, String) {
+    let mut dropped = Dropped::default();
+    let body = OpenAiChat.encode_request(request, "upstream", &mut dropped).unwrap();
+    (serde_json::from_slice(&body).unwrap(), dropped.header())
+}
+
+fn refused(body: &Value) -> (String, String) {
+    let read =
+        OpenAiChat.decode_request(body.to_string().as_bytes(), UrlSays::default(), &mut Dropped::default());
+    let error = read.unwrap_err();
+    (error.param.unwrap_or_default(), error.message)
+}
+
+#[test]
+fn results_stand_together_and_an_assistants_messages_are_one_turn() {
+    let (request, _) = decoded(&json!({ "model": "m", "messages": [
+        { "role": "assistant", "content": "a" },
+        { "role": "assistant", "tool_calls": [{ "id": "1", "function": { "name": "f", "arguments": "{}" } }] },
+        { "role": "tool", "tool_call_id": "1", "content": "x" },
+        { "role": "tool", "tool_call_id": "2", "content": "y" },
+    ] }));
+    let roles: Vec<_> = request.turns.iter().map(|turn| (turn.role, turn.parts.len())).collect();
+    assert_eq!(roles, [(Role::Assistant, 2), (Role::Tool, 2)]);
+}
+
+#[test]
+fn signatures_come_back_byte_for_byte_whosever_they_are() {
+    for dialect in [Dialect::Gemini, Dialect::AnthropicMessages, Dialect::OpenAiResponses] {
+        let signature = Signature { dialect, data: "Cs+/==.a".to_owned() };
+        let call = crate::wire::chat::ToolCall {
+            id: "c".to_owned(),
+            name: "f".to_owned(),
+            arguments: "{}".to_owned(),
+            signature: Some(signature.clone()),
+            cache: None,
+        };
+        let choice = crate::wire::chat::Choice { parts: vec![Part::ToolCall(call)], ..Default::default() };
+        let answer = ChatAnswer { choices: vec![choice], ..ChatAnswer::default() };
+        let said = OpenAiChat.encode_answer(&answer, &Setting::default(), &mut Dropped::default());
+        let said: Value = serde_json::from_slice(&said).unwrap();
+        // The caller sends the message back as it came.
+        let (request, _) = decoded(&json!({ "messages": [said["choices"][0]["message"]] }));
+        let Part::ToolCall(call) = &request.turns[0].parts[0] else { panic!("{request:?}") };
+        assert_eq!(call.signature, Some(signature));
+        let (body, dropped) = encoded(&request);
+        assert_eq!(dropped, "signature");
+        assert!(body["messages"][0]["tool_calls"][0].get("extra_content").is_none());
+    }
+}
+
+#[test]
+fn cache_marks_are_read_of_callers_and_named_where_an_upstream_does_not_get_them() {
+    let mark = json!({ "type": "ephemeral", "ttl": "1h" });
+    let (request, _) = decoded(&json!({
+        "messages": [{ "role": "user", "content": [{ "type": "text", "text": "x", "cache_control": mark }] }],
+        "tools": [{ "type": "function", "function": { "name": "f" }, "cache_control": { "type": "ephemeral" } }],
+    }));
+    let Part::Text { cache, .. } = &request.turns[0].parts[0] else { panic!("{request:?}") };
+    assert_eq!((*cache, request.tools[0].cache), (Some(CacheMark::OneHour), Some(CacheMark::FiveMinutes)));
+    assert_eq!(encoded(&request).1, "cache_control");
+}
+
+#[test]
+fn what_the_form_has_not_is_named() {
+    let (request, dropped) = decoded(&json!({
+        "model": "m", "messages": [], "verbosity": "low", "web_search_options": {},
+        "tools": [{ "type": "web_search" }, { "type": "custom", "custom": { "name": "x" } }],
+    }));
+    assert_eq!(dropped, "tools.custom,tools.web_search,verbosity,web_search_options");
+    assert!(request.tools.is_empty());
+    let asked = ChatRequest {
+        reasoning: Reasoning { budget: Some(5_000), shown: Some(true), ..Reasoning::default() },
+        tool_choice: Some(ToolChoice::Any),
+        ..request
+    };
+    let (body, dropped) = encoded(&asked);
+    assert_eq!((&body["reasoning_effort"], &body["tool_choice"]), (&json!("medium"), &json!("required")));
+    assert_eq!(dropped, "reasoning");
+}
+
+#[test]
+fn a_wrong_request_names_its_field() {
+    for (body, param) in [
+        (json!({ "messages": [{ "content": "x" }] }), "messages[0].role"),
+        (json!({ "messages": [{ "role": "robot" }] }), "messages[0].role"),
+        (
+            json!({ "messages": [{ "role": "user", "content": [{ "type": "video" }] }] }),
+            "messages[0].content[0].type",
+        ),
+        (
+            json!({ "messages": [{ "role": "user", "content": [{ "type": "text" }] }] }),
+            "messages[0].content[0].text",
+        ),
+        (json!({ "tools": [{ "type": "function", "function": {} }] }), "tools[0].function.name"),
+        (json!({ "tool_choice": "maybe" }), "tool_choice"),
+        (json!({ "reasoning_effort": "huge" }), "reasoning_effort"),
+        (json!({ "response_format": { "type": "json_schema" } }), "response_format.json_schema.schema"),
+    ] {
+        assert_eq!(refused(&body).0, param, "{body}");
+    }
+    assert!(refused(&json!({ "max_tokens": "many" })).1.contains("invalid type"));
+}
+
+#[test]
+fn null_is_as_good_as_nothing() {
+    let names = [
+        "messages",
+        "tools",
+        "tool_choice",
+        "max_tokens",
+        "temperature",
+        "stop",
+        "response_format",
+        "stream",
+        "stream_options",
+        "metadata",
+        "modalities",
+        "reasoning_effort",
+        "n",
+        "logit_bias",
+    ];
+    let body: serde_json::Map<_, _> = names.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
+    let (request, dropped) = decoded(&Value::Object(body));
+    assert_eq!((request, dropped), (ChatRequest::default(), String::new()));
+}
+
+#[test]
+fn an_effort_passes_by_its_word() {
+    for effort in Effort::ALL {
+        let (request, _) = decoded(&json!({ "reasoning_effort": effort.as_str() }));
+        assert_eq!(encoded(&request).0["reasoning_effort"], effort.as_str());
+    }
+}
+
+proptest! {
+    #[test]
+    fn usage_reads_back_with_its_totals(counts in prop::array::uniform8(0_u64..=400_000_000)) {
+        let [input, cache_read, cache_write_5m, cache_write_1h, audio_in, output, reasoning, audio_out] = counts;
+        let usage = Usage {
+            input, cache_read, cache_write_5m, cache_write_1h, audio_in, output, reasoning, audio_out,
+            ..Usage::default()
+        };
+        let said = serde_json::to_vec(&usage::Written::of(&usage)).unwrap();
+        let back = OpenAiChat.decode_usage(&said).unwrap();
+        // This dialect does not tell what was written into a cache.
+        let input = input + cache_write_5m + cache_write_1h;
+        prop_assert_eq!(back, Usage { input, cache_write_5m: 0, cache_write_1h: 0, ..usage });
+    }
+
+    #[test]
+    fn no_bytes_at_all_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        let _ = OpenAiChat.decode_request(&bytes, UrlSays::default(), &mut Dropped::default());
+        let _ = OpenAiChat.decode_answer(&bytes);
+        let _ = OpenAiChat.decode_error(500, &bytes);
+        let (mut reader, mut events) = (OpenAiChat.reader(), Vec::new());
+        reader.feed(&bytes, &mut events);
+        reader.end(&mut events);
+    }
+}

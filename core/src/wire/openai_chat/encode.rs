@@ -1,0 +1,427 @@
+//! Writes requests for upstreams and whole answers for callers.
+
+use super::{
+    types::{
+        AllowedTools, Annotation, Call, Choice as WireChoice, Content, ExtraContent, File, Function,
+        FunctionTool, Google, ImageUrl, InputAudio, JsonSchema, Message, NamedChoice, Part as WirePart,
+        ResponseFormat, StreamOptions, Tool as WireTool, UrlCitation,
+    },
+    usage,
+};
+use crate::wire::{
+    Dialect,
+    chat::{
+        ChatAnswer, ChatRequest, Choice, Citation, Dropped, Effort, Finish, Format, Part, Raw, Role,
+        Signature, Source, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+    },
+    codec::{Malformed, Setting},
+};
+use serde::Serialize;
+use serde_json::{Number, value::RawValue};
+use std::{borrow::Cow, collections::BTreeMap};
+
+const PLAIN: &str = "these types have text keys and no failing serializer";
+
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    messages: Vec<Message>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<WireTool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<WireChoice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parallel_tool_calls: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presence_penalty: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frequency_penalty: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_logprobs: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logit_bias: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    stop: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<ResponseFormat>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<StreamOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_tier: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt_cache_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<bool>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    modalities: &'a [String],
+}
+
+pub(super) fn request(
+    request: &ChatRequest,
+    model: &str,
+    dropped: &mut Dropped,
+) -> Result<Vec<u8>, Malformed> {
+    let mut messages = Vec::with_capacity(request.turns.len());
+    for turn in &request.turns {
+        push_turn(turn, &mut messages, dropped)?;
+    }
+    let sampling = &request.sampling;
+    dropped.note_if(sampling.top_k.is_some(), "top_k");
+    dropped.note_if(request.tools.iter().any(|tool| tool.cache.is_some()), "cache_control");
+    let reasoning = &request.reasoning;
+    dropped.note_if(reasoning.shown.is_some() || reasoning.summary.is_some(), "reasoning");
+    let effort = reasoning.effort.or_else(|| reasoning.budget.map(Effort::of_budget));
+    let body = Body {
+        model,
+        messages,
+        tools: request.tools.iter().map(tool).collect(),
+        tool_choice: request.tool_choice.as_ref().map(tool_choice),
+        parallel_tool_calls: request.parallel_tools,
+        max_completion_tokens: request.max_tokens,
+        temperature: sampling.temperature.as_ref(),
+        top_p: sampling.top_p.as_ref(),
+        presence_penalty: sampling.presence_penalty.as_ref(),
+        frequency_penalty: sampling.frequency_penalty.as_ref(),
+        seed: sampling.seed,
+        n: sampling.choices,
+        logprobs: sampling.logprobs.map(|_| true),
+        top_logprobs: sampling.logprobs.filter(|count| *count > 0),
+        logit_bias: sampling.logit_bias.as_ref().map(|raw| &*raw.0),
+        stop: &request.stop,
+        response_format: request.format.as_ref().map(format),
+        reasoning_effort: effort.map(Effort::as_str),
+        stream: request.stream.then_some(true),
+        stream_options: request.stream.then_some(StreamOptions { include_usage: Some(true) }),
+        user: request.user.as_deref(),
+        metadata: &request.metadata,
+        service_tier: request.service_tier.as_deref(),
+        prompt_cache_key: request.cache_key.as_deref(),
+        store: request.store,
+        modalities: &request.modalities,
+    };
+    Ok(serde_json::to_vec(&body).expect(PLAIN))
+}
+
+fn tool(tool: &Tool) -> WireTool {
+    let function = FunctionTool {
+        name: tool.name.clone(),
+        description: tool.description.clone(),
+        parameters: tool.parameters.as_ref().map(boxed),
+        strict: tool.strict,
+    };
+    WireTool { kind: Cow::Borrowed("function"), function: Some(function), cache_control: None }
+}
+
+fn boxed(raw: &Raw) -> Box<RawValue> {
+    (*raw.0).to_owned()
+}
+
+fn tool_choice(choice: &ToolChoice) -> WireChoice {
+    let named = |name: &String| NamedChoice {
+        kind: Cow::Borrowed("function"),
+        function: Some(Function { name: Some(name.clone()), arguments: None }),
+        allowed_tools: None,
+    };
+    match choice {
+        ToolChoice::Auto => WireChoice::Word("auto".to_owned()),
+        ToolChoice::None => WireChoice::Word("none".to_owned()),
+        ToolChoice::Any => WireChoice::Word("required".to_owned()),
+        ToolChoice::Named(name) => WireChoice::Named(named(name)),
+        ToolChoice::Allowed { names, required } => WireChoice::Named(NamedChoice {
+            kind: Cow::Borrowed("allowed_tools"),
+            function: None,
+            allowed_tools: Some(AllowedTools {
+                mode: Cow::Borrowed(if *required { "required" } else { "auto" }),
+                tools: names.iter().map(named).collect(),
+            }),
+        }),
+    }
+}
+
+/// What a schema is called whose caller's dialect gives it no name; the dialect demands one.
+const SCHEMA_NAME: &str = "answer";
+
+fn format(format: &Format) -> ResponseFormat {
+    let of = |kind| ResponseFormat { kind: Cow::Borrowed(kind), json_schema: None };
+    match format {
+        Format::Text => of("text"),
+        Format::Json => of("json_object"),
+        Format::Schema { name, description, schema, strict } => ResponseFormat {
+            json_schema: Some(JsonSchema {
+                name: Some(name.clone().unwrap_or_else(|| SCHEMA_NAME.to_owned())),
+                description: description.clone(),
+                schema: Some(boxed(schema)),
+                strict: *strict,
+            }),
+            ..of("json_schema")
+        },
+    }
+}
+
+fn push_turn(turn: &Turn, messages: &mut Vec<Message>, dropped: &mut Dropped) -> Result<(), Malformed> {
+    let role = match turn.role {
+        Role::System => "system",
+        Role::Developer => "developer",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+        Role::Tool => {
+            for part in &turn.parts {
+                if let Part::ToolResult(result) = part {
+                    push_result(result, messages, dropped)?;
+                }
+            }
+            return Ok(());
+        }
+    };
+    let mut message =
+        Message { role: Some(Cow::Borrowed(role)), name: turn.name.clone(), ..Message::default() };
+    let mut parts = Vec::new();
+    for part in &turn.parts {
+        match part {
+            Part::ToolCall(call) => {
+                dropped.note_if(call.signature.is_some(), "signature");
+                dropped.note_if(call.cache.is_some(), "cache_control");
+                message.tool_calls.get_or_insert_default().push(wire_call(call, None, None));
+            }
+            // What was thought is not sent back in this dialect.
+            Part::Thinking(_) => dropped.note("reasoning"),
+            Part::Refusal { text } if turn.role == Role::Assistant => message.refusal = Some(text.clone()),
+            part => parts.push(content_part(part, dropped)?),
+        }
+    }
+    message.content = content(parts);
+    if message.content.is_none() && message.tool_calls.is_none() && message.refusal.is_none() {
+        message.content = Some(Content::Text(String::new()));
+    }
+    messages.push(message);
+    Ok(())
+}
+
+fn push_result(
+    result: &ToolResult,
+    messages: &mut Vec<Message>,
+    dropped: &mut Dropped,
+) -> Result<(), Malformed> {
+    dropped.note_if(result.cache.is_some(), "cache_control");
+    dropped.note_if(result.is_error, "is_error");
+    let (mut texts, mut media) = (Vec::new(), Vec::new());
+    for part in &result.parts {
+        let wire = content_part(part, dropped)?;
+        if wire.text.is_some() { texts.push(wire) } else { media.push(wire) }
+    }
+    messages.push(Message {
+        role: Some(Cow::Borrowed("tool")),
+        content: Some(content(texts).unwrap_or(Content::Text(String::new()))),
+        tool_call_id: Some(result.call_id.clone()),
+        ..Message::default()
+    });
+    if !media.is_empty() {
+        // A result of this dialect is text: what else there is comes after it, as the user's.
+        let content = Some(Content::Parts(media));
+        messages.push(Message { role: Some(Cow::Borrowed("user")), content, ..Message::default() });
+    }
+    Ok(())
+}
+
+/// One text is a string, as most upstreams of this dialect want it.
+fn content(mut parts: Vec<WirePart>) -> Option<Content> {
+    if parts.is_empty() {
+        return None;
+    }
+    if let [only] = &mut parts[..]
+        && let Some(text) = &mut only.text
+    {
+        return Some(Content::Text(std::mem::take(text)));
+    }
+    Some(Content::Parts(parts))
+}
+
+fn content_part(part: &Part, dropped: &mut Dropped) -> Result<WirePart, Malformed> {
+    let of = |kind| WirePart { kind: Cow::Borrowed(kind), ..WirePart::default() };
+    let refused = |what: &str| Malformed::new(format!("{what} cannot be sent to this upstream"));
+    let mut mark = |cache: &Option<_>| dropped.note_if(cache.is_some(), "cache_control");
+    Ok(match part {
+        Part::Text { text, signature, cache, citations } => {
+            mark(cache);
+            dropped.note_if(signature.is_some(), "signature");
+            dropped.note_if(!citations.is_empty(), "citations");
+            WirePart { text: Some(text.clone()), ..of("text") }
+        }
+        Part::Refusal { text } => WirePart { text: Some(text.clone()), ..of("text") },
+        Part::Image { source, detail, cache } => {
+            mark(cache);
+            let url = match source {
+                Source::Data { media_type, base64 } => format!("data:{media_type};base64,{base64}"),
+                Source::Url { url, .. } => url.clone(),
+                Source::Text(_) | Source::File { .. } => return Err(refused("A stored image")),
+            };
+            WirePart { image_url: Some(ImageUrl { url, detail: detail.clone() }), ..of("image_url") }
+        }
+        Part::Audio { source, cache } => {
+            mark(cache);
+            let Source::Data { media_type, base64 } = source else {
+                return Err(refused("Audio by its address"));
+            };
+            let format = media_type.rsplit('/').next().unwrap_or_default().to_owned();
+            WirePart { input_audio: Some(InputAudio { data: base64.clone(), format }), ..of("input_audio") }
+        }
+        Part::Document { source, name, cache, citations } => {
+            mark(cache);
+            dropped.note_if(*citations, "citations");
+            let file = |data, id| File { filename: name.clone(), file_data: data, file_id: id };
+            let file = match source {
+                Source::Text(text) => return Ok(WirePart { text: Some(text.clone()), ..of("text") }),
+                Source::Data { media_type, base64 } => {
+                    file(Some(format!("data:{media_type};base64,{base64}")), None)
+                }
+                Source::File { dialect: Dialect::OpenAiChat, id } => file(None, Some(id.clone())),
+                Source::File { .. } => return Err(refused("A file that another vendor stores")),
+                Source::Url { .. } => return Err(refused("A document by its address")),
+            };
+            WirePart { file: Some(file), ..of("file") }
+        }
+        Part::Thinking(_) | Part::ToolCall(_) | Part::ToolResult(_) => {
+            return Err(Malformed::new("A message has a part that only another role can have"));
+        }
+    })
+}
+
+/// A call, with its number in a stream; `signature` only for callers.
+pub(super) fn wire_call(call: &ToolCall, index: Option<u32>, signature: Option<&Signature>) -> Call {
+    let extra = signature.map(|signature| {
+        // Google's own stands as on its own endpoint of this dialect.
+        let text = match signature.own(Dialect::Gemini) {
+            Some(own) => own.to_owned(),
+            None => signature.sealed(Dialect::OpenAiChat),
+        };
+        ExtraContent { google: Some(Google { thought_signature: Some(text) }) }
+    });
+    Call {
+        index,
+        id: Some(call.id.clone()),
+        kind: Some(Cow::Borrowed("function")),
+        function: Some(Function { name: Some(call.name.clone()), arguments: Some(call.arguments.clone()) }),
+        extra_content: extra,
+    }
+}
+
+#[derive(Serialize)]
+struct Completion<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: i64,
+    model: &'a str,
+    choices: Vec<CompletionChoice<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<usage::Written>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_tier: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct CompletionChoice<'a> {
+    index: usize,
+    message: Message,
+    logprobs: Option<&'a RawValue>,
+    finish_reason: &'a str,
+}
+
+pub(super) fn answer(answer: &ChatAnswer, setting: &Setting, dropped: &mut Dropped) -> Vec<u8> {
+    let choices = answer.choices.iter().enumerate().map(|(index, choice)| CompletionChoice {
+        index,
+        message: message(choice, dropped),
+        logprobs: choice.logprobs.as_ref().map(|raw| &*raw.0),
+        finish_reason: choice.finish.as_ref().map_or("stop", finish),
+    });
+    let completion = Completion {
+        choices: choices.collect(),
+        id: told(&answer.id, &setting.id),
+        object: "chat.completion",
+        created: answer.created.unwrap_or(setting.created),
+        model: told(&answer.model, &setting.model),
+        usage: answer.usage.as_ref().map(usage::Written::of),
+        service_tier: answer.service_tier.as_deref(),
+    };
+    serde_json::to_vec(&completion).expect(PLAIN)
+}
+
+/// What the upstream said, or what stands in for it.
+fn told<'a>(said: &'a str, otherwise: &'a str) -> &'a str {
+    if said.is_empty() { otherwise } else { said }
+}
+
+fn message(choice: &Choice, dropped: &mut Dropped) -> Message {
+    let mut message = Message { role: Some(Cow::Borrowed("assistant")), ..Message::default() };
+    let (mut parts, mut thought, mut cited) = (Vec::new(), String::new(), Vec::new());
+    for part in &choice.parts {
+        match part {
+            Part::Thinking(thinking) => {
+                thought.push_str(&thinking.text);
+                dropped.note_if(thinking.signature.is_some(), "signature");
+            }
+            Part::ToolCall(call) => {
+                let call = wire_call(call, None, call.signature.as_ref());
+                message.tool_calls.get_or_insert_default().push(call);
+            }
+            Part::Refusal { text } => message.refusal.get_or_insert_default().push_str(text),
+            Part::Text { text, citations, signature, .. } => {
+                dropped.note_if(signature.is_some(), "signature");
+                cited.extend(citations.iter().map(annotation));
+                parts.push(WirePart {
+                    kind: Cow::Borrowed("text"),
+                    text: Some(text.clone()),
+                    ..WirePart::default()
+                });
+            }
+            media => parts.extend(content_part(media, dropped).ok()),
+        }
+    }
+    // An answer of texts alone is a string; with images it is an array of parts.
+    message.content = if parts.iter().all(|part| part.text.is_some()) {
+        let text: String = parts.into_iter().filter_map(|part| part.text).collect();
+        (!text.is_empty() || (message.tool_calls.is_none() && message.refusal.is_none()))
+            .then_some(Content::Text(text))
+    } else {
+        Some(Content::Parts(parts))
+    };
+    message.reasoning_content = (!thought.is_empty()).then_some(thought);
+    message.annotations = (!cited.is_empty()).then_some(cited);
+    message
+}
+
+pub(super) fn annotation(citation: &Citation) -> Annotation {
+    let Citation { url, title, start, end, .. } = citation.clone();
+    Annotation {
+        kind: Cow::Borrowed("url_citation"),
+        url_citation: Some(UrlCitation { url, title, start_index: start, end_index: end }),
+    }
+}
+
+pub(super) fn finish(finish: &Finish) -> &'static str {
+    match finish {
+        Finish::Length | Finish::ContextFull => "length",
+        Finish::ToolCalls => "tool_calls",
+        Finish::Filter | Finish::Refusal => "content_filter",
+        Finish::Stop | Finish::StopSequence | Finish::Pause | Finish::Other(_) => "stop",
+    }
+}
