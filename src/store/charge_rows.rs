@@ -19,7 +19,7 @@ use aione_core::{
 };
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, btree_map::Entry},
     sync::{Arc, LazyLock},
 };
 
@@ -65,8 +65,8 @@ pub(super) async fn add(db: &mut Db, records: &[&UsageRecord], books: &Books) ->
     let mut found: BTreeMap<u64, Option<Arc<PriceBook>>> = BTreeMap::new();
     for record in records {
         let version = record.opened.price_version;
-        if !found.contains_key(&version) {
-            found.insert(version, books.get(db, version).await?);
+        if let Entry::Vacant(unknown) = found.entry(version) {
+            unknown.insert(books.get(db, version).await?);
         }
     }
     for record in records {
