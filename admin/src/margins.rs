@@ -3,16 +3,13 @@
 
 use crate::{
     Admin,
-    auth::Operator,
+    auth::{self, Operator},
     error::Refusal,
     page::PageNumber,
     usage::{Group, take_dates},
     validate::{Fields, checks},
 };
-use aione_core::{
-    domain::id::OrgId,
-    ports::{MarginGroup, MarginQuery, MarginSum},
-};
+use aione_core::ports::{MarginGroup, MarginQuery, MarginSum};
 use axum::{
     Json,
     extract::State,
@@ -24,6 +21,8 @@ use utoipa::ToSchema;
 
 /// Rows on one page at most, and by default.
 const MARGINS_PAGE_MAX: u64 = 10_000;
+/// Characters of a filter.
+const FILTER_MAX: usize = 128;
 /// Names in `group_by` and in a row.
 const GROUPS: [(&str, MarginGroup); 5] = [
     ("day", MarginGroup::Day),
@@ -63,7 +62,7 @@ pub(crate) struct MarginRow {
         ("start_date" = Option<chrono::NaiveDate>, Query, description = "`YYYY-MM-DD` in the gateway's time zone, inclusive; default: the first of the month"),
         ("end_date" = Option<chrono::NaiveDate>, Query, description = "`YYYY-MM-DD`, inclusive; default: today"),
         ("group_by" = Option<String>, Query, pattern = "^(day|org|model|provider|deployment)(,(day|org|model|provider|deployment))*$", description = "Any of `day`, `org`, `model`, `provider`, `deployment`, with commas; default `day`"),
-        ("org_id" = Option<uuid::Uuid>, Query, description = "Only this organization's"),
+        ("org" = Option<String>, Query, min_length = 1, max_length = 128, description = "Only this organization's, by id or slug"),
         ("page" = Option<u64>, Query, minimum = 1, maximum = 1_000_000, description = "From 1"),
         ("page_size" = Option<u64>, Query, minimum = 1, maximum = 10_000, description = "1 to 10000, which is the default"),
     ),
@@ -79,8 +78,12 @@ pub(crate) async fn list(State(admin): State<Admin>, _: Operator, uri: Uri) -> R
     let page = PageNumber::take(&mut fields, MARGINS_PAGE_MAX);
     let group_by =
         fields.given("group_by", checks::some_of(&GROUPS)).unwrap_or_else(|| vec![MarginGroup::Day]);
-    let org = fields.given("org_id", checks::id).map(OrgId);
+    let org = fields.given("org", checks::text(1, FILTER_MAX));
     fields.finish()?;
+    let org = match org {
+        Some(org) => Some(auth::find_organization(&admin, &org).await?.id),
+        None => None,
+    };
     let query = MarginQuery { org, zone, start, end, group_by, page: page.rows() };
     let mut sums = admin.margins.sum_margins(&query).await?;
     let headers = page.cut(&mut sums);

@@ -43,7 +43,7 @@ async fn rows_have_the_groups_first_in_the_order_asked_for() {
 async fn dates_are_the_gateways_and_filters_reach_the_store() {
     let api = Api::new();
     margins(&api, "").await;
-    let query = format!("?start_date=2026-01-01&end_date=2026-01-31&org_id={ACME}&page=3&page_size=20");
+    let query = format!("?start_date=2026-01-01&end_date=2026-01-31&org={ACME}&page=3&page_size=20");
     margins(&api, &query).await;
     let asked = std::mem::take(&mut api.world.state().margins_asked);
     let span = |at: usize| (asked[at].start.to_string(), asked[at].end.to_string());
@@ -59,11 +59,12 @@ async fn dates_are_the_gateways_and_filters_reach_the_store() {
 #[tokio::test]
 async fn a_wrong_query_is_refused_with_every_problem() {
     let api = Api::new();
-    let answer = margins(&api, "?group_by=day,team&org_id=x&page=0&model=y").await;
+    let answer = margins(&api, "?group_by=day,team&org=&page=0&model=y").await;
     assert_eq!(answer.status, 422);
-    for field in ["group_by", "org_id", "page", "model"] {
+    for field in ["group_by", "org", "page", "model"] {
         assert!(answer.text.contains(&format!("\"{field}\"")), "{field}: {}", answer.text);
     }
+    assert_eq!(margins(&api, "?org=nobody").await.status, 404);
     assert!(api.world.state().margins_asked.is_empty());
 }
 

@@ -114,8 +114,10 @@ impl Margin {
             (&attempt.provider, &attempt.upstream_model, share)
         });
         let failures = u8::try_from(closed.outlay.failed.len()).unwrap_or(u8::MAX);
-        // Of an exchange whose process died nobody knows how often it was tried.
-        let answered = u64::from(closed.attempts.saturating_sub(failures));
+        // Of an exchange whose process died nobody knows how often it was tried; what reached no provider
+        // was tried at none.
+        let reached = if closed.provider.is_empty() { 0 } else { closed.attempts };
+        let answered = u64::from(reached.saturating_sub(failures));
         let share = Self {
             attempts: answered,
             uncosted: if closed.outlay.cost.is_none() { answered } else { 0 },
@@ -231,6 +233,9 @@ mod tests {
     fn what_brought_no_answer_has_no_share_of_its_own() {
         let all_failed = Outlay { cost: Some(Pico::ZERO), failed: vec![failed(Some(0)), failed(Some(0))] };
         assert_eq!(Margin::shares(&record(2, 0, all_failed)).count(), 2);
+        let mut unsent = record(1, 0, Outlay { cost: Some(Pico::ZERO), failed: Vec::new() });
+        unsent.closed.provider = "".into();
+        assert_eq!(Margin::shares(&unsent).count(), 0);
     }
 
     #[test]

@@ -5,13 +5,13 @@ pub mod chat;
 pub mod codec;
 pub mod error;
 pub mod json;
-#[cfg(test)]
-mod matrix;
 pub mod openai_chat;
 pub mod peek;
 pub mod splice;
 pub mod sse;
 pub mod tap;
+#[cfg(test)]
+mod tests;
 
 /// A vendor's way of writing requests, answers, streams and errors.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -172,6 +172,7 @@ fn filling(call: &str, place: Place, name: &str) -> Option<Filling> {
         (Query, "cursor") if call == "listRequests" => Of(|tenant| &tenant.requests_cursor, "never-given"),
         (Query, "cursor") if call == "listLedger" => Of(|tenant| &tenant.ledger_cursor, "never-given"),
         (Query, "model") => Plain(json!("m")),
+        (Query, "group_by") if call == "listMargins" => Plain(json!("day,org,model,provider,deployment")),
         (Query, "group_by") => Plain(json!("day,hour,model,team,key,provider")),
         (Query, "format") if call == "getInvoice" => Each(&["json", "csv", "html"]),
         (Query, "format") => Each(&["json", "csv"]),

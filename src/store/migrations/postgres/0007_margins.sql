@@ -24,12 +24,12 @@ CREATE TABLE margins (
 );
 ALTER TABLE margins SET (fillfactor = 50);
 
--- Of what is there nobody knows what it cost.
+-- Of what is there nobody knows what it cost; what reached no provider cost nothing.
 INSERT INTO margins
 SELECT started_at - started_at % 900000, org_id, model, provider, upstream_model, SUM(attempts)::bigint, 0,
        SUM(attempts)::bigint, 0, 0,
        (SUM(cost_units) + DIV(SUM(cost_pico), 1000000000000))::bigint,
        MOD(SUM(cost_pico), 1000000000000)::bigint, 0, 0
 FROM usage_records
-WHERE attempts > 0 OR cost_units > 0 OR cost_pico > 0
+WHERE provider <> '' AND (attempts > 0 OR cost_units > 0 OR cost_pico > 0)
 GROUP BY 1, 2, 3, 4, 5;

@@ -23,7 +23,7 @@ CREATE TABLE margins (
     PRIMARY KEY (start_at, org_id, model, provider, upstream_model)
 ) STRICT, WITHOUT ROWID;
 
--- Of what is there nobody knows what it cost. In halves of six digits: a sum of whole ones may leave 64
+-- Of what is there nobody knows what it cost; what reached no provider cost nothing. In halves of six digits: a sum of whole ones may leave 64
 -- bits.
 INSERT INTO margins
 SELECT start_at, org_id, model, provider, upstream_model, attempts, 0, attempts, 0, 0,
@@ -34,6 +34,6 @@ FROM (
            SUM(attempts) AS attempts, SUM(cost_units) AS units, SUM(cost_pico / 1000000) AS high,
            SUM(cost_pico % 1000000) AS low
     FROM usage_records
-    WHERE attempts > 0 OR cost_units > 0 OR cost_pico > 0
+    WHERE provider <> '' AND (attempts > 0 OR cost_units > 0 OR cost_pico > 0)
     GROUP BY 1, 2, 3, 4, 5
 );

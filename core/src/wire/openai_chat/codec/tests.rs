@@ -1,4 +1,4 @@
-//! What the matrix does not look at: signatures, marks, names of what is dropped, odd input, usage.
+//! What the walk over all codecs does not look at: signatures, marks, names of what is dropped, odd input, usage.
 
 use super::*;
 use crate::wire::chat::{CacheMark, Effort, Part, Reasoning, Role, Signature, ToolChoice};
