@@ -13,8 +13,8 @@ use crate::domain::usage::Usage;
 pub trait Codec: Sync {
     fn dialect(&self) -> Dialect;
 
-    /// What a caller asks. `path_model` and `streams` are what the URL says, in dialects that say it
-    /// there. Fields that the neutral form does not have go to `dropped`.
+    /// What a caller asks. `url` is what stands there and not in the body, in dialects that say it so.
+    /// Fields that the neutral form does not have go to `dropped`.
     ///
     /// # Errors
     /// A field has the wrong type, or something is missing without which nothing can be asked.
