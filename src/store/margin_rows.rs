@@ -4,7 +4,7 @@
 use super::{
     Store,
     cover::{self, Grain},
-    engine::Db,
+    engine::{Db, Engine},
     row::{Row, saturated},
     statement::{ROWS, Statement, by_statement, marks},
     sums::{self, Cells},
@@ -115,12 +115,12 @@ impl MarginStore for Store {
     async fn sum_margins(&self, query: &MarginQuery) -> Result<Vec<MarginSum>, StoreError> {
         let mut report = self.pools.report().await?;
         let stretches = zone::stretches(query.start, query.end, query.zone);
-        let mut sql = sums::over(report.engine(), &cover::pieces(&stretches, Grain::Hour), false);
+        let mut sql = sums::over(report.engine(), &cover::pieces(&stretches, Grain::Hour));
         sql.push("SELECT ");
         for group in &query.group_by {
             sql.push(group_sql(*group)).push(", ");
         }
-        push_sums(&mut sql);
+        push_sums(&mut sql, report.engine());
         sql.push(" FROM piece CROSS JOIN margins WHERE start_at >= from_at AND start_at < until_at");
         if let Some(org) = query.org {
             sql.push(" AND org_id = ").push_value(org);
@@ -135,19 +135,19 @@ impl MarginStore for Store {
     async fn margin_totals(&self, from: Timestamp) -> Result<BTreeMap<OrgId, Margin>, StoreError> {
         let mut report = self.pools.report().await?;
         let mut sql = Statement::new("SELECT org_id, ");
-        push_sums(&mut sql);
+        push_sums(&mut sql, report.engine());
         sql.push(" FROM margins WHERE start_at >= ").push_value(from).push(" GROUP BY org_id");
         let rows = report.all(sql).await?;
         rows.iter().map(|row| Ok((OrgId(row.uuid(0)?), margin_of(row, 1)?))).collect()
     }
 }
 
-fn push_sums(sql: &mut Statement) {
+fn push_sums(sql: &mut Statement, engine: Engine) {
     for (nth, count) in COUNTS.into_iter().enumerate() {
-        sums::push_count(sql.push(if nth == 0 { "" } else { ", " }), count);
+        sums::push_count(sql.push(if nth == 0 { "" } else { ", " }), engine, count);
     }
     for amount in AMOUNTS {
-        sums::push_money(sql.push(", "), amount);
+        sums::push_money(sql.push(", "), engine, amount);
     }
 }
 
