@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 const ERROR_TEXT_MAX: usize = 2_000;
 
 /// What an error says: the body of an answer with `status`, or the `error` of a stream's event.
-fn error_of(status: Option<u16>, body: &[u8]) -> ChatError {
+pub(super) fn error_of(status: Option<u16>, body: &[u8]) -> ChatError {
     #[derive(serde::Deserialize)]
     struct Around<'a> {
         #[serde(borrow)]
