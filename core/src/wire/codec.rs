@@ -2,6 +2,7 @@
 
 use super::{
     Dialect,
+    anthropic_messages::AnthropicMessages,
     chat::{ChatAnswer, ChatError, ChatEvent, ChatRequest, Dropped},
     error::{self, ErrorText},
     openai_chat::OpenAiChat,
@@ -65,7 +66,7 @@ pub trait Codec: Sync {
 }
 
 /// All of them.
-pub static CODECS: [&dyn Codec; 1] = [&OpenAiChat];
+pub static CODECS: [&dyn Codec; 2] = [&OpenAiChat, &AnthropicMessages];
 
 /// The codec of `dialect`.
 #[must_use]
