@@ -69,11 +69,10 @@ enum Mode {
 
 impl Mode {
     fn of(reasoning: &Reasoning, thinks: Thinks, no_budget: bool, dropped: &mut Dropped) -> Self {
-        let is_off = match (reasoning.budget, reasoning.adaptive, reasoning.effort) {
-            (Some(0), ..) | (None, false, Some(Effort::None)) => true,
-            (None, false, None) => return Self::Unsaid,
-            _ => false,
-        };
+        if matches!(reasoning, Reasoning { budget: None, adaptive: false, effort: None, .. }) {
+            return Self::Unsaid;
+        }
+        let is_off = is_off(reasoning);
         // Without a budget of its own an effort stands for one.
         let of_effort = || reasoning.effort.filter(|effort| *effort != Effort::None).map(Effort::budget);
         let budget = reasoning.budget.or_else(of_effort).unwrap_or(Effort::High.budget());
@@ -115,6 +114,14 @@ impl Mode {
     }
 }
 
+/// Whether nothing is to be thought.
+fn is_off(reasoning: &Reasoning) -> bool {
+    match reasoning.budget {
+        Some(budget) => budget == 0,
+        None => !reasoning.adaptive && reasoning.effort == Some(Effort::None),
+    }
+}
+
 /// The word for the effort, also where only a budget is given to a model that takes none.
 fn effort(reasoning: &Reasoning, model: Model, mode: Mode, dropped: &mut Dropped) -> Option<&'static str> {
     if matches!(model.thinks, Thinks::Never | Thinks::Budget) {
@@ -124,7 +131,9 @@ fn effort(reasoning: &Reasoning, model: Model, mode: Mode, dropped: &mut Dropped
     }
     let asked = reasoning.effort.filter(|effort| *effort != Effort::None);
     let of_budget = reasoning.budget.filter(|_| mode == Mode::Adaptive).map(Effort::of_budget);
-    Some(match asked.or(of_budget)? {
+    // The least is the nearest to nothing, where thinking cannot be turned off.
+    let least = (is_off(reasoning) && model.thinks == Thinks::Always).then_some(Effort::Minimal);
+    Some(match asked.or(of_budget).or(least)? {
         Effort::None => return None,
         Effort::Minimal => Effort::Low.as_str(),
         // More than that is refused without thinking.
