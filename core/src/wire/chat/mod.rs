@@ -18,4 +18,6 @@ pub use dropped::Dropped;
 pub use error::{ChatError, ErrorKind};
 pub use event::{ChatEvent, Delta, Fold, Start};
 pub use part::{CacheMark, Citation, Part, Raw, Signature, Source, Thinking, ToolCall, ToolResult};
-pub use request::{ChatRequest, Effort, Format, Reasoning, Role, Sampling, Tool, ToolChoice, Turn};
+pub use request::{
+    ChatRequest, Effort, Format, ImageOutput, Reasoning, Role, Sampling, Tool, ToolChoice, Turn,
+};

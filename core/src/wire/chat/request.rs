@@ -33,6 +33,17 @@ pub struct ChatRequest {
     pub store: Option<bool>,
     /// Kinds of output besides text, such as `image` and `audio`.
     pub modalities: Vec<String>,
+    /// Of images that the answer is to hold.
+    pub image_output: ImageOutput,
+}
+
+/// What an image of the answer's is to be like.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ImageOutput {
+    /// Width to height, such as `16:9`.
+    pub aspect_ratio: Option<String>,
+    /// In the provider's word, such as `2K`.
+    pub size: Option<String>,
 }
 
 /// Everything one side says before the other has its turn.

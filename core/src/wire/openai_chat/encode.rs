@@ -87,6 +87,8 @@ pub(super) fn request(
     }
     let sampling = &request.sampling;
     dropped.note_if(sampling.top_k.is_some(), "top_k");
+    dropped.note_if(request.image_output.aspect_ratio.is_some(), "aspect_ratio");
+    dropped.note_if(request.image_output.size.is_some(), "image_size");
     dropped.note_if(request.tools.iter().any(|tool| tool.cache.is_some()), "cache_control");
     let reasoning = &request.reasoning;
     dropped.note_if(reasoning.shown.is_some() || reasoning.summary.is_some(), "reasoning");
