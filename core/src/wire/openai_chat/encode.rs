@@ -214,6 +214,7 @@ fn push_turn(turn: &Turn, messages: &mut Vec<Message>, dropped: &mut Dropped) ->
             // What was thought is not sent back in this dialect.
             Part::Thinking(_) => dropped.note("reasoning"),
             Part::Refusal { text } if turn.role == Role::Assistant => message.refusal = Some(text.clone()),
+            Part::Text { text, signature: Some(_), .. } if text.is_empty() => dropped.note("signature"),
             part => parts.push(content_part(part, dropped)?),
         }
     }
@@ -392,11 +393,14 @@ fn message(choice: &Choice, dropped: &mut Dropped) -> Message {
                 dropped.note_if(signature.is_some(), "signature");
                 dropped.note_if(citations.iter().any(|citation| citation.url.is_none()), "citations");
                 cited.extend(citations.iter().filter_map(annotation));
-                parts.push(WirePart {
-                    kind: Cow::Borrowed("text"),
-                    text: Some(text.clone()),
-                    ..WirePart::default()
-                });
+                // One that only carries a signature says nothing here.
+                if !text.is_empty() || signature.is_none() {
+                    parts.push(WirePart {
+                        kind: Cow::Borrowed("text"),
+                        text: Some(text.clone()),
+                        ..WirePart::default()
+                    });
+                }
             }
             media => parts.extend(content_part(media, dropped).ok()),
         }
