@@ -5,6 +5,7 @@ use super::{
     anthropic_messages::AnthropicMessages,
     chat::{ChatAnswer, ChatError, ChatEvent, ChatRequest, Dropped},
     error::{self, ErrorText},
+    gemini::Gemini,
     openai_chat::OpenAiChat,
     sse::{PieceKind, Splitter, data},
 };
@@ -66,7 +67,7 @@ pub trait Codec: Sync {
 }
 
 /// All of them.
-pub static CODECS: [&dyn Codec; 2] = [&OpenAiChat, &AnthropicMessages];
+pub static CODECS: [&dyn Codec; 3] = [&OpenAiChat, &AnthropicMessages, &Gemini];
 
 /// The codec of `dialect`.
 #[must_use]

@@ -1,0 +1,130 @@
+//! How much a model is to think: <https://ai.google.dev/gemini-api/docs/thinking>.
+//!
+//! From its third generation on the vendor's models take a level, those before take a number of
+//! tokens, and whoever is given both refuses. The number is what an unknown model is given: newer
+//! ones still understand it.
+
+use super::types::{ThinkingConfig, Whole};
+use crate::wire::chat::{Dropped, Effort, Reasoning};
+
+/// Most tokens of thinking that the second generation takes, and its small models.
+const BUDGET_MAX: u64 = 32_768;
+const BUDGET_MAX_FLASH: u64 = 24_576;
+/// Fewest of its large models, which cannot be kept from thinking.
+const BUDGET_MIN_PRO: u64 = 128;
+
+/// The generation of a model of the vendor's own; `None`: another model.
+pub(super) fn generation(model: &str) -> Option<u32> {
+    let after = &model[model.rfind("gemini-")? + "gemini-".len()..];
+    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+    if digits.is_empty() && after.ends_with("-latest") {
+        return Some(3);
+    }
+    digits.parse().ok()
+}
+
+pub(super) fn config(wanted: &Reasoning, model: &str, dropped: &mut Dropped) -> Option<ThinkingConfig> {
+    let mut config = ThinkingConfig {
+        // Who asks for a summary asks to see it.
+        include_thoughts: wanted.shown.or(wanted.summary.as_ref().map(|_| true)),
+        ..ThinkingConfig::default()
+    };
+    if generation(model).is_some_and(|generation| generation >= 3) {
+        let effort = wanted.effort.or(wanted.budget.map(Effort::of_budget));
+        config.thinking_level = effort.map(|effort| level(effort, model, dropped).to_owned());
+    } else {
+        let effort = wanted.effort.filter(|_| !wanted.adaptive);
+        let budget = wanted.budget.or(effort.map(Effort::budget));
+        config.thinking_budget = budget.map(|budget| Whole(within(budget, model, dropped)));
+    }
+    if wanted.adaptive && config.thinking_level.is_none() {
+        config.thinking_budget.get_or_insert(Whole(-1));
+    }
+    (config != ThinkingConfig::default()).then_some(config)
+}
+
+/// The nearest level that every model of the third generation has; none of them can be kept from thinking.
+fn level(effort: Effort, model: &str, dropped: &mut Dropped) -> &'static str {
+    let is_pro = model.contains("pro");
+    let is_level = match effort {
+        Effort::None | Effort::ExtraHigh | Effort::Max => false,
+        Effort::Minimal => !is_pro,
+        Effort::Low | Effort::Medium | Effort::High => true,
+    };
+    dropped.note_if(!is_level, "reasoning_effort");
+    match effort {
+        Effort::None | Effort::Minimal if !is_pro => "MINIMAL",
+        Effort::None | Effort::Minimal | Effort::Low => "LOW",
+        Effort::Medium => "MEDIUM",
+        Effort::High | Effort::ExtraHigh | Effort::Max => "HIGH",
+    }
+}
+
+/// The nearest number that the model takes.
+fn within(budget: u64, model: &str, dropped: &mut Dropped) -> i64 {
+    let is_known = generation(model).is_some();
+    let most = if model.contains("flash") { BUDGET_MAX_FLASH } else { BUDGET_MAX };
+    let least = if is_known && model.contains("pro") { BUDGET_MIN_PRO } else { 0 };
+    let taken = if is_known { budget.clamp(least, most) } else { budget };
+    dropped.note_if(taken != budget, "reasoning_effort");
+    i64::try_from(taken).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_says_its_generation() {
+        for (model, expect) in [
+            ("gemini-3-pro-preview", Some(3)),
+            ("publishers/google/models/gemini-3.1-flash", Some(3)),
+            ("gemini-2.5-flash", Some(2)),
+            ("gemini-flash-latest", Some(3)),
+            ("gemini-embedding-001", None),
+            ("gemini-", None),
+            ("gemini-99999999999999", None),
+            ("upstream-model", None),
+        ] {
+            assert_eq!(generation(model), expect, "{model}");
+        }
+    }
+
+    #[test]
+    fn each_model_is_told_in_its_own_way() {
+        let effort = |effort| Reasoning { effort: Some(effort), ..Reasoning::default() };
+        let budget = |budget| Reasoning { budget: Some(budget), ..Reasoning::default() };
+        let adaptive = Reasoning { adaptive: true, ..Reasoning::default() };
+        let check = |wanted: &Reasoning, model: &str, number, level, lost| {
+            let mut dropped = Dropped::default();
+            let config = config(wanted, model, &mut dropped).unwrap();
+            assert_eq!(
+                (config.thinking_budget.map(|budget| budget.0), config.thinking_level.as_deref()),
+                (number, level),
+                "{wanted:?} {model}"
+            );
+            assert_eq!(!dropped.is_empty(), lost, "{wanted:?} {model}");
+        };
+        check(&effort(Effort::Medium), "gemini-3-flash", None, Some("MEDIUM"), false);
+        check(&effort(Effort::None), "gemini-3-flash", None, Some("MINIMAL"), true);
+        check(&effort(Effort::Minimal), "gemini-3-flash", None, Some("MINIMAL"), false);
+        check(&effort(Effort::None), "gemini-3-pro", None, Some("LOW"), true);
+        check(&effort(Effort::Max), "gemini-3-pro", None, Some("HIGH"), true);
+        check(&budget(10_000), "gemini-3-pro", None, Some("HIGH"), false);
+        check(&adaptive, "gemini-3-pro", Some(-1), None, false);
+        check(&effort(Effort::Medium), "gemini-2.5-pro", Some(8_192), None, false);
+        check(&effort(Effort::None), "gemini-2.5-pro", Some(128), None, true);
+        check(&effort(Effort::None), "gemini-2.5-flash", Some(0), None, false);
+        check(&budget(31_999), "gemini-2.5-flash", Some(24_576), None, true);
+        check(&budget(100_000), "tuned", Some(100_000), None, false);
+        check(&adaptive, "tuned", Some(-1), None, false);
+        assert!(config(&Reasoning::default(), "gemini-3-pro", &mut Dropped::default()).is_none());
+    }
+
+    #[test]
+    fn who_asks_for_a_summary_sees_thoughts() {
+        let wanted = Reasoning { summary: Some("auto".to_owned()), ..Reasoning::default() };
+        let config = config(&wanted, "gemini-3-pro", &mut Dropped::default()).unwrap();
+        assert_eq!(config, ThinkingConfig { include_thoughts: Some(true), ..ThinkingConfig::default() });
+    }
+}
