@@ -14,9 +14,6 @@ use crate::wire::{
 };
 use std::collections::HashMap;
 
-/// The first generation that refuses calls without a signature.
-const SIGNED_GENERATION: u32 = 3;
-
 const USER: &str = "user";
 const MODEL: &str = "model";
 
@@ -28,7 +25,9 @@ pub(super) struct Contents<'a, 'd> {
     calls: HashMap<&'a str, (&'a str, usize)>,
     /// Something was said besides instructions.
     has_begun: bool,
-    is_signed: bool,
+    /// The upstream refuses calls without a signature, and results without an id, as all do from the third
+    /// generation on.
+    is_strict: bool,
     dropped: &'d mut Dropped,
 }
 
@@ -39,7 +38,7 @@ impl<'a, 'd> Contents<'a, 'd> {
             contents: Vec::new(),
             calls: HashMap::new(),
             has_begun: false,
-            is_signed: thinking::generation(model).is_some_and(|generation| generation >= SIGNED_GENERATION),
+            is_strict: thinking::is_third(model),
             dropped,
         }
     }
@@ -85,7 +84,7 @@ impl<'a, 'd> Contents<'a, 'd> {
         if self.contents.is_empty() {
             return Err(Malformed::new("there is no message that says anything"));
         }
-        if self.is_signed {
+        if self.is_strict {
             sign(&mut self.contents);
         }
         let system = List::of(self.system);
@@ -126,9 +125,14 @@ impl<'a, 'd> Contents<'a, 'd> {
         // What was thought and is not shown says nothing without its signature.
         self.dropped.note_if(wire.is_none() && matches!(said, Part::Thinking(_)), "reasoning");
         if let Some(call) = wire.as_mut().and_then(|wire| wire.function_call.as_mut()) {
-            call.id = call.id.take().filter(|id| !signature::is_made(id));
+            call.id = call.id.take().filter(|id| self.is_told(id));
         }
         Ok(wire)
+    }
+
+    /// Whether the upstream is told of an id; one that was made here only if it must have one.
+    fn is_told(&self, id: &str) -> bool {
+        !id.is_empty() && (self.is_strict || !signature::is_made(id))
     }
 
     fn results(&mut self, turn: &Turn) -> Result<(), Malformed> {
@@ -162,7 +166,7 @@ impl<'a, 'd> Contents<'a, 'd> {
         // With media alone there is nothing to say in words.
         let text = if texts.is_empty() && !media.is_empty() { "{}".to_owned() } else { texts.join("\n") };
         let response = FunctionResponse {
-            id: (!id.is_empty() && !signature::is_made(id)).then(|| id.clone()),
+            id: self.is_told(id).then(|| id.clone()),
             name,
             response: Some(part::response(&text, result.is_error)),
             parts: List::of(media),

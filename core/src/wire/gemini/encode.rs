@@ -119,7 +119,8 @@ fn generation(request: &ChatRequest, model: &str, dropped: &mut Dropped) -> Gene
         top_k: whole(sampling.top_k),
         max_output_tokens: whole(request.max_tokens),
         stop_sequences: List::of(request.stop.clone()),
-        candidate_count: whole(sampling.choices),
+        // Newer models refuse the field, and one is what they give.
+        candidate_count: whole(sampling.choices.filter(|count| *count != 1)),
         seed: seed.map(Whole),
         presence_penalty: sampling.presence_penalty.clone(),
         frequency_penalty: sampling.frequency_penalty.clone(),

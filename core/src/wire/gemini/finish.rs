@@ -6,21 +6,6 @@ const STOP: &str = "STOP";
 const MAX_TOKENS: &str = "MAX_TOKENS";
 const SAFETY: &str = "SAFETY";
 
-/// The model, or the account, was not let say more.
-const FILTERED: [&str; 11] = [
-    SAFETY,
-    "RECITATION",
-    "BLOCKLIST",
-    "PROHIBITED_CONTENT",
-    "SPII",
-    "IMAGE_SAFETY",
-    "IMAGE_PROHIBITED_CONTENT",
-    "IMAGE_RECITATION",
-    "ESCALATION",
-    "PUP_LIMITED_DISABLED",
-    "MODEL_ARMOR",
-];
-
 /// The reason of a word; `None`: it has not ended. This dialect stops for tool calls as for anything.
 pub(super) fn read(word: Option<&str>, has_calls: bool) -> Option<Finish> {
     Some(match word? {
@@ -29,7 +14,18 @@ pub(super) fn read(word: Option<&str>, has_calls: bool) -> Option<Finish> {
         STOP => Finish::Stop,
         // A continuation is for those who have its token; to others the answer is cut.
         MAX_TOKENS | "CONTINUATION" => Finish::Length,
-        word if FILTERED.contains(&word) => Finish::Filter,
+        // The model, or the account, was not let say more.
+        SAFETY
+        | "RECITATION"
+        | "BLOCKLIST"
+        | "PROHIBITED_CONTENT"
+        | "SPII"
+        | "MODEL_ARMOR"
+        | "ESCALATION"
+        | "PUP_LIMITED_DISABLED"
+        | "IMAGE_SAFETY"
+        | "IMAGE_PROHIBITED_CONTENT"
+        | "IMAGE_RECITATION" => Finish::Filter,
         word => Finish::Other(word.to_owned()),
     })
 }

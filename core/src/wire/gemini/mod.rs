@@ -1,9 +1,9 @@
 //! Google's dialect: `generateContent` and `streamGenerateContent`.
 //!
 //! <https://ai.google.dev/api/generate-content>. The URL says the model and whether the answer is a
-//! stream. [`types`] is the JSON of both ways; [`decode`] and [`turns`] read requests, [`encode`] and
-//! [`contents`] write them, [`answer`] does both with whole answers, [`reader`] and [`writer`] with
-//! streams. What one part says is the same in all of them: [`part`].
+//! stream. `types` is the JSON of both ways; `decode` and `turns` read requests, `encode` and
+//! `contents` write them, `answer` does both with whole answers, `reader` and `writer` with
+//! streams. What one part says is the same in all of them: `part`.
 
 mod answer;
 mod citation;

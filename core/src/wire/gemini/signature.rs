@@ -71,7 +71,7 @@ pub(super) fn made_id(marks: &[&str]) -> String {
     format!("{MADE}{}", &hex[..MADE_DIGITS])
 }
 
-/// Whether an id was made here: an upstream that gave none is not told of it.
+/// Whether an id was made here.
 pub(super) fn is_made(id: &str) -> bool {
     id.strip_prefix(MADE)
         .is_some_and(|hex| hex.len() == MADE_DIGITS && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))

@@ -14,7 +14,7 @@ const BUDGET_MAX_FLASH: u64 = 24_576;
 const BUDGET_MIN_PRO: u64 = 128;
 
 /// The generation of a model of the vendor's own; `None`: another model.
-pub(super) fn generation(model: &str) -> Option<u32> {
+fn generation(model: &str) -> Option<u32> {
     let after = &model[model.rfind("gemini-")? + "gemini-".len()..];
     let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
     if digits.is_empty() && after.ends_with("-latest") {
@@ -23,22 +23,26 @@ pub(super) fn generation(model: &str) -> Option<u32> {
     digits.parse().ok()
 }
 
+/// Whether it is of the third generation or a later one.
+pub(super) fn is_third(model: &str) -> bool {
+    generation(model).is_some_and(|generation| generation >= 3)
+}
+
 pub(super) fn config(wanted: &Reasoning, model: &str, dropped: &mut Dropped) -> Option<ThinkingConfig> {
     let mut config = ThinkingConfig {
         // Who asks for a summary asks to see it.
         include_thoughts: wanted.shown.or(wanted.summary.as_ref().map(|_| true)),
         ..ThinkingConfig::default()
     };
-    if generation(model).is_some_and(|generation| generation >= 3) {
+    if is_third(model) {
         let effort = wanted.effort.or(wanted.budget.map(Effort::of_budget));
+        // As much as the model likes is what it does unless it is told.
         config.thinking_level = effort.map(|effort| level(effort, model, dropped).to_owned());
     } else {
         let effort = wanted.effort.filter(|_| !wanted.adaptive);
         let budget = wanted.budget.or(effort.map(Effort::budget));
-        config.thinking_budget = budget.map(|budget| Whole(within(budget, model, dropped)));
-    }
-    if wanted.adaptive && config.thinking_level.is_none() {
-        config.thinking_budget.get_or_insert(Whole(-1));
+        let budget = budget.map(|budget| within(budget, model, dropped));
+        config.thinking_budget = budget.or(wanted.adaptive.then_some(-1)).map(Whole);
     }
     (config != ThinkingConfig::default()).then_some(config)
 }
@@ -111,14 +115,15 @@ mod tests {
         check(&effort(Effort::None), "gemini-3-pro", None, Some("LOW"), true);
         check(&effort(Effort::Max), "gemini-3-pro", None, Some("HIGH"), true);
         check(&budget(10_000), "gemini-3-pro", None, Some("HIGH"), false);
-        check(&adaptive, "gemini-3-pro", Some(-1), None, false);
         check(&effort(Effort::Medium), "gemini-2.5-pro", Some(8_192), None, false);
         check(&effort(Effort::None), "gemini-2.5-pro", Some(128), None, true);
         check(&effort(Effort::None), "gemini-2.5-flash", Some(0), None, false);
         check(&budget(31_999), "gemini-2.5-flash", Some(24_576), None, true);
         check(&budget(100_000), "tuned", Some(100_000), None, false);
         check(&adaptive, "tuned", Some(-1), None, false);
-        assert!(config(&Reasoning::default(), "gemini-3-pro", &mut Dropped::default()).is_none());
+        for wanted in [adaptive, Reasoning::default()] {
+            assert!(config(&wanted, "gemini-3-pro", &mut Dropped::default()).is_none());
+        }
     }
 
     #[test]

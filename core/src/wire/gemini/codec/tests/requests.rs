@@ -68,7 +68,7 @@ fn a_call_comes_back_as_it_was_made_through_a_caller_of_another_dialect() {
     let asked = Gemini.encode_request(&request, "gemini-3-pro", &mut dropped).unwrap();
     assert!(dropped.is_empty());
     let expect = format!(
-        r#"{{"role":"model","parts":[{{"functionCall":{{"id":"c-1","name":"f","args":{{"b": 9.90, "a":"é"}}}},"thoughtSignature":"{SIGNATURE}"}},{{"functionCall":{{"name":"g","args":{{}}}}}}]}},{{"role":"user","parts":[{{"functionResponse":{{"id":"c-1","name":"f","response":{{"x": 1}}}}}},{{"functionResponse":{{"name":"g","response":{{"result":"2"}}}}}}]}}"#
+        r#"{{"role":"model","parts":[{{"functionCall":{{"id":"c-1","name":"f","args":{{"b": 9.90, "a":"é"}}}},"thoughtSignature":"{SIGNATURE}"}},{{"functionCall":{{"id":{made},"name":"g","args":{{}}}}}}]}},{{"role":"user","parts":[{{"functionResponse":{{"id":"c-1","name":"f","response":{{"x": 1}}}}}},{{"functionResponse":{{"id":{made},"name":"g","response":{{"result":"2"}}}}}}]}}"#
     );
     let asked = String::from_utf8(asked).unwrap();
     assert!(asked.contains(&expect), "{asked}");
@@ -166,7 +166,7 @@ fn results_find_their_calls_by_id_then_by_name_and_order() {
         })
         .collect();
     assert_eq!(ids[..4], ["f3", "g1", &*first.id, &*second.id]);
-    // An upstream is told only of ids that were given, and of results in the order of their calls.
+    // An upstream is told of results in the order of their calls, and only of ids that were given.
     let (body, _) = write_request(&request, "m");
     let results = body["contents"][2]["parts"].as_array().unwrap();
     let told: Vec<_> = results.iter().map(|part| &part["functionResponse"]).collect();
@@ -174,6 +174,10 @@ fn results_find_their_calls_by_id_then_by_name_and_order() {
     assert_eq!(ids, [None, None, Some("g1"), Some("f3"), None]);
     let texts: Vec<_> = told.iter().map(|told| told["response"]["result"].as_str().unwrap()).collect();
     assert_eq!(texts, ["1", "2", "g", "3", "?"]);
+    // Newer models want all of them.
+    let (body, _) = write_request(&request, "gemini-3.5-flash");
+    assert_eq!(body["contents"][1]["parts"][0]["functionCall"]["id"], *first.id);
+    assert_eq!(body["contents"][2]["parts"][0]["functionResponse"]["id"], *first.id);
 }
 
 #[test]
