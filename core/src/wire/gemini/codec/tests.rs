@@ -1,6 +1,7 @@
 //! What the matrix does not look at: signatures over turns, what is dropped, odd inputs.
 
 mod answers;
+mod encoded;
 mod requests;
 mod streams;
 
