@@ -13,6 +13,7 @@ use crate::{
         codec::{Malformed, Setting},
     },
 };
+use std::collections::BTreeSet;
 
 pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Malformed> {
     let wire: types::Answer =
@@ -80,7 +81,7 @@ fn choice(mut candidate: Candidate, id: &str, number: u32) -> (Choice, Usage) {
     for citation in citation::read(&candidate, &text, &begins) {
         attach(&mut parts, &texts, citation);
     }
-    let beside = beside(&candidate, &parts);
+    let beside = beside(&candidate, &parts, &mut BTreeSet::new());
     let finish = finish::read(candidate.finish_reason.as_deref(), calls > 0);
     (Choice { parts, finish, stop_sequence: None, logprobs: None }, beside)
 }
@@ -112,12 +113,13 @@ fn attach(parts: &mut [Part], texts: &[(usize, u64)], citation: Citation) {
     }
 }
 
-/// Images and searches, which are counted here because the vendor does not tell them.
-pub(super) fn beside(candidate: &Candidate, parts: &[Part]) -> Usage {
-    let queries = candidate.grounding_metadata.as_ref().and_then(|wire| wire.web_search_queries.as_ref());
+/// Images and searches, which are counted here because the vendor does not tell them. `searched`: what was
+/// looked for so far; a stream can tell it again.
+pub(super) fn beside(candidate: &Candidate, parts: &[Part], searched: &mut BTreeSet<String>) -> Usage {
+    let queries = candidate.grounding_metadata.iter().flat_map(|wire| &wire.web_search_queries).flatten();
     Usage {
         images: parts.iter().filter(|part| matches!(part, Part::Image { .. })).count() as u64,
-        searches: queries.map_or(0, |queries| queries.len() as u64),
+        searches: queries.filter(|query| searched.insert((*query).clone())).count() as u64,
         ..Usage::default()
     }
 }

@@ -15,6 +15,7 @@ use crate::{
         codec::{SseData, SseEvents, StreamReader},
     },
 };
+use std::collections::BTreeSet;
 
 /// Most candidates of one answer; others are passed over.
 const CHOICES_MAX: u32 = 128;
@@ -79,7 +80,9 @@ struct Choice {
     open: Option<Open>,
     calls: u32,
     text: Cited,
-    citations: usize,
+    cited: Vec<Citation>,
+    /// What was looked for in the web.
+    searched: BTreeSet<String>,
     /// The last reason to finish; older models give one with every event.
     finish: Option<Finish>,
 }
@@ -163,7 +166,8 @@ impl Heard {
         if let Some(finish) = finish::read(candidate.finish_reason.as_deref(), choice.calls > 0) {
             choice.finish = Some(finish);
         }
-        self.beside = self.beside.plus(&answer::beside(&candidate, &parts));
+        let beside = answer::beside(&candidate, &parts, &mut choice.searched);
+        self.beside = self.beside.plus(&beside);
     }
 
     fn end(&mut self, events: &mut Vec<ChatEvent>) {
@@ -213,12 +217,13 @@ impl Choice {
         self.open = Some(Open { part, is_thought, is_signed: signature.is_some() });
     }
 
-    /// A citation goes to the text that is open; where there is none, one begins for it.
+    /// A citation goes to the text that is open; where there is none, one begins for it. Events can tell
+    /// again what those before them told.
     fn cited(&mut self, choice: u32, citation: Citation, events: &mut Vec<ChatEvent>) {
-        if self.citations == CITATIONS_MAX {
+        if self.cited.len() == CITATIONS_MAX || self.cited.contains(&citation) {
             return;
         }
-        self.citations += 1;
+        self.cited.push(citation.clone());
         let part = match &self.open {
             Some(open) if !open.is_thought => open.part,
             _ => {

@@ -47,21 +47,19 @@ pub(super) fn config(wanted: &Reasoning, model: &str, dropped: &mut Dropped) -> 
     (config != ThinkingConfig::default()).then_some(config)
 }
 
-/// The nearest level that every model of the third generation has; none of them can be kept from thinking.
+/// The nearest level that models of the third generation have in all their versions: none can be kept from
+/// thinking, and only small ones think less than little.
 fn level(effort: Effort, model: &str, dropped: &mut Dropped) -> &'static str {
-    let is_pro = model.contains("pro");
-    let is_level = match effort {
-        Effort::None | Effort::ExtraHigh | Effort::Max => false,
-        Effort::Minimal => !is_pro,
-        Effort::Low | Effort::Medium | Effort::High => true,
+    let (level, is_exact) = match effort {
+        Effort::None | Effort::Minimal if model.contains("lite") => ("MINIMAL", effort == Effort::Minimal),
+        Effort::None | Effort::Minimal => ("LOW", false),
+        Effort::Low => ("LOW", true),
+        Effort::Medium => ("MEDIUM", true),
+        Effort::High => ("HIGH", true),
+        Effort::ExtraHigh | Effort::Max => ("HIGH", false),
     };
-    dropped.note_if(!is_level, "reasoning_effort");
-    match effort {
-        Effort::None | Effort::Minimal if !is_pro => "MINIMAL",
-        Effort::None | Effort::Minimal | Effort::Low => "LOW",
-        Effort::Medium => "MEDIUM",
-        Effort::High | Effort::ExtraHigh | Effort::Max => "HIGH",
-    }
+    dropped.note_if(!is_exact, "reasoning_effort");
+    level
 }
 
 /// The nearest number that the model takes.
@@ -110,8 +108,9 @@ mod tests {
             assert_eq!(!dropped.is_empty(), lost, "{wanted:?} {model}");
         };
         check(&effort(Effort::Medium), "gemini-3-flash", None, Some("MEDIUM"), false);
-        check(&effort(Effort::None), "gemini-3-flash", None, Some("MINIMAL"), true);
-        check(&effort(Effort::Minimal), "gemini-3-flash", None, Some("MINIMAL"), false);
+        check(&effort(Effort::None), "gemini-3.1-flash-lite", None, Some("MINIMAL"), true);
+        check(&effort(Effort::Minimal), "gemini-3.1-flash-lite", None, Some("MINIMAL"), false);
+        check(&effort(Effort::Minimal), "gemini-3.8-flash", None, Some("LOW"), true);
         check(&effort(Effort::None), "gemini-3-pro", None, Some("LOW"), true);
         check(&effort(Effort::Max), "gemini-3-pro", None, Some("HIGH"), true);
         check(&budget(10_000), "gemini-3-pro", None, Some("HIGH"), false);

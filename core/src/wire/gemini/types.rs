@@ -178,8 +178,7 @@ messages! {
     GroundingMetadata {
         grounding_chunks: Vec<GroundingChunk>,
         grounding_supports: Vec<GroundingSupport>,
-        #[serde(skip_serializing)]
-        web_search_queries: Vec<IgnoredAny>,
+        web_search_queries: Vec<String>,
     }
 
     #[derive(PartialEq)]

@@ -188,6 +188,24 @@ fn a_stream_without_a_reason_to_finish_has_no_end() {
 }
 
 #[test]
+fn what_is_told_again_counts_once() {
+    let event = |text: &str, more: &str| {
+        format!(
+            r#"data: {{"candidates":[{{"content":{{"parts":[{{"text":"{text}"}}]}},"finishReason":"STOP",
+            "groundingMetadata":{{"webSearchQueries":["a"{more}],"groundingChunks":[{{"web":{{"uri":"https://a"}}}}],
+            "groundingSupports":[{{"segment":{{"endIndex":1}},"groundingChunkIndices":[0]}}]}}}}],
+            "usageMetadata":{{"promptTokenCount":1}}}}"#
+        )
+        .replace('\n', " ")
+    };
+    let fold = folded(&read_stream(&format!("{}\n\n{}\n\n", event("xy", ""), event("z", r#","b""#))));
+    let answer = fold.answer();
+    assert_eq!(answer.usage.map(|usage| usage.searches), Some(2));
+    let [Part::Text { text, citations, .. }] = &answer.choices[0].parts[..] else { panic!("{answer:?}") };
+    assert_eq!((&**text, citations.len()), ("xyz", 1));
+}
+
+#[test]
 fn nothing_follows_an_error() {
     let good = r#"{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}]}"#;
     for bad in ["{\"candidates\":[{\"content\":7}]}", "nonsense", "{\"error\":{\"code\":500}}", "null"] {
