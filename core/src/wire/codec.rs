@@ -8,6 +8,7 @@ use super::{
     sse::{PieceKind, Splitter, data},
 };
 use crate::domain::usage::Usage;
+use std::collections::BTreeSet;
 
 /// Reads and writes one dialect. Everything is pure: bytes in, meaning out, and back.
 pub trait Codec: Sync {
@@ -95,6 +96,8 @@ pub struct Setting {
     pub estimated_input: u64,
     /// A stream of JSON in an array instead of events, where the dialect has both.
     pub as_array: bool,
+    /// [`ChatRequest::freeform_tools`], whose calls the caller expects as plain text.
+    pub freeform_tools: BTreeSet<String>,
 }
 
 /// What cannot be read or said: 400 to a caller, 502 of an upstream.

@@ -211,7 +211,7 @@ impl ChatAnswer {
 }
 
 /// The events of one whole part.
-fn pieces(choice: u32, part: u32, said: &Part, events: &mut Vec<ChatEvent>) {
+pub fn pieces(choice: u32, part: u32, said: &Part, events: &mut Vec<ChatEvent>) {
     let mut deltas = Vec::new();
     let mut text = |text: &str| {
         if !text.is_empty() {

@@ -54,6 +54,7 @@ pub(super) fn request(body: &[u8], dropped: &mut Dropped) -> Result<ChatRequest,
         cache_key: wire.prompt_cache_key,
         store: wire.store,
         modalities: wire.modalities.unwrap_or_default(),
+        ..ChatRequest::default()
     })
 }
 
