@@ -5,6 +5,7 @@ use super::{
     chat::{ChatAnswer, ChatError, ChatEvent, ChatRequest, Dropped},
     error::{self, ErrorText},
     openai_chat::OpenAiChat,
+    openai_responses::OpenAiResponses,
     sse::{PieceKind, Splitter, data},
 };
 use crate::domain::usage::Usage;
@@ -66,7 +67,7 @@ pub trait Codec: Sync {
 }
 
 /// All of them.
-pub static CODECS: [&dyn Codec; 1] = [&OpenAiChat];
+pub static CODECS: [&dyn Codec; 2] = [&OpenAiChat, &OpenAiResponses];
 
 /// The codec of `dialect`.
 #[must_use]

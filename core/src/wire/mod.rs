@@ -6,6 +6,7 @@ pub mod codec;
 pub mod error;
 pub mod json;
 pub mod openai_chat;
+pub mod openai_responses;
 pub mod peek;
 pub mod splice;
 pub mod sse;

@@ -247,7 +247,7 @@ fn cache(wire: CacheControl) -> CacheMark {
 }
 
 /// What a `data:` URI in base64 holds.
-fn data_uri(url: &str) -> Option<Source> {
+pub(in crate::wire) fn data_uri(url: &str) -> Option<Source> {
     let (head, base64) = url.strip_prefix("data:")?.split_once(',')?;
     let media_type = head.strip_suffix(";base64")?.to_owned();
     Some(Source::Data { media_type, base64: base64.to_owned() })
