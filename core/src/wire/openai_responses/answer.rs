@@ -75,7 +75,7 @@ pub(super) fn parts(item: Item) -> Vec<Part> {
             contents.into_iter().map(part).collect()
         }
         Some("reasoning") => thinking(item).map(Part::Thinking).into_iter().collect(),
-        Some("function_call" | "custom_tool_call") => call(item).map(Part::ToolCall).into_iter().collect(),
+        Some("function_call" | "custom_tool_call") => vec![Part::ToolCall(call(item))],
         _ => image(item).into_iter().collect(),
     }
 }

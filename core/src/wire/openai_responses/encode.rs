@@ -21,6 +21,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 const SIGNED_THOUGHTS: &str = "reasoning.encrypted_content";
 /// <https://developers.openai.com/api/reference/resources/responses/methods/create>
 const SERVICE_TIERS: [&str; 7] = ["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"];
+/// The vendor refuses a bound on output that is lower, in tokens; other dialects have lower ones.
+const MAX_OUTPUT_LEAST: u64 = 16;
 /// What a schema is called whose caller's dialect gives it no name; the dialect demands one.
 const SCHEMA_NAME: &str = "answer";
 pub(super) const PLAIN: &str = "these types have text keys and no failing serializer";
@@ -91,7 +93,7 @@ pub(super) fn request(
         tools: request.tools.iter().map(tool).collect(),
         tool_choice: request.tool_choice.as_ref().filter(|_| !request.tools.is_empty()).map(choice),
         parallel_tool_calls: request.parallel_tools,
-        max_output_tokens: request.max_tokens,
+        max_output_tokens: request.max_tokens.map(|most| most.max(MAX_OUTPUT_LEAST)),
         temperature: request.sampling.temperature.as_ref(),
         top_p: request.sampling.top_p.as_ref(),
         top_logprobs: request.sampling.logprobs.filter(|count| *count > 0),
@@ -112,7 +114,10 @@ pub(super) fn request(
 /// Names what the dialect has no member for.
 fn note_unsaid(request: &ChatRequest, dropped: &mut Dropped) {
     let sampling = &request.sampling;
+    let wants_tool = !matches!(request.tool_choice, None | Some(ToolChoice::Auto | ToolChoice::None));
     for (is_said, name) in [
+        (request.max_tokens.is_some_and(|most| most < MAX_OUTPUT_LEAST), "max_tokens"),
+        (request.tools.is_empty() && wants_tool, "tool_choice"),
         (sampling.top_k.is_some(), "top_k"),
         (sampling.presence_penalty.is_some(), "presence_penalty"),
         (sampling.frequency_penalty.is_some(), "frequency_penalty"),

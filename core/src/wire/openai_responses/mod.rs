@@ -5,10 +5,10 @@
 //! keeps for its callers (earlier responses, stored prompts, conversations, items by reference) is not
 //! here, so a request that leans on it is refused by the name of its field.
 //!
-//! - [`types`]: the objects, as they are read and written.
-//! - [`decode`] and [`turns`]: what a caller asks; [`encode`] and [`items`]: what an upstream is asked.
-//! - [`answer`]: what comes back at once; [`reader`] and [`writer`]: what comes back piece by piece.
-//! - [`seal`]: how the signatures of other dialects travel.
+//! - `types`: the objects, as they are read and written; `usage`, `error`: what some of them mean.
+//! - `decode` and `turns`: what a caller asks; `encode` and `items`: what an upstream is asked.
+//! - `answer`: what comes back at once; `reader`, `writer` and `event`: what comes back piece by piece.
+//! - `seal`: how the signatures of other dialects travel.
 
 mod answer;
 mod codec;

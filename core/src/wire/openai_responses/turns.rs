@@ -57,8 +57,10 @@ fn add(raw: &RawValue, here: &str, turns: &mut Vec<Turn>, dropped: &mut Dropped)
     match kind.as_deref() {
         Some("reasoning") => reasoning(item, turns),
         Some("function_call" | "custom_tool_call") => {
-            let call = call(item).ok_or_else(|| Malformed::at(format!("{here}.call_id"), "is missing"))?;
-            say([Part::ToolCall(call)], turns);
+            if item.call_id.is_none() {
+                return Err(Malformed::at(format!("{here}.call_id"), "is missing"));
+            }
+            say([Part::ToolCall(call(item))], turns);
         }
         Some("function_call_output" | "custom_tool_call_output") => result(item, here, turns, dropped)?,
         // Only messages may be without a type; a bare id is a reference.
@@ -141,14 +143,14 @@ fn sign(part: Option<&mut Part>, signed: Signature) {
     }
 }
 
-/// The call that an item is, of a caller or of an upstream; `None`: nothing could refer to it.
-pub(super) fn call(item: Item) -> Option<ToolCall> {
-    let id = item.call_id.or(item.id)?;
+/// The call that an item is, of a caller or of an upstream.
+pub(super) fn call(item: Item) -> ToolCall {
     let arguments = match item.input {
         Some(input) => freeform::arguments(&input),
         None => item.arguments.unwrap_or_default(),
     };
-    Some(ToolCall { id, name: item.name.unwrap_or_default(), arguments, ..ToolCall::default() })
+    let id = item.call_id.or(item.id).unwrap_or_default();
+    ToolCall { id, name: item.name.unwrap_or_default(), arguments, ..ToolCall::default() }
 }
 
 fn result(item: Item, here: &str, turns: &mut Vec<Turn>, dropped: &mut Dropped) -> Result<(), Malformed> {

@@ -173,6 +173,20 @@ fn the_vendors_defaults_are_not_those_of_others() {
 }
 
 #[test]
+fn a_bound_that_the_vendor_refuses_is_raised_and_named() {
+    let asked = |max_tokens| ChatRequest {
+        max_tokens: Some(max_tokens),
+        tool_choice: Some(ToolChoice::Any),
+        ..ChatRequest::default()
+    };
+    for (max_tokens, said, dropped) in [(1, 16, "max_tokens,tool_choice"), (16, 16, "tool_choice")] {
+        let (body, unsaid) = encode(&asked(max_tokens));
+        assert_eq!((&body["max_output_tokens"], &*unsaid), (&json!(said), dropped));
+        assert_eq!(body.get("tool_choice"), None, "of no tools none can be chosen");
+    }
+}
+
+#[test]
 fn a_signature_comes_back_over_two_turns_wherever_it_was() {
     let signed = |dialect, data: &str| Some(Signature { dialect, data: data.to_owned() });
     let claude = Dialect::AnthropicMessages;
