@@ -43,8 +43,11 @@ pub(crate) struct MarginRow {
     /// Tries at a deployment, also those that failed.
     attempts: u64,
     failed_attempts: u64,
-    /// Attempts whose cost is not known: the deployment states none for what was used.
+    /// Attempts whose cost is not known: the deployment states none for what was used,
+    /// or the answer was not heard to its end.
     attempts_without_cost: u64,
+    /// Answers that have no price yet, and so are in no revenue.
+    unpriced_requests: u64,
     /// What organizations were charged for answers whose cost is known.
     revenue_rmb: String,
     /// What the attempts cost whose cost is known.
@@ -99,6 +102,7 @@ impl MarginRow {
             attempts: margin.attempts,
             failed_attempts: margin.failed,
             attempts_without_cost: margin.uncosted,
+            unpriced_requests: margin.unpriced,
             revenue_rmb: margin.revenue.to_decimal(),
             cost_rmb: margin.cost.to_decimal(),
             margin_rmb: margin.left().to_decimal(),

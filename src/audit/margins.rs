@@ -65,10 +65,10 @@ impl fmt::Display for Misattributed {
 }
 
 fn tell(f: &mut fmt::Formatter<'_>, margin: &Margin) -> fmt::Result {
-    let Margin { attempts, failed, uncosted, revenue, uncosted_revenue, cost } = margin;
+    let Margin { attempts, failed, uncosted, unpriced, revenue, uncosted_revenue, cost } = margin;
     write!(
         f,
-        "{attempts} attempts, {failed} of them failed and {uncosted} without a cost, that brought {revenue} and \
-         {uncosted_revenue} and cost {cost}"
+        "{attempts} attempts, {failed} of them failed, {uncosted} without a cost and {unpriced} without a price, \
+         that brought {revenue} and {uncosted_revenue} and cost {cost}"
     )
 }

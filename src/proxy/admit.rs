@@ -257,9 +257,7 @@ impl Hold {
         self.gateway.metrics.exchange_closed(&self.opened, &closed);
         Some((closed, ticket))
     }
-}
 
-impl Hold {
     /// What the exchange costs the operator, by what its deployments state.
     fn outlay(&self, closed: &Closed) -> Outlay {
         let at = self.opened.started_at;
@@ -274,7 +272,8 @@ impl Hold {
                 cost: Outlay::of_failed(usage, *unseen, deployment.cost.as_ref(), at),
             }
         });
-        Outlay { cost: Outlay::of_answer(closed, price, at), failed: failed.collect() }
+        let heard = self.tally.first_byte_at.is_some();
+        Outlay { cost: Outlay::of_answer(closed, heard, price, at), failed: failed.collect() }
     }
 }
 

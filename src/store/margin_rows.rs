@@ -4,7 +4,7 @@
 use super::{
     Store,
     cover::{self, Grain},
-    engine::Db,
+    engine::{Db, Engine},
     row::{Row, saturated},
     statement::{ROWS, Statement, by_statement, marks},
     sums::{self, Cells},
@@ -22,7 +22,7 @@ use std::{
 
 /// The primary key, in the order in which [`add_all`] binds it.
 const PLACE: [&str; 5] = ["start_at", "org_id", "model", "provider", "upstream_model"];
-const COUNTS: [&str; 3] = ["attempts", "failed", "uncosted"];
+const COUNTS: [&str; 4] = ["attempts", "failed", "uncosted", "unpriced"];
 /// Amounts, each in two columns.
 const AMOUNTS: [&str; 3] = ["revenue", "uncosted_revenue", "cost"];
 const COLUMNS: usize = PLACE.len() + COUNTS.len() + 2 * AMOUNTS.len();
@@ -45,18 +45,19 @@ pub(super) async fn add(
             *sum = sum.plus(&share);
         }
     }
-    add_all(db, news).await
+    add_all(db, news.into_iter().map(|(place, sum)| (place, sum, sum.unpriced.cast_signed())).collect()).await
 }
 
 /// Adds in the same way what records bring that are there and had no price.
 pub(super) async fn add_revenue(db: &mut Db, records: &[&UsageRecord]) -> Result<(), StoreError> {
-    let mut news: BTreeMap<Place, Margin> = BTreeMap::new();
+    let mut news: BTreeMap<Place, (Margin, i64)> = BTreeMap::new();
     for record in records {
         let place = place(record, &record.closed.provider, &record.closed.upstream_model);
-        let sum = news.entry(place).or_default();
+        let (sum, unpriced) = news.entry(place).or_default();
         *sum = sum.plus(&Margin::of_later_price(record));
+        *unpriced -= 1;
     }
-    add_all(db, news).await
+    add_all(db, news.into_iter().map(|(place, (sum, unpriced))| (place, sum, unpriced)).collect()).await
 }
 
 fn place(record: &UsageRecord, provider: &Arc<str>, upstream_model: &Arc<str>) -> Place {
@@ -65,11 +66,11 @@ fn place(record: &UsageRecord, provider: &Arc<str>, upstream_model: &Arc<str>) -
     (start, opened.org, opened.model.clone(), provider.clone(), upstream_model.clone())
 }
 
-async fn add_all(db: &mut Db, news: BTreeMap<Place, Margin>) -> Result<(), StoreError> {
-    let news: Vec<_> = news.into_iter().collect();
+/// Adds sums to their places, and how many more answers have no price, which may be fewer.
+async fn add_all(db: &mut Db, news: Vec<(Place, Margin, i64)>) -> Result<(), StoreError> {
     for (which, news) in by_statement(&news) {
         let mut statement = Statement::with_values(&ADDS[which], news.len() * COLUMNS);
-        for ((start, org, model, provider, upstream_model), margin) in news {
+        for ((start, org, model, provider, upstream_model), margin, unpriced) in news {
             statement.add(*start);
             statement.add(*org);
             statement.add(model.clone());
@@ -78,6 +79,7 @@ async fn add_all(db: &mut Db, news: BTreeMap<Place, Margin>) -> Result<(), Store
             statement.add(margin.attempts);
             statement.add(margin.failed);
             statement.add(margin.uncosted);
+            statement.add(*unpriced);
             statement.add_money(margin.revenue)?;
             statement.add_money(margin.uncosted_revenue)?;
             statement.add_money(margin.cost)?;
@@ -113,12 +115,12 @@ impl MarginStore for Store {
     async fn sum_margins(&self, query: &MarginQuery) -> Result<Vec<MarginSum>, StoreError> {
         let mut report = self.pools.report().await?;
         let stretches = zone::stretches(query.start, query.end, query.zone);
-        let mut sql = sums::over(report.engine(), &cover::pieces(&stretches, Grain::Hour), false);
+        let mut sql = sums::over(report.engine(), &cover::pieces(&stretches, Grain::Hour));
         sql.push("SELECT ");
         for group in &query.group_by {
             sql.push(group_sql(*group)).push(", ");
         }
-        push_sums(&mut sql);
+        push_sums(&mut sql, report.engine());
         sql.push(" FROM piece CROSS JOIN margins WHERE start_at >= from_at AND start_at < until_at");
         if let Some(org) = query.org {
             sql.push(" AND org_id = ").push_value(org);
@@ -133,19 +135,19 @@ impl MarginStore for Store {
     async fn margin_totals(&self, from: Timestamp) -> Result<BTreeMap<OrgId, Margin>, StoreError> {
         let mut report = self.pools.report().await?;
         let mut sql = Statement::new("SELECT org_id, ");
-        push_sums(&mut sql);
+        push_sums(&mut sql, report.engine());
         sql.push(" FROM margins WHERE start_at >= ").push_value(from).push(" GROUP BY org_id");
         let rows = report.all(sql).await?;
         rows.iter().map(|row| Ok((OrgId(row.uuid(0)?), margin_of(row, 1)?))).collect()
     }
 }
 
-fn push_sums(sql: &mut Statement) {
+fn push_sums(sql: &mut Statement, engine: Engine) {
     for (nth, count) in COUNTS.into_iter().enumerate() {
-        sums::push_count(sql.push(if nth == 0 { "" } else { ", " }), count);
+        sums::push_count(sql.push(if nth == 0 { "" } else { ", " }), engine, count);
     }
     for amount in AMOUNTS {
-        sums::push_money(sql.push(", "), amount);
+        sums::push_money(sql.push(", "), engine, amount);
     }
 }
 
@@ -176,6 +178,7 @@ fn margin_of(row: &Row, place: usize) -> Result<Margin, StoreError> {
         attempts: cells.count()?,
         failed: cells.count()?,
         uncosted: cells.count()?,
+        unpriced: cells.count()?,
         revenue: cells.money()?,
         uncosted_revenue: cells.money()?,
         cost: cells.money()?,

@@ -58,7 +58,7 @@ async fn latencies(report: &mut Db, query: &OverviewQuery) -> Result<Histogram, 
     let mut all = Histogram::default();
     let pieces = sums::pieces(report, query.org, query.zone, query.start, query.end, Grain::Range).await?;
     let Some(pieces) = pieces else { return Ok(all) };
-    let mut sql = sums::over(report.engine(), &pieces, false);
+    let mut sql = sums::over(report.engine(), &pieces);
     sql.push("SELECT latencies");
     sums::push_rollups(&mut sql, query.org, false);
     let mut rows = report.rows(sql)?;

@@ -108,13 +108,10 @@ async fn bounds(report: &mut Db, org: OrgId) -> Result<Option<(Timestamp, Timest
         .map(|(first, last)| (Timestamp(first), Timestamp(last.saturating_add(Span::Block.millis() - 1)))))
 }
 
-/// Begins a statement over `pieces`, each of which becomes a row, for [`push_rollups`] with the same
-/// `by_key`.
-pub(super) fn over(engine: Engine, pieces: &[Piece], by_key: bool) -> Statement {
-    if let ([piece], false) = (pieces, by_key) {
-        // As values of the statement itself: a database that knows the range knows how much lies in it. (Of
-        // single keys a range is a small part of very many, which PostgreSQL would rather read from end to
-        // end.)
+/// Begins a statement over `pieces`, each of which becomes a row.
+pub(super) fn over(engine: Engine, pieces: &[Piece]) -> Statement {
+    if let [piece] = pieces {
+        // As values of the statement itself: a database that knows the range knows how much lies in it.
         let row = ["CAST(? AS BIGINT)"; 4].join(", ");
         return Statement::new(format!("WITH piece (span, from_at, until_at, shift_ms) AS (SELECT {row}) "))
             .bind(piece.span.millis())
@@ -143,15 +140,15 @@ pub(super) fn push_rollups(sql: &mut Statement, org: OrgId, by_key: bool) {
 /// The grouping columns, then the sums, in the order of [`sum_of`].
 fn sum_sql(engine: Engine, query: &UsageQuery, pieces: &[Piece]) -> Statement {
     let by_key = query.key.is_some() || query.group_by.contains(&GroupBy::Key);
-    let mut sql = over(engine, pieces, by_key);
+    let mut sql = over(engine, pieces);
     sql.push("SELECT ");
     for column in &query.group_by {
         sql.push(group_sql(*column)).push(", ");
     }
     for (nth, count) in COUNTS.into_iter().enumerate() {
-        push_count(sql.push(if nth == 0 { "" } else { ", " }), count);
+        push_count(sql.push(if nth == 0 { "" } else { ", " }), engine, count);
     }
-    push_money(sql.push(", "), "cost");
+    push_money(sql.push(", "), engine, "cost");
     push_rollups(&mut sql, query.org, by_key);
     if let Some(model) = &query.model {
         sql.push(" AND model = ").push_value(model.clone());
@@ -174,23 +171,38 @@ fn sum_sql(engine: Engine, query: &UsageQuery, pieces: &[Piece]) -> Statement {
     sql
 }
 
-/// The sum of a count, for [`Cells::count`]. Counts are unsigned numbers in signed columns, and two of 2^63
-/// would overflow a sum: the halves are summed apart.
-pub(super) fn push_count(sql: &mut Statement, count: &str) {
-    push_sum(sql, &format!("({count} >> 32) & 4294967295"));
-    push_sum(sql.push(", "), &format!("{count} & 4294967295"));
+/// The sum of a count, for [`Cells::count`]: how many times 2^32 it is, and the rest. Counts are unsigned
+/// numbers in signed columns, so that one of 2^63 or more counts as that much less 2^64.
+pub(super) fn push_count(sql: &mut Statement, engine: Engine, count: &str) {
+    sql.push(&match engine {
+        // Two of 2^63 would overflow a sum: the halves are summed apart.
+        Engine::Sqlite => format!("SUM(({count} >> 32) & 4294967295), SUM({count} & 4294967295)"),
+        Engine::Postgres => {
+            let sum = format!("SUM({count}) + 18446744073709551616 * COUNT(*) FILTER (WHERE {count} < 0)");
+            split(&sum, 1 << 32)
+        }
+    });
 }
 
 /// The sum of an amount in the columns `<amount>_units` and `<amount>_pico`, for [`Cells::money`].
-pub(super) fn push_money(sql: &mut Statement, amount: &str) {
-    push_sum(sql, &format!("{amount}_units"));
-    push_sum(sql.push(", "), &format!("{amount}_pico / {PICO_PART}"));
-    push_sum(sql.push(", "), &format!("{amount}_pico % {PICO_PART}"));
+pub(super) fn push_money(sql: &mut Statement, engine: Engine, amount: &str) {
+    sql.push(&match engine {
+        Engine::Sqlite => {
+            format!("SUM({amount}_units), SUM({amount}_pico / {PICO_PART}), SUM({amount}_pico % {PICO_PART})")
+        }
+        Engine::Postgres => {
+            format!(
+                "CAST(SUM({amount}_units) AS BIGINT), {}",
+                split(&format!("SUM({amount}_pico)"), PICO_PART)
+            )
+        }
+    });
 }
 
-/// PostgreSQL sums whole numbers up to others than it was given.
-fn push_sum(sql: &mut Statement, summand: &str) {
-    sql.push(&format!("CAST(SUM({summand}) AS BIGINT)"));
+/// PostgreSQL sums whole numbers up without an end, and each sum once, however often it is asked for: only
+/// the result has to be in two.
+fn split(sum: &str, part: i128) -> String {
+    format!("CAST(DIV({sum}, {part}) AS BIGINT), CAST(MOD({sum}, {part}) AS BIGINT)")
 }
 
 fn grain_of(group_by: &[GroupBy]) -> Grain {

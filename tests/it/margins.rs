@@ -1,10 +1,11 @@
 //! What each attempt cost the operator, which no organization sees.
 
 use crate::support::{
-    client::{self, Call, Version},
+    client::{self, Call, Leave, Version, h1},
     gateway::{Gateway, TestGateway},
     money::{self, pico},
-    upstream::{Script, Upstream},
+    upstream::{Script, Truth, Upstream},
+    wait,
 };
 use serde_json::{Value, json};
 
@@ -28,6 +29,12 @@ fn deployments(first: Option<Value>, second: Option<Value>) -> Value {
 fn cost(rates: [&str; 3], tokens: [u64; 3]) -> i128 {
     let each = |(rate, count): (&str, u64)| pico(rate) / 1_000_000 * i128::from(count);
     rates.into_iter().zip(tokens).map(each).sum()
+}
+
+/// An amount as an API would write it.
+fn decimal(pico: i128) -> String {
+    let text = format!("{}.{:012}", pico / 1_000_000_000_000, pico % 1_000_000_000_000);
+    text.trim_end_matches('0').to_owned()
 }
 
 /// The margins by deployment: attempts, failed ones, and in units of 10⁻¹² revenue, cost and margin.
@@ -92,6 +99,20 @@ async fn a_failed_attempt_that_burned_tokens_is_at_the_operators_cost_and_no_org
         client::send(Version::H1, gateway.settings.admin, &Call::get(path).bearer(&owner)).await
     };
     assert_eq!(ask("/api/v1/obs/margins").await.status, 403);
+    // What each attempt cost, and all of a deployment's, as decimals and as whole numbers.
+    let once =
+        |rates, truth: &Truth| cost(rates, [truth.prompt - truth.cached, truth.cached, truth.completion]);
+    let each = [
+        once(FIRST, &first.truths()[0]),
+        once(SECOND, &second.truths()[0]),
+        once(SECOND, &second.truths()[1]),
+    ];
+    let figures: Vec<_> = costs
+        .into_iter()
+        .chain(each)
+        .chain([cost(FIRST, [90, 0, 40])])
+        .flat_map(|cost| [cost.to_string(), decimal(cost)])
+        .collect();
     for path in [
         "/api/v1/obs/requests",
         "/api/v1/obs/requests?format=csv",
@@ -103,8 +124,8 @@ async fn a_failed_attempt_that_burned_tokens_is_at_the_operators_cost_and_no_org
         "/api/v1/explain?model=m",
     ] {
         let said = ask(path).await.text();
-        for secret in FIRST.into_iter().chain(SECOND) {
-            assert!(!said.contains(secret), "{path}: {said}");
+        for secret in FIRST.into_iter().chain(SECOND).map(str::to_owned).chain(figures.clone()) {
+            assert!(!said.contains(&secret), "{path}: {said}");
         }
         for word in ["outlay", "margin", "failed_attempts"] {
             assert!(!said.contains(word), "{path}: {said}");
@@ -133,4 +154,60 @@ async fn what_was_sent_and_never_answered_has_no_known_cost() {
     // The second deployment states no cost: nobody can say what is left.
     assert_eq!(pico(rows[1]["revenue_without_cost_rmb"].as_str().unwrap()), revenue);
     assert_eq!((&rows[1]["revenue_rmb"], &rows[1]["margin_rmb"]), (&json!("0.00"), &json!("0.00")));
+}
+
+#[tokio::test]
+async fn an_error_that_burned_tokens_is_at_the_operators_cost_alone_also_when_the_caller_got_it() {
+    let upstream = Upstream::start().await;
+    let gateway = TestGateway::new()
+        .upstream("first", &upstream)
+        .model("m", &["first"])
+        .set("/models/m/route/deployments", json!([{ "provider": "first", "cost": rates(FIRST) }]))
+        .start()
+        .await;
+    let key = gateway.key().await;
+    let usage = json!({ "prompt_tokens": 90, "completion_tokens": 40, "total_tokens": 130 });
+    let failed = json!({ "error": { "message": "it fell over", "type": "server_error" }, "usage": usage });
+    upstream.next(Script::json(500, failed.to_string()));
+    let answer = gateway.send(&Call::chat(&key, "m")).await;
+    assert!(answer.status >= 500, "{answer:?}");
+    let records = gateway.all_records(1).await;
+    assert_eq!((records[0].prompt(), records[0].completion()), (90, 40), "nothing is lost");
+    assert_eq!(gateway.usage("model").await.iter().map(|row| row.cost()).sum::<i128>(), 0);
+    let cost = cost(FIRST, [90, 0, 40]);
+    assert_eq!(margins(&gateway).await, [("first/m".to_owned(), [1, 1], [0, cost, -cost])]);
+    let audit = gateway.command(&["audit", "-c", "aione.yaml"]).output().unwrap();
+    assert!(audit.status.success(), "{}", String::from_utf8_lossy(&audit.stdout));
+}
+
+#[tokio::test]
+async fn an_attempt_before_one_whose_caller_left_is_not_forgotten() {
+    let [first, second] = [Upstream::start().await, Upstream::start().await];
+    let gateway = TestGateway::new().upstream("first", &first).upstream("second", &second);
+    let gateway = gateway
+        .with(|settings| settings.on_disconnect("second", "none"))
+        .model("m", &["first", "second"])
+        .set("/models/m/route/deployments", deployments(Some(rates(FIRST)), Some(rates(SECOND))))
+        .start()
+        .await;
+    let key = gateway.key().await;
+    let usage = json!({ "prompt_tokens": 90, "completion_tokens": 40, "total_tokens": 130 });
+    let failed = json!({ "error": { "message": "it fell over", "type": "server_error" }, "usage": usage });
+    first.next(Script::json(200, failed.to_string()));
+    second.next(Script::new().await_gone());
+    let mut connection = h1::Connection::open(gateway.settings.public).await;
+    connection.start(&Call::chat(&key, "m"));
+    wait::until("the second deployment is asked", async || (second.asked() > 0).then_some(())).await;
+    connection.leave(Leave::Fin).await;
+    gateway.all_records(1).await;
+    let burned = cost(FIRST, [90, 0, 40]);
+    let expected =
+        [("first/m".to_owned(), [1, 1], [0, burned, -burned]), ("second/m".to_owned(), [1, 0], [0; 3])];
+    assert_eq!(margins(&gateway).await, expected);
+    // Of the second nobody heard what it made.
+    let rows = gateway.admin(Call::get("/api/v1/obs/margins?group_by=deployment")).await.ok().json();
+    assert_eq!(
+        (&rows[0]["attempts_without_cost"], &rows[1]["attempts_without_cost"]),
+        (&json!(0), &json!(1))
+    );
 }

@@ -14,6 +14,7 @@ fn sum(group: &[&str]) -> MarginSum {
     let margin = Margin {
         attempts: 5,
         failed: 2,
+        unpriced: 4,
         uncosted: 1,
         revenue: Pico(1_050_000),
         uncosted_revenue: Pico(7_000_000_000_000),
@@ -23,7 +24,7 @@ fn sum(group: &[&str]) -> MarginSum {
 }
 
 const NUMBERS: &str = concat!(
-    r#""attempts":5,"failed_attempts":2,"attempts_without_cost":1,"revenue_rmb":"0.00000105","#,
+    r#""attempts":5,"failed_attempts":2,"attempts_without_cost":1,"unpriced_requests":4,"revenue_rmb":"0.00000105","#,
     r#""cost_rmb":"0.00000205","margin_rmb":"-0.000001","revenue_without_cost_rmb":"7.00"}"#
 );
 

@@ -5,7 +5,7 @@ use crate::domain::{
     clock::Timestamp,
     money::Pico,
     price::ModelPrice,
-    usage::{Closed, Usage, UsageRecord},
+    usage::{Closed, End, Provenance, Usage, UsageRecord},
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -45,23 +45,41 @@ pub struct Margin {
     pub uncosted: u64,
     /// Of the answers whose cost is known.
     pub revenue: Pico,
+    /// Answers that have no price yet, and so are in no revenue.
+    pub unpriced: u64,
     /// Of the answers whose cost is not known: of this nobody can say what is left.
     pub uncosted_revenue: Pico,
     pub cost: Pico,
 }
 
 impl Outlay {
-    /// What the exchange's own attempt costs under `price`, the cost that its deployment states.
+    /// What the exchange's own attempt costs under `price`, the cost that its deployment states: an error
+    /// that burned tokens costs too, though the organization pays nothing. What was not heard to its end
+    /// may have made more than anybody was told.
     #[must_use]
-    pub fn of_answer(closed: &Closed, price: Option<&ModelPrice>, at: Timestamp) -> Option<Pico> {
-        if closed.is_free() {
-            return Some(Pico::ZERO);
+    pub fn of_answer(
+        closed: &Closed,
+        heard: bool,
+        price: Option<&ModelPrice>,
+        at: Timestamp,
+    ) -> Option<Pico> {
+        if closed.usage == Usage::default() {
+            if closed.flagged {
+                return None;
+            }
+            if closed.is_free() {
+                return Some(Pico::ZERO);
+            }
+        }
+        if !heard || closed.provenance == Provenance::Partial {
+            return None;
         }
         price?.price(&closed.usage, at).ok()
     }
 
-    /// What a failed attempt costs that reported `usage`. One that broke off `unseen` after it had been sent
-    /// may have made tokens; one that was answered with an error and no usage has made none.
+    /// What a failed attempt costs that reported `usage`. One that broke off `unseen` after it had been sent,
+    /// or whose counts could not be believed, may have made tokens; one that was answered with an error and
+    /// no usage has made none.
     #[must_use]
     pub fn of_failed(usage: &Usage, unseen: bool, price: Option<&ModelPrice>, at: Timestamp) -> Option<Pico> {
         if *usage == Usage::default() {
@@ -79,6 +97,7 @@ impl Margin {
             failed: self.failed.saturating_add(other.failed),
             uncosted: self.uncosted.saturating_add(other.uncosted),
             revenue: self.revenue + other.revenue,
+            unpriced: self.unpriced.saturating_add(other.unpriced),
             uncosted_revenue: self.uncosted_revenue + other.uncosted_revenue,
             cost: self.cost + other.cost,
         }
@@ -90,7 +109,8 @@ impl Margin {
         Pico(self.revenue.0.saturating_sub(self.cost.0))
     }
 
-    /// What a record's answer brings when it is priced later: its attempts are counted already.
+    /// What a record's answer brings when it is priced later: its attempts are counted already, and it is
+    /// one fewer without a price.
     #[must_use]
     pub fn of_later_price(record: &UsageRecord) -> Self {
         let Closed { outlay, cost, .. } = &record.closed;
@@ -120,7 +140,9 @@ impl Margin {
         let answered = u64::from(reached.saturating_sub(failures));
         let share = Self {
             attempts: answered,
+            failed: if closed.end == End::UpstreamError { answered } else { 0 },
             uncosted: if closed.outlay.cost.is_none() { answered } else { 0 },
+            unpriced: closed.unpriced.into(),
             cost: closed.outlay.cost.unwrap_or_default(),
             ..Self::of_later_price(record)
         };
@@ -136,7 +158,7 @@ mod tests {
         id::{KeyId, OrgId, RecordId, TeamId},
         money::Rate,
         price::{PricePeriod, Rates},
-        usage::{End, Opened, Provenance},
+        usage::Opened,
     };
     use uuid::Uuid;
 
@@ -203,11 +225,20 @@ mod tests {
 
         let mut closed = record(1, 0, Outlay::default()).closed;
         closed.usage = usage;
-        assert_eq!(Outlay::of_answer(&closed, Some(&price()), at), Some(Pico(11_000_000)));
-        assert_eq!(Outlay::of_answer(&closed, None, at), None);
+        let of_answer = |closed: &Closed, heard, price| Outlay::of_answer(closed, heard, price, at);
+        let stated = price();
+        assert_eq!(of_answer(&closed, true, Some(&stated)), Some(Pico(11_000_000)));
+        assert_eq!(of_answer(&closed, true, None), None);
+        assert_eq!(of_answer(&closed, false, Some(&stated)), None, "sent, and nothing was heard");
+        let partial = Closed { provenance: Provenance::Partial, ..closed.clone() };
+        assert_eq!(of_answer(&partial, true, Some(&stated)), None, "cut");
         closed.end = End::UpstreamError;
+        assert!(closed.is_free());
+        assert_eq!(of_answer(&closed, true, Some(&stated)), Some(Pico(11_000_000)), "it burned them");
         closed.usage = Usage::default();
-        assert_eq!(Outlay::of_answer(&closed, None, at), Some(Pico::ZERO), "it failed without a token");
+        assert_eq!(of_answer(&closed, true, None), Some(Pico::ZERO), "it failed without a token");
+        closed.flagged = true;
+        assert_eq!(of_answer(&closed, true, Some(&stated)), None, "its counts could not be read");
     }
 
     #[test]
@@ -227,6 +258,14 @@ mod tests {
         assert_eq!(shares, [("bad", bad(0, 2)), ("bad", bad(1, 0)), ("own", own)]);
         let sum = shares.iter().fold(Margin::default(), |sum, (_, share)| sum.plus(share));
         assert_eq!((sum.attempts, sum.failed, sum.uncosted, sum.left()), (3, 2, 1, Pico(1)));
+    }
+
+    #[test]
+    fn an_error_that_the_caller_got_is_a_failed_attempt() {
+        let mut record = record(2, 0, Outlay { cost: Some(Pico(7)), failed: vec![failed(Some(2))] });
+        record.closed.end = End::UpstreamError;
+        let sum = Margin::shares(&record).fold(Margin::default(), |sum, (_, _, share)| sum.plus(&share));
+        assert_eq!((sum.attempts, sum.failed, sum.cost, sum.left()), (2, 2, Pico(9), Pico(-9)));
     }
 
     #[test]

@@ -197,12 +197,17 @@ impl Closed {
         }
     }
 
-    /// Whether it failed, or reached nobody, without a token: not even a fee for the request is
-    /// due.
+    /// Whether nothing is due, not even a fee for the request: a customer pays for the answer they got,
+    /// and an upstream's error is none, whatever it burned. What the gateway broke, and what reached
+    /// nobody, is free as long as nothing was made.
     #[must_use]
     pub fn is_free(&self) -> bool {
-        let failed = matches!(self.end, End::UpstreamError | End::InternalError);
-        (failed || self.reached_nobody()) && self.usage == Usage::default()
+        match self.end {
+            End::UpstreamError => true,
+            End::InternalError => self.usage == Usage::default(),
+            End::ClientClosed => self.provider.is_empty() && self.usage == Usage::default(),
+            End::Complete | End::UpstreamAborted | End::Interrupted => false,
+        }
     }
 
     /// Whether the gateway or its upstream is to blame: error rates count these. Neither a caller
@@ -214,11 +219,6 @@ impl Closed {
             End::UpstreamError => !ASKED_WRONGLY.contains(&self.status),
             End::UpstreamAborted | End::InternalError | End::Interrupted => true,
         }
-    }
-
-    /// Whether the caller left before anything was sent to a provider.
-    fn reached_nobody(&self) -> bool {
-        self.end == End::ClientClosed && self.provider.is_empty()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     Dialect,
+    anthropic_messages::AnthropicMessages,
     chat::{ChatAnswer, ChatError, ChatEvent, ChatRequest, Dropped},
     error::{self, ErrorText},
     openai_chat::OpenAiChat,
@@ -67,7 +68,7 @@ pub trait Codec: Sync {
 }
 
 /// All of them.
-pub static CODECS: [&dyn Codec; 2] = [&OpenAiChat, &OpenAiResponses];
+pub static CODECS: [&dyn Codec; 3] = [&OpenAiChat, &AnthropicMessages, &OpenAiResponses];
 
 /// The codec of `dialect`.
 #[must_use]

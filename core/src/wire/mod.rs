@@ -1,6 +1,7 @@
 //! How it is said: the dialects, the neutral form in which they meet, and the sans-I/O readers that
 //! meter them.
 
+pub mod anthropic_messages;
 pub mod chat;
 pub mod codec;
 pub mod error;

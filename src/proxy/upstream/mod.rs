@@ -66,6 +66,7 @@ pub(crate) async fn call(
         let Some(brought) = brought else {
             let was_sent = may_have_run || sent.load(Ordering::Relaxed);
             hold.tally.unsent = !was_sent;
+            Kept::give_up(kept, hold);
             return Answer::abandoned(was_sent);
         };
         match brought {
@@ -132,8 +133,8 @@ impl Kept {
     /// Something better has come: what is left of the attempt is what it cost.
     fn give_up(kept: Option<Self>, hold: &mut Hold) {
         let Some(Self { mut answer, deployment, fault }) = kept else { return };
-        let usage = answer.tap.take_reading().usage.unwrap_or_default();
-        hold.failed(&deployment, fault.name(), usage, false);
+        let reading = answer.tap.take_reading();
+        hold.failed(&deployment, fault.name(), reading.usage.unwrap_or_default(), reading.flagged);
     }
 }
 

@@ -79,10 +79,9 @@ impl Pools {
     async fn connect(options: PgConnectOptions) -> Result<Self, StoreError> {
         // A join by hash or by order would read all rollups of an organization where a few are asked
         // for, and a statement of a millisecond is not worth being compiled. What a report groups is little
-        // beside what it reads: it is grouped in memory, and not by putting all of it in order on the disk.
+        // beside what it reads, and there is memory to put it in order without the disk.
         let report = options.clone().options([
             ("work_mem", REPORT_MEMORY),
-            ("enable_sort", "off"),
             ("enable_hashjoin", "off"),
             ("enable_mergejoin", "off"),
             ("jit", "off"),

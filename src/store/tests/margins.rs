@@ -122,7 +122,7 @@ async fn a_price_that_comes_later_adds_revenue_alone(on: Engine) {
     }
     store.insert_records(&[known.clone(), unknown.clone()]).await.unwrap();
     let before = store.margin_totals(Timestamp(0)).await.unwrap()[&org_id(1)];
-    assert_eq!((before.revenue, before.uncosted_revenue), (Pico(0), Pico(0)));
+    assert_eq!((before.revenue, before.uncosted_revenue, before.unpriced), (Pico(0), Pico(0), 2));
 
     let rates = Rates { input: Some(Rate::per_million("1").unwrap()), ..Rates::default() };
     let price = ModelPrice { periods: vec![PricePeriod { from: None, rates, tiers: Vec::new() }] };
@@ -136,7 +136,8 @@ async fn a_price_that_comes_later_adds_revenue_alone(on: Engine) {
     assert_eq!(store.price_records(&[known.clone(), unknown.clone()]).await.unwrap(), 2);
     assert_eq!(store.price_records(&[known, unknown]).await.unwrap(), 0);
     let after = store.margin_totals(Timestamp(0)).await.unwrap()[&org_id(1)];
-    let expected = Margin { revenue: Pico(3_000_000), uncosted_revenue: Pico(3_000_000), ..before };
+    let expected =
+        Margin { revenue: Pico(3_000_000), uncosted_revenue: Pico(3_000_000), unpriced: 0, ..before };
     assert_eq!(after, expected);
 }
 

@@ -210,8 +210,8 @@ impl ChatAnswer {
     }
 }
 
-/// The events of one whole part.
-pub fn pieces(choice: u32, part: u32, said: &Part, events: &mut Vec<ChatEvent>) {
+/// The events of one whole part, its end among them.
+pub(in crate::wire) fn pieces(choice: u32, part: u32, said: &Part, events: &mut Vec<ChatEvent>) {
     let mut deltas = Vec::new();
     let mut text = |text: &str| {
         if !text.is_empty() {

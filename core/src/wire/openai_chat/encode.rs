@@ -185,10 +185,16 @@ fn push_turn(turn: &Turn, messages: &mut Vec<Message>, dropped: &mut Dropped) ->
         Role::User => "user",
         Role::Assistant => "assistant",
         Role::Tool => {
+            let mut media = Vec::new();
             for part in &turn.parts {
                 if let Part::ToolResult(result) = part {
-                    push_result(result, messages, dropped)?;
+                    push_result(result, &mut media, messages, dropped)?;
                 }
+            }
+            if !media.is_empty() {
+                // A result of this dialect is text: what else there is comes after the last, as the user's.
+                let content = Some(Content::Parts(media));
+                messages.push(Message { role: Some(Cow::Borrowed("user")), content, ..Message::default() });
             }
             return Ok(());
         }
@@ -219,12 +225,13 @@ fn push_turn(turn: &Turn, messages: &mut Vec<Message>, dropped: &mut Dropped) ->
 
 fn push_result(
     result: &ToolResult,
+    media: &mut Vec<WirePart>,
     messages: &mut Vec<Message>,
     dropped: &mut Dropped,
 ) -> Result<(), Malformed> {
     dropped.note_if(result.cache.is_some(), "cache_control");
     dropped.note_if(result.is_error, "is_error");
-    let (mut texts, mut media) = (Vec::new(), Vec::new());
+    let mut texts = Vec::new();
     for part in &result.parts {
         let wire = content_part(part, dropped)?;
         if wire.text.is_some() { texts.push(wire) } else { media.push(wire) }
@@ -235,11 +242,6 @@ fn push_result(
         tool_call_id: Some(result.call_id.clone()),
         ..Message::default()
     });
-    if !media.is_empty() {
-        // A result of this dialect is text: what else there is comes after it, as the user's.
-        let content = Some(Content::Parts(media));
-        messages.push(Message { role: Some(Cow::Borrowed("user")), content, ..Message::default() });
-    }
     Ok(())
 }
 
@@ -386,7 +388,8 @@ fn message(choice: &Choice, dropped: &mut Dropped) -> Message {
             Part::Refusal { text } => message.refusal.get_or_insert_default().push_str(text),
             Part::Text { text, citations, signature, .. } => {
                 dropped.note_if(signature.is_some(), "signature");
-                cited.extend(citations.iter().map(annotation));
+                dropped.note_if(citations.iter().any(|citation| citation.url.is_none()), "citations");
+                cited.extend(citations.iter().filter_map(annotation));
                 parts.push(WirePart {
                     kind: Cow::Borrowed("text"),
                     text: Some(text.clone()),
@@ -409,12 +412,13 @@ fn message(choice: &Choice, dropped: &mut Dropped) -> Message {
     message
 }
 
-pub(super) fn annotation(citation: &Citation) -> Annotation {
-    let Citation { url, title, start, end, .. } = citation.clone();
-    Annotation {
+/// A citation of a page; others this dialect has not.
+pub(super) fn annotation(citation: &Citation) -> Option<Annotation> {
+    let Citation { url: url @ Some(_), title, start, end, .. } = citation.clone() else { return None };
+    Some(Annotation {
         kind: Cow::Borrowed("url_citation"),
         url_citation: Some(UrlCitation { url, title, start_index: start, end_index: end }),
-    }
+    })
 }
 
 pub(super) fn finish(finish: &Finish) -> &'static str {

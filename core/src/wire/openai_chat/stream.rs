@@ -7,7 +7,7 @@ use super::{
 };
 use crate::wire::{
     Dialect,
-    chat::{ChatError, ChatEvent, Citation, Delta, ErrorKind, Finish, Part, Start, ToolCall},
+    chat::{ChatError, ChatEvent, Delta, ErrorKind, Finish, Part, Start, ToolCall},
     codec::{Setting, SseEvents, StreamReader, StreamWriter},
     error::{self, ErrorText},
 };
@@ -344,7 +344,11 @@ impl Writer {
         let kind = self.choices.get(&choice).and_then(|written| written.parts.get(&part)).copied();
         let message = match (kind, delta) {
             (Some(Kind::Prose(kind)), Delta::Text(text)) => prose(kind, text),
-            (Some(Kind::Prose(Prose::Text)), Delta::Citation(citation)) => cited(citation),
+            (Some(Kind::Prose(Prose::Text)), Delta::Citation(citation)) => match encode::annotation(citation)
+            {
+                Some(annotation) => Message { annotations: Some(vec![annotation]), ..Message::default() },
+                None => return,
+            },
             (Some(Kind::Call(number)), Delta::Arguments(more)) => {
                 let function = Function { name: None, arguments: Some(more.clone()) };
                 let call = Call { index: Some(number), function: Some(function), ..Call::default() };
@@ -425,8 +429,4 @@ fn prose(kind: Prose, text: &str) -> Message {
         Prose::Text => Message { content: Some(Content::Text(text)), ..Message::default() },
         Prose::Refusal => Message { refusal: Some(text), ..Message::default() },
     }
-}
-
-fn cited(citation: &Citation) -> Message {
-    Message { annotations: Some(vec![encode::annotation(citation)]), ..Message::default() }
 }
