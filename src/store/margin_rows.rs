@@ -7,7 +7,7 @@ use super::{
     engine::{Db, Engine},
     row::{Row, saturated},
     statement::{ROWS, Statement, by_statement, marks},
-    sums::{self, Cells},
+    sums::{self, Cells, Table},
     zone,
 };
 use aione_core::{
@@ -115,16 +115,17 @@ impl MarginStore for Store {
     async fn sum_margins(&self, query: &MarginQuery) -> Result<Vec<MarginSum>, StoreError> {
         let mut report = self.pools.report().await?;
         let stretches = zone::stretches(query.start, query.end, query.zone);
-        let mut sql = sums::over(report.engine(), &cover::pieces(&stretches, Grain::Hour));
-        sql.push("SELECT ");
+        let pieces = cover::pieces(&stretches, Grain::Hour);
+        let mut sql = Statement::new("SELECT ");
         for group in &query.group_by {
             sql.push(group_sql(*group)).push(", ");
         }
         push_sums(&mut sql, report.engine());
-        sql.push(" FROM piece CROSS JOIN margins WHERE start_at >= from_at AND start_at < until_at");
-        if let Some(org) = query.org {
-            sql.push(" AND org_id = ").push_value(org);
-        }
+        sums::push_from(&mut sql, report.engine(), Table::Margins, &pieces, |sql| {
+            if let Some(org) = query.org {
+                sql.push(" AND org_id = ").push_value(org);
+            }
+        });
         let groups = (1..=query.group_by.len()).map(|place| place.to_string()).collect::<Vec<_>>().join(", ");
         sql.push(&format!(" GROUP BY {groups} ORDER BY {groups} LIMIT "));
         sql.push_value(saturated(query.page.limit));

@@ -5,7 +5,7 @@ use super::{
     engine::Db,
     row::{Row, corrupt},
     statement::Statement,
-    sums,
+    sums::{self, Table},
 };
 use aione_core::{
     domain::{histogram::Histogram, id::TeamId, rollup::Span, standing::Recent},
@@ -58,9 +58,9 @@ async fn latencies(report: &mut Db, query: &OverviewQuery) -> Result<Histogram, 
     let mut all = Histogram::default();
     let pieces = sums::pieces(report, query.org, query.zone, query.start, query.end, Grain::Range).await?;
     let Some(pieces) = pieces else { return Ok(all) };
-    let mut sql = sums::over(report.engine(), &pieces);
-    sql.push("SELECT latencies");
-    sums::push_rollups(&mut sql, query.org, false);
+    let mut sql = Statement::new("SELECT latencies");
+    let rollups = Table::Rollups { org: query.org, by_key: false };
+    sums::push_from(&mut sql, report.engine(), rollups, &pieces, |_| {});
     let mut rows = report.rows(sql)?;
     while let Some(row) = rows.try_next().await? {
         all.merge_bytes(row.get(0)?).map_err(corrupt)?;

@@ -213,14 +213,27 @@ impl Engine {
         }
     }
 
-    /// Four numbers of each element of a JSON array of arrays, which is one value.
+    /// Pieces of time from a JSON array of arrays, which is one value.
     pub(super) fn unpacked(self) -> &'static str {
         match self {
-            Self::Sqlite => "SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)",
-            Self::Postgres => {
-                "SELECT (value ->> 0)::bigint, (value ->> 1)::bigint, (value ->> 2)::bigint, \
-                 (value ->> 3)::bigint FROM json_array_elements(?::json)"
+            Self::Sqlite => {
+                "SELECT value ->> 0 AS span, value ->> 1 AS from_at, value ->> 2 AS until_at, \
+                 value ->> 3 AS shift_ms FROM json_each(?)"
             }
+            Self::Postgres => {
+                "SELECT (value ->> 0)::bigint AS span, (value ->> 1)::bigint AS from_at, \
+                 (value ->> 2)::bigint AS until_at, (value ->> 3)::bigint AS shift_ms \
+                 FROM json_array_elements(?::json)"
+            }
+        }
+    }
+
+    /// Pieces of time of which each is a query of its own; more are joined. SQLite would copy the rows of
+    /// several.
+    pub(super) fn queries_max(self) -> usize {
+        match self {
+            Self::Sqlite => 1,
+            Self::Postgres => 4,
         }
     }
 }

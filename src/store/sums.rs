@@ -108,40 +108,68 @@ async fn bounds(report: &mut Db, org: OrgId) -> Result<Option<(Timestamp, Timest
         .map(|(first, last)| (Timestamp(first), Timestamp(last.saturating_add(Span::Block.millis() - 1)))))
 }
 
-/// Begins a statement over `pieces`, each of which becomes a row.
-pub(super) fn over(engine: Engine, pieces: &[Piece]) -> Statement {
-    if let [piece] = pieces {
-        // As values of the statement itself: a database that knows the range knows how much lies in it.
-        let row = ["CAST(? AS BIGINT)"; 4].join(", ");
-        return Statement::new(format!("WITH piece (span, from_at, until_at, shift_ms) AS (SELECT {row}) "))
-            .bind(piece.span.millis())
-            .bind(piece.start)
-            .bind(piece.end)
-            .bind(piece.shift_ms);
-    }
-    let rows: Vec<_> = pieces
-        .iter()
-        .map(|piece| [piece.span.millis(), piece.start.0, piece.end.0, piece.shift_ms])
-        .collect();
-    // As one value: the parameters of a statement are counted, and a day may be three pieces.
-    let rows = serde_json::to_string(&rows).expect("numbers are JSON");
-    let unpacked = engine.unpacked();
-    Statement::new(format!("WITH piece (span, from_at, until_at, shift_ms) AS ({unpacked}) ")).bind(rows)
+/// Rows of some span of time that are summed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Table {
+    /// Of one organization, over all keys of a team or of single ones.
+    Rollups {
+        org: OrgId,
+        by_key: bool,
+    },
+    Margins,
 }
 
-/// Goes on with the rollups of `org` in those pieces.
-pub(super) fn push_rollups(sql: &mut Statement, org: OrgId, by_key: bool) {
-    // A cross join keeps the pieces outside, so that each is a range of the primary key.
-    sql.push(" FROM piece CROSS JOIN usage_rollups WHERE org_id = ");
-    sql.push_value(org).push(" AND by_key = ").push_value(by_key);
-    sql.push(" AND span_ms = span AND start_at >= from_at AND start_at < until_at");
+/// Goes on with the rows of `table` that lie in `pieces` and pass `filter`, which adds conditions; beside
+/// each is the `shift_ms` of its piece.
+pub(super) fn push_from(
+    sql: &mut Statement,
+    engine: Engine,
+    table: Table,
+    pieces: &[Piece],
+    filter: impl Fn(&mut Statement),
+) {
+    let (name, has_spans) = match table {
+        Table::Rollups { .. } => ("usage_rollups", true),
+        Table::Margins => ("margins", false),
+    };
+    let push_wanted = |sql: &mut Statement| {
+        if let Table::Rollups { org, by_key } = table {
+            sql.push("org_id = ").push_value(org).push(" AND by_key = ").push_value(by_key).push(" AND ");
+        }
+    };
+    if pieces.len() > engine.queries_max() {
+        let rows: Vec<_> = pieces
+            .iter()
+            .map(|piece| [piece.span.millis(), piece.start.0, piece.end.0, piece.shift_ms])
+            .collect();
+        // As one value: the parameters of a statement are counted, and a day may be three pieces. A cross
+        // join keeps the pieces outside, so that each is a range of the primary key.
+        let rows = serde_json::to_string(&rows).expect("numbers are JSON");
+        sql.push(&format!(" FROM ({}) AS piece CROSS JOIN {name} WHERE ", engine.unpacked())).add(rows);
+        push_wanted(sql);
+        sql.push(if has_spans { "span_ms = span AND " } else { "" });
+        sql.push("start_at >= from_at AND start_at < until_at");
+        return filter(sql);
+    }
+    // A query for each: a database that knows the range knows how much lies in it, and how best to read it.
+    for (nth, piece) in pieces.iter().enumerate() {
+        sql.push(if nth == 0 { " FROM (" } else { " UNION ALL " });
+        sql.push("SELECT CAST(").push_value(piece.shift_ms);
+        sql.push(&format!(" AS BIGINT) AS shift_ms, {name}.* FROM {name} WHERE "));
+        push_wanted(sql);
+        if has_spans {
+            sql.push("span_ms = ").push_value(piece.span.millis()).push(" AND ");
+        }
+        sql.push("start_at >= ").push_value(piece.start).push(" AND start_at < ").push_value(piece.end);
+        filter(sql);
+    }
+    sql.push(") AS piece");
 }
 
 /// The grouping columns, then the sums, in the order of [`sum_of`].
 fn sum_sql(engine: Engine, query: &UsageQuery, pieces: &[Piece]) -> Statement {
     let by_key = query.key.is_some() || query.group_by.contains(&GroupBy::Key);
-    let mut sql = over(engine, pieces);
-    sql.push("SELECT ");
+    let mut sql = Statement::new("SELECT ");
     for column in &query.group_by {
         sql.push(group_sql(*column)).push(", ");
     }
@@ -149,16 +177,17 @@ fn sum_sql(engine: Engine, query: &UsageQuery, pieces: &[Piece]) -> Statement {
         push_count(sql.push(if nth == 0 { "" } else { ", " }), engine, count);
     }
     push_money(sql.push(", "), engine, "cost");
-    push_rollups(&mut sql, query.org, by_key);
-    if let Some(model) = &query.model {
-        sql.push(" AND model = ").push_value(model.clone());
-    }
-    if let Some(team) = query.team {
-        sql.push(" AND team_id = ").push_value(team);
-    }
-    if let Some(key) = query.key {
-        sql.push(" AND key_id = ").push_value(key);
-    }
+    push_from(&mut sql, engine, Table::Rollups { org: query.org, by_key }, pieces, |sql| {
+        if let Some(model) = &query.model {
+            sql.push(" AND model = ").push_value(model.clone());
+        }
+        if let Some(team) = query.team {
+            sql.push(" AND team_id = ").push_value(team);
+        }
+        if let Some(key) = query.key {
+            sql.push(" AND key_id = ").push_value(key);
+        }
+    });
     let places = (1..=query.group_by.len()).map(|place| place.to_string()).collect::<Vec<_>>().join(", ");
     if places.is_empty() {
         // One row over everything, and none where there is nothing.

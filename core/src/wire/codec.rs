@@ -5,6 +5,7 @@ use super::{
     anthropic_messages::AnthropicMessages,
     chat::{ChatAnswer, ChatError, ChatEvent, ChatRequest, Dropped},
     error::{self, ErrorText},
+    gemini::Gemini,
     openai_chat::OpenAiChat,
     openai_responses::OpenAiResponses,
     sse::{PieceKind, Splitter, data},
@@ -68,7 +69,7 @@ pub trait Codec: Sync {
 }
 
 /// All of them.
-pub static CODECS: [&dyn Codec; 3] = [&OpenAiChat, &AnthropicMessages, &OpenAiResponses];
+pub static CODECS: [&dyn Codec; 4] = [&OpenAiChat, &OpenAiResponses, &AnthropicMessages, &Gemini];
 
 /// The codec of `dialect`.
 #[must_use]

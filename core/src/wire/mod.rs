@@ -5,6 +5,7 @@ pub mod anthropic_messages;
 pub mod chat;
 pub mod codec;
 pub mod error;
+pub mod gemini;
 pub mod json;
 pub mod openai_chat;
 pub mod openai_responses;

@@ -157,7 +157,7 @@ impl Fold {
 }
 
 /// The part that begins, with nothing in it.
-fn empty(start: &Start) -> Part {
+pub(in crate::wire) fn empty(start: &Start) -> Part {
     match start {
         Start::Text => Part::text(""),
         Start::Refusal => Part::Refusal { text: String::new() },
@@ -174,7 +174,8 @@ fn empty(start: &Start) -> Part {
     }
 }
 
-fn extend(part: &mut Part, delta: &Delta) {
+/// Adds to a part; what it cannot have is passed over.
+pub(in crate::wire) fn extend(part: &mut Part, delta: &Delta) {
     match (part, delta) {
         (Part::Text { text, .. } | Part::Refusal { text }, Delta::Text(more)) => text.push_str(more),
         (Part::Thinking(thinking), Delta::Text(more)) => thinking.text.push_str(more),

@@ -18,5 +18,8 @@ pub use answer::{ChatAnswer, Choice, Finish};
 pub use dropped::Dropped;
 pub use error::{ChatError, ErrorKind};
 pub use event::{ChatEvent, Delta, Fold, Start};
+pub(super) use event::{empty, extend, pieces};
 pub use part::{CacheMark, Citation, Part, Raw, Signature, Source, Thinking, ToolCall, ToolResult};
-pub use request::{ChatRequest, Effort, Format, Reasoning, Role, Sampling, Tool, ToolChoice, Turn};
+pub use request::{
+    ChatRequest, Effort, Format, ImageOutput, Reasoning, Role, Sampling, Tool, ToolChoice, Turn,
+};

@@ -35,6 +35,17 @@ pub struct ChatRequest {
     pub modalities: Vec<String>,
     /// Names of those tools that take plain text in the caller's dialect; see [`super::freeform`].
     pub freeform_tools: BTreeSet<String>,
+    /// Of images that the answer is to hold.
+    pub image_output: ImageOutput,
+}
+
+/// What an image of the answer's is to be like.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ImageOutput {
+    /// Width to height, such as `16:9`.
+    pub aspect_ratio: Option<String>,
+    /// In the provider's word, such as `2K`.
+    pub size: Option<String>,
 }
 
 /// Everything one side says before the other has its turn.

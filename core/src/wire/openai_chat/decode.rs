@@ -7,8 +7,9 @@ use super::types::{
 use crate::wire::{
     Dialect,
     chat::{
-        CacheMark, ChatAnswer, ChatRequest, Choice, Citation, Dropped, Effort, Finish, Format, Part,
-        Reasoning, Role, Sampling, Signature, Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+        CacheMark, ChatAnswer, ChatRequest, Choice, Citation, Dropped, Effort, Finish, Format, ImageOutput,
+        Part, Reasoning, Role, Sampling, Signature, Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
+        Turn,
     },
     codec::Malformed,
 };
@@ -54,6 +55,7 @@ pub(super) fn request(body: &[u8], dropped: &mut Dropped) -> Result<ChatRequest,
         cache_key: wire.prompt_cache_key,
         store: wire.store,
         modalities: wire.modalities.unwrap_or_default(),
+        image_output: ImageOutput { aspect_ratio: wire.aspect_ratio, size: wire.image_size },
         ..ChatRequest::default()
     })
 }

@@ -87,6 +87,8 @@ pub(super) fn request(
     }
     let sampling = &request.sampling;
     dropped.note_if(sampling.top_k.is_some(), "top_k");
+    dropped.note_if(request.image_output.aspect_ratio.is_some(), "aspect_ratio");
+    dropped.note_if(request.image_output.size.is_some(), "image_size");
     dropped.note_if(request.tools.iter().any(|tool| tool.cache.is_some()), "cache_control");
     let reasoning = &request.reasoning;
     dropped.note_if(reasoning.shown.is_some() || reasoning.summary.is_some(), "reasoning");
@@ -212,6 +214,7 @@ fn push_turn(turn: &Turn, messages: &mut Vec<Message>, dropped: &mut Dropped) ->
             // What was thought is not sent back in this dialect.
             Part::Thinking(_) => dropped.note("reasoning"),
             Part::Refusal { text } if turn.role == Role::Assistant => message.refusal = Some(text.clone()),
+            Part::Text { text, signature: Some(_), .. } if text.is_empty() => dropped.note("signature"),
             part => parts.push(content_part(part, dropped)?),
         }
     }
@@ -390,11 +393,14 @@ fn message(choice: &Choice, dropped: &mut Dropped) -> Message {
                 dropped.note_if(signature.is_some(), "signature");
                 dropped.note_if(citations.iter().any(|citation| citation.url.is_none()), "citations");
                 cited.extend(citations.iter().filter_map(annotation));
-                parts.push(WirePart {
-                    kind: Cow::Borrowed("text"),
-                    text: Some(text.clone()),
-                    ..WirePart::default()
-                });
+                // One that only carries a signature says nothing here.
+                if !text.is_empty() || signature.is_none() {
+                    parts.push(WirePart {
+                        kind: Cow::Borrowed("text"),
+                        text: Some(text.clone()),
+                        ..WirePart::default()
+                    });
+                }
             }
             media => parts.extend(content_part(media, dropped).ok()),
         }

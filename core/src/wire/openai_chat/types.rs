@@ -41,6 +41,9 @@ pub(super) struct Request {
     pub(super) prompt_cache_key: Option<String>,
     pub(super) store: Option<bool>,
     pub(super) modalities: Option<Vec<String>>,
+    /// This gateway's own, for models that draw.
+    pub(super) aspect_ratio: Option<String>,
+    pub(super) image_size: Option<String>,
     #[serde(flatten)]
     pub(super) rest: Rest,
 }

@@ -127,6 +127,8 @@ fn note_unsaid(request: &ChatRequest, dropped: &mut Dropped) {
         (!request.stop.is_empty(), "stop"),
         (request.modalities.iter().any(|kind| kind != "text"), "modalities"),
         (request.turns.iter().any(|turn| turn.name.is_some()), "name"),
+        (request.image_output.aspect_ratio.is_some(), "aspect_ratio"),
+        (request.image_output.size.is_some(), "image_size"),
         (request.tools.iter().any(|tool| tool.cache.is_some()), "cache_control"),
     ] {
         dropped.note_if(is_said, name);

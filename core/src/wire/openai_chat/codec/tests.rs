@@ -1,7 +1,7 @@
 //! What the walk over all codecs does not look at: signatures, marks, names of what is dropped, odd input, usage.
 
 use super::*;
-use crate::wire::chat::{CacheMark, Effort, Part, Reasoning, Role, Signature, ToolChoice};
+use crate::wire::chat::{CacheMark, Effort, ImageOutput, Part, Reasoning, Role, Signature, ToolChoice};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -89,6 +89,15 @@ fn what_the_form_has_not_is_named() {
     let (body, dropped) = encoded(&asked);
     assert_eq!((&body["reasoning_effort"], &body["tool_choice"]), (&json!("medium"), &json!("required")));
     assert_eq!(dropped, "reasoning");
+}
+
+#[test]
+fn what_an_image_is_to_be_like_is_read_of_callers_and_no_upstreams_affair() {
+    let (request, dropped) = decoded(&json!({ "messages": [], "aspect_ratio": "16:9", "image_size": "2K" }));
+    assert_eq!(dropped, "");
+    let expect = ImageOutput { aspect_ratio: Some("16:9".to_owned()), size: Some("2K".to_owned()) };
+    assert_eq!(request.image_output, expect);
+    assert_eq!(encoded(&request).1, "aspect_ratio,image_size");
 }
 
 #[test]

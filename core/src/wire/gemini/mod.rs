@@ -1,0 +1,27 @@
+//! Google's dialect: `generateContent` and `streamGenerateContent`.
+//!
+//! <https://ai.google.dev/api/generate-content>. The URL says the model and whether the answer is a
+//! stream. `types` is the JSON of both ways; `decode` and `turns` read requests, `encode` and
+//! `contents` write them, `answer` does both with whole answers, `reader` and `writer` with
+//! streams. What one part says is the same in all of them: `part`.
+
+mod answer;
+mod citation;
+mod codec;
+mod contents;
+mod decode;
+mod encode;
+mod error;
+mod finish;
+mod frames;
+mod openapi;
+mod part;
+mod reader;
+mod signature;
+mod thinking;
+mod turns;
+mod types;
+mod usage;
+mod writer;
+
+pub use codec::Gemini;
