@@ -23,6 +23,8 @@ const SIGNED_THOUGHTS: &str = "reasoning.encrypted_content";
 const SERVICE_TIERS: [&str; 7] = ["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"];
 /// The vendor refuses a bound on output that is lower, in tokens; other dialects have lower ones.
 const MAX_OUTPUT_LEAST: u64 = 16;
+/// Longest name of a user, and of what prompts have in common, that the vendor takes, in characters.
+const NAME_MAX: usize = 64;
 /// What a schema is called whose caller's dialect gives it no name; the dialect demands one.
 const SCHEMA_NAME: &str = "answer";
 pub(super) const PLAIN: &str = "these types have text keys and no failing serializer";
@@ -100,15 +102,21 @@ pub(super) fn request(
         text: request.format.as_ref().map(text),
         reasoning,
         include,
-        // Not `safety_identifier`, which has at most 64 characters; agents' names of users are longer.
-        user: request.user.as_deref(),
+        user: short(request.user.as_deref(), "user", dropped),
         metadata: &request.metadata,
         service_tier: known_tier,
-        prompt_cache_key: request.cache_key.as_deref(),
+        prompt_cache_key: short(request.cache_key.as_deref(), "prompt_cache_key", dropped),
         store: request.store.unwrap_or(false),
         stream: request.stream.then_some(true),
     };
     Ok(serde_json::to_vec(&body).expect(PLAIN))
+}
+
+/// The value, unless the vendor refuses it for its length, as with coding agents' names of users.
+fn short<'a>(value: Option<&'a str>, name: &str, dropped: &mut Dropped) -> Option<&'a str> {
+    let short = value.filter(|value| value.chars().count() <= NAME_MAX);
+    dropped.note_if(short != value, name);
+    short
 }
 
 /// Names what the dialect has no member for.

@@ -38,8 +38,8 @@ fn kind_of(code: &str) -> Option<ErrorKind> {
 
 /// The code of a response that failed, in the vendor's words: clients decide by it whether to try again.
 pub(super) fn code_of(error: &ChatError) -> &str {
-    // Some upstreams give a status for a code, which is no word of this vendor's.
-    match error.code.as_deref().filter(|code| code.parse::<u16>().is_err()) {
+    // Others give a status, or a word in capitals, which is none of this vendor's.
+    match error.code.as_deref().filter(|code| code.contains(|each: char| each.is_ascii_lowercase())) {
         Some(code) => code,
         None => word_of(error.kind),
     }
@@ -58,6 +58,20 @@ fn word_of(kind: ErrorKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_is_the_vendors_word_whoever_failed() {
+        for (kind, code, expect) in [
+            (ErrorKind::InvalidRequest, Some("context_length_exceeded"), "context_length_exceeded"),
+            (ErrorKind::Overloaded, Some("UNAVAILABLE"), "server_is_overloaded"),
+            (ErrorKind::Internal, Some("503"), "server_error"),
+            (ErrorKind::RateLimit, None, "rate_limit_exceeded"),
+        ] {
+            let code = code.map(str::to_owned);
+            let error = ChatError { kind, code, ..broken("No.".to_owned()) };
+            assert_eq!(code_of(&error), expect);
+        }
+    }
 
     #[test]
     fn an_error_within_a_stream_has_the_status_of_its_words() {

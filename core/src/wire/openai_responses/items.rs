@@ -9,6 +9,11 @@ use crate::wire::{
     chat::{Dropped, Part, Role, Source, Thinking, ToolResult, Turn},
     codec::Malformed,
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+
+/// Longest id of a call that the vendor takes, in characters; other vendors have longer ones.
+const CALL_ID_MAX: usize = 64;
 
 pub(super) fn of(turns: &[Turn], dropped: &mut Dropped) -> Result<Vec<Item>, Malformed> {
     let mut items = Vec::new();
@@ -44,6 +49,14 @@ fn contents(mut parts: Vec<Content>) -> Contents {
     }
 }
 
+/// The id as the vendor takes it: a call and its result have the same in every turn.
+fn call_id(id: &str) -> String {
+    if id.chars().count() <= CALL_ID_MAX {
+        return id.to_owned();
+    }
+    format!("call_{}", URL_SAFE_NO_PAD.encode(Sha256::digest(id)))
+}
+
 /// What the model said: texts that follow each other are one message.
 fn said(turn: &Turn, items: &mut Vec<Item>, dropped: &mut Dropped) -> Result<(), Malformed> {
     let mut texts = Vec::new();
@@ -55,6 +68,10 @@ fn said(turn: &Turn, items: &mut Vec<Item>, dropped: &mut Dropped) -> Result<(),
                 let annotations: Vec<_> =
                     citations.iter().filter_map(|citation| Annotation::of(citation, text)).collect();
                 dropped.note_if(annotations.len() < citations.len(), "citations");
+                // One that only carries a signature says nothing here.
+                if text.is_empty() && signature.is_some() {
+                    continue;
+                }
                 let annotations = (!annotations.is_empty()).then_some(annotations);
                 texts.push(Content { annotations, ..Content::text("output_text", text) });
                 continue;
@@ -69,7 +86,7 @@ fn said(turn: &Turn, items: &mut Vec<Item>, dropped: &mut Dropped) -> Result<(),
                 dropped.note_if(call.cache.is_some(), "cache_control");
                 let arguments = if call.arguments.is_empty() { "{}" } else { &*call.arguments };
                 Some(Item {
-                    call_id: Some(call.id.clone()),
+                    call_id: Some(call_id(&call.id)),
                     name: Some(call.name.clone()),
                     arguments: Some(arguments.to_owned()),
                     ..Item::of("function_call")
@@ -117,7 +134,7 @@ fn result(result: &ToolResult, dropped: &mut Dropped) -> Result<Item, Malformed>
     let parts = result.parts.iter().map(|part| input(part, dropped)).collect::<Result<Vec<_>, _>>()?;
     let output = contents(parts);
     Ok(Item {
-        call_id: Some(result.call_id.clone()),
+        call_id: Some(call_id(&result.call_id)),
         output: Some(output),
         ..Item::of("function_call_output")
     })

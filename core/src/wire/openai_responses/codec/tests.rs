@@ -187,6 +187,30 @@ fn a_bound_that_the_vendor_refuses_is_raised_and_named() {
 }
 
 #[test]
+fn what_is_too_long_for_the_vendor_is_left_out_or_shortened() {
+    let (just, long) = ("u".repeat(64), "u".repeat(65));
+    for (name, user, dropped) in [("just", just.clone(), ""), ("long", long.clone(), "prompt_cache_key,user")]
+    {
+        let request =
+            ChatRequest { user: Some(user.clone()), cache_key: Some(user), ..ChatRequest::default() };
+        let (body, unsaid) = encode(&request);
+        assert_eq!((body.get("user").is_some(), &*unsaid), (dropped.is_empty(), dropped), "{name}");
+    }
+    let items = |id: &str| {
+        let call = json!({"type": "function_call", "call_id": id, "name": "f", "arguments": "{}"});
+        let result = json!({"type": "function_call_output", "call_id": id, "output": "x"});
+        let (request, _) = decode(&json!({"input": [call, result]})).unwrap();
+        let (body, _) = encode(&request);
+        let ids = [&body["input"][0]["call_id"], &body["input"][1]["call_id"]];
+        assert_eq!(ids[0], ids[1]);
+        ids[0].as_str().unwrap().to_owned()
+    };
+    assert_eq!(items(&just), just);
+    assert!(items(&long).len() <= 64);
+    assert_ne!(items(&long), items(&format!("{long}x")));
+}
+
+#[test]
 fn a_signature_comes_back_over_two_turns_wherever_it_was() {
     let signed = |dialect, data: &str| Some(Signature { dialect, data: data.to_owned() });
     let claude = Dialect::AnthropicMessages;
