@@ -8,6 +8,7 @@ pub mod error;
 pub mod gemini;
 pub mod json;
 pub mod openai_chat;
+pub mod openai_responses;
 pub mod peek;
 pub mod splice;
 pub mod sse;

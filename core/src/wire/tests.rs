@@ -24,6 +24,7 @@ pub(super) fn setting() -> Setting {
         stream_usage: true,
         estimated_input: 11,
         as_array: false,
+        freeform_tools: ["apply_patch".to_owned()].into(),
     }
 }
 
