@@ -27,8 +27,6 @@ use std::{pin::pin, sync::Arc, time::Duration};
 /// connection can be used again.
 const DONE_GRACE: Duration = Duration::from_millis(100);
 
-/// A comment: clients skip it, and what stands between sees that the connection lives.
-
 /// What is released once the exchange is accounted for.
 pub(crate) struct Tail {
     /// Not written yet: the whole answer was read before any of it was released.

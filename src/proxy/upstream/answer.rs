@@ -17,7 +17,7 @@ use http::HeaderValue;
 use pingora_http::ResponseHeader;
 use std::time::Duration;
 
-/// A comment: OpenAI's clients pass over it.
+/// A comment: clients skip it, and what stands between sees that the connection lives.
 const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
 /// Why an attempt brought nothing usable.

@@ -116,7 +116,10 @@ fn one(
         }
     }
     if let Some(price) = &price {
-        price::warn_of_missing(price, model.capabilities.as_deref(), "price", &spot.key("price"), context);
+        let asked = model.route.deployments.iter().filter_map(|it| providers.get(it.provider.as_str()));
+        let dialects = asked.flat_map(|provider| provider.dialects.iter().copied()).collect();
+        let reports = price::Reports { capabilities: model.capabilities.as_deref(), dialects };
+        price::warn_of_missing(price, &reports, "price", &spot.key("price"), context);
     }
     if model.context_window.zip(model.max_output_tokens).is_some_and(|(window, output)| output > window) {
         context.warn(&spot.key("max_output_tokens"), "is more than `context_window`");
@@ -204,7 +207,11 @@ fn deployments(
         let cost = deployment.cost.as_ref().map(|cost| {
             let spot = spot.key("cost");
             let cost = price::price(cost, document, &spot, context);
-            price::warn_of_missing(&cost, model.capabilities.as_deref(), "known cost", &spot, context);
+            let reports = price::Reports {
+                capabilities: model.capabilities.as_deref(),
+                dialects: provider.dialects.clone(),
+            };
+            price::warn_of_missing(&cost, &reports, "known cost", &spot, context);
             cost
         });
         deployments.push(Arc::new(Deployment {

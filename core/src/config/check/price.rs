@@ -7,6 +7,7 @@ use crate::{
         clock::Timestamp,
         price::{Class, ModelPrice, PricePeriod, Rates, Tier},
     },
+    wire::Dialect,
 };
 use std::collections::HashMap;
 
@@ -84,7 +85,7 @@ pub(super) fn rates(mut base: Rates, classes: &Classes) -> Rates {
 /// occurs leaves the answer `without` something.
 pub(super) fn warn_of_missing(
     price: &ModelPrice,
-    capabilities: Option<&[Capability]>,
+    reports: &Reports<'_>,
     without: &str,
     spot: &Spot<'_>,
     context: &mut Context<'_>,
@@ -94,7 +95,8 @@ pub(super) fn warn_of_missing(
         .iter()
         .flat_map(|period| std::iter::once(&period.rates).chain(period.tiers.iter().map(|tier| &tier.rates)));
     let sets: Vec<&Rates> = sets.collect();
-    let missing: Vec<&str> = occurring(capabilities)
+    let missing: Vec<&str> = reports
+        .classes()
         .into_iter()
         .filter(|class| sets.iter().any(|rates| rates.of(*class).is_none()))
         .map(Class::as_str)
@@ -106,21 +108,33 @@ pub(super) fn warn_of_missing(
     }
 }
 
-/// The classes that the dialects of this version report, by what the model can do.
-fn occurring(capabilities: Option<&[Capability]>) -> Vec<Class> {
-    const READERS: [Capability; 3] = [Capability::Embeddings, Capability::Rerank, Capability::Moderation];
-    let can = |capability| capabilities.is_some_and(|all| all.contains(&capability));
-    let only_reads =
-        capabilities.is_some_and(|all| !all.is_empty() && all.iter().all(|one| READERS.contains(one)));
-    if only_reads {
-        return vec![Class::Input];
+/// What decides which classes a model's upstreams report.
+pub(super) struct Reports<'a> {
+    pub(super) capabilities: Option<&'a [Capability]>,
+    /// In which its upstreams are asked.
+    pub(super) dialects: Vec<Dialect>,
+}
+
+impl Reports<'_> {
+    fn classes(&self) -> Vec<Class> {
+        const READERS: [Capability; 3] = [Capability::Embeddings, Capability::Rerank, Capability::Moderation];
+        let can = |capability| self.capabilities.is_some_and(|all| all.contains(&capability));
+        let only_reads = self
+            .capabilities
+            .is_some_and(|all| !all.is_empty() && all.iter().all(|one| READERS.contains(one)));
+        if only_reads {
+            return vec![Class::Input];
+        }
+        let mut classes = vec![Class::Input, Class::CacheRead, Class::Output];
+        if self.dialects.contains(&Dialect::AnthropicMessages) {
+            classes.extend([Class::CacheWrite5m, Class::CacheWrite1h]);
+        }
+        if can(Capability::Audio) {
+            classes.extend([Class::AudioIn, Class::AudioOut]);
+        }
+        if can(Capability::ImageOutput) {
+            classes.push(Class::Image);
+        }
+        classes
     }
-    let mut classes = vec![Class::Input, Class::CacheRead, Class::Output];
-    if can(Capability::Audio) {
-        classes.extend([Class::AudioIn, Class::AudioOut]);
-    }
-    if can(Capability::ImageOutput) {
-        classes.push(Class::Image);
-    }
-    classes
 }
