@@ -7,10 +7,7 @@ use crate::{
     proxy::{drain::Departure, refusal::Refusal},
 };
 use aione_core::domain::clock::Steady;
-use aione_core::wire::{
-    sse,
-    tap::{First, KeptText, PlainTap, Reading, StreamTap, Written},
-};
+use aione_core::wire::tap::{First, KeptText, PlainTap, Reading, StreamTap, Written};
 use bytes::Bytes;
 use http::HeaderValue;
 use pingora_http::ResponseHeader;
@@ -282,8 +279,9 @@ impl Answer {
         self.head.set_status(status).expect("a constant is a valid status");
         if let Tap::Stream(tap) = &mut self.tap {
             tap.finish(&mut self.pending);
-            let error = sse::first_data(&self.pending.concat()).unwrap_or_default();
-            self.pending = vec![error.into()];
+            // An error may be the stream's end as well.
+            self.pending.append(&mut tap.take_terminal());
+            self.pending = vec![tap.error_body(&self.pending.concat()).into()];
             self.tap = Tap::Read(self.tap.take_reading());
             self.body = Body::Ended;
             self.head
