@@ -102,22 +102,33 @@ impl KeptText {
     }
 
     pub fn push(&mut self, text: &Text<'_>) {
-        self.add(text.decoded_bytes(), || text.decode());
+        if self.has_room() {
+            self.push_str(&text.decode());
+        } else {
+            self.bytes = self.bytes.saturating_add(text.decoded_bytes() as u64);
+        }
     }
 
     /// Adds JSON as it is written.
     pub fn push_json(&mut self, json: &[u8]) {
-        self.add(json.len(), || String::from_utf8_lossy(json));
+        if self.has_room() {
+            self.push_str(&String::from_utf8_lossy(json));
+        } else {
+            self.bytes = self.bytes.saturating_add(json.len() as u64);
+        }
     }
 
-    fn add<'a>(&mut self, bytes: usize, decode: impl FnOnce() -> Cow<'a, str>) {
-        let room = MAX_KEPT_TEXT - self.kept.len();
-        // Once something was left out nothing is added, so that what is kept is a beginning.
-        if self.bytes == self.kept.len() as u64 && room > 0 {
-            let text = decode();
+    pub fn push_str(&mut self, text: &str) {
+        if self.has_room() {
+            let room = MAX_KEPT_TEXT - self.kept.len();
             self.kept.push_str(&text[..text.floor_char_boundary(room)]);
         }
-        self.bytes = self.bytes.saturating_add(bytes as u64);
+        self.bytes = self.bytes.saturating_add(text.len() as u64);
+    }
+
+    /// Once something was left out nothing is added, so that what is kept is a beginning.
+    fn has_room(&self) -> bool {
+        self.bytes == self.kept.len() as u64 && self.kept.len() < MAX_KEPT_TEXT
     }
 
     #[must_use]
