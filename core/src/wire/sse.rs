@@ -173,20 +173,6 @@ impl Splitter {
     }
 }
 
-/// The data of the first event of `stream` that has any.
-#[must_use]
-pub fn first_data(stream: &[u8]) -> Option<Vec<u8>> {
-    let mut splitter = Splitter::default();
-    let mut at = 0;
-    while let Some(piece) = splitter.next(stream, at) {
-        at = piece.range.end;
-        if let Some(data) = splitter.event(stream, &piece).and_then(data) {
-            return Some(data.into_owned());
-        }
-    }
-    splitter.unfinished().flatten().and_then(data).map(Cow::into_owned)
-}
-
 /// The data of an event, its lines joined by line feeds; `None` where it has no data line.
 #[must_use]
 pub fn data(event: &[u8]) -> Option<Cow<'_, [u8]>> {

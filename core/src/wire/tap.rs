@@ -1,14 +1,21 @@
-//! Reads usage from an answer while its bytes pass, plain or streamed.
+//! Reads usage from an answer while its bytes pass, plain or streamed, in the dialect of the upstream,
+//! which is the caller's as well: the bytes stay as they are.
 
+mod framing;
+mod long;
+mod meter;
+mod outline;
 mod plain;
+mod reader;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use plain::PlainTap;
-pub use stream::{First, HOLD_MAX, StreamTap, TERMINAL_MAX};
+pub use stream::{First, HOLD_MAX, LONG_END_HELD, StreamTap, TERMINAL_MAX};
 
-use super::{json::Text, openai_chat::text};
+use super::{Dialect, json::Text};
 use crate::domain::{estimate, usage::Usage};
 use std::borrow::Cow;
 
@@ -30,7 +37,7 @@ pub struct Reading {
     /// The error says that the request is at fault, and not the upstream.
     pub blames_request: bool,
     /// It came to its own end: a whole JSON object, or the terminal event of a stream, or, where
-    /// an upstream sends none, a clean end after a `finish_reason`.
+    /// an upstream sends none, a clean end after the reason why it finished.
     pub complete: bool,
     pub written: Written,
 }
@@ -42,7 +49,7 @@ pub enum Written {
     /// Collected from a stream.
     Text(KeptText),
     /// Somewhere in an answer of `bytes` bytes, of which at most [`MAX_KEPT_TEXT`] are kept.
-    Answer { beginning: Vec<u8>, bytes: u64 },
+    Answer { dialect: Dialect, beginning: Vec<u8>, bytes: u64 },
 }
 
 impl Default for Written {
@@ -57,7 +64,9 @@ impl Reading {
     pub fn text(&self) -> Cow<'_, KeptText> {
         match &self.written {
             Written::Text(text) => Cow::Borrowed(text),
-            Written::Answer { beginning, bytes } => Cow::Owned(KeptText::of_answer(beginning, *bytes)),
+            Written::Answer { dialect, beginning, bytes } => {
+                Cow::Owned(KeptText::of_answer(*dialect, beginning, *bytes))
+            }
         }
     }
 
@@ -85,9 +94,9 @@ impl KeptText {
 
     /// The text of an answer of `bytes` bytes that begins with `beginning`, counted as if the
     /// rest had as much of it.
-    fn of_answer(beginning: &[u8], bytes: u64) -> Self {
+    fn of_answer(dialect: Dialect, beginning: &[u8], bytes: u64) -> Self {
         let mut found = Self::default();
-        text::collect_answer(beginning, &mut found);
+        reader::collect_answer(dialect, beginning, &mut found);
         let scaled = u128::from(found.bytes) * u128::from(bytes) / (beginning.len() as u128).max(1);
         Self { bytes: u64::try_from(scaled).unwrap_or(u64::MAX), ..found }
     }
@@ -97,6 +106,15 @@ impl KeptText {
             self.push_str(&text.decode());
         } else {
             self.bytes = self.bytes.saturating_add(text.decoded_bytes() as u64);
+        }
+    }
+
+    /// Adds JSON as it is written.
+    pub fn push_json(&mut self, json: &[u8]) {
+        if self.has_room() {
+            self.push_str(&String::from_utf8_lossy(json));
+        } else {
+            self.bytes = self.bytes.saturating_add(json.len() as u64);
         }
     }
 

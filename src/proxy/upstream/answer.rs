@@ -8,7 +8,6 @@ use crate::{
 };
 use aione_core::domain::clock::Steady;
 use aione_core::wire::{
-    sse,
     tap::{First, KeptText, PlainTap, Reading, StreamTap, Written},
     translate::StreamTranslator,
 };
@@ -330,7 +329,9 @@ impl Answer {
         let error = match &mut self.tap {
             Tap::Stream(tap) => {
                 tap.finish(&mut self.pending);
-                Some(sse::first_data(&self.pending.concat()).unwrap_or_default())
+                // An error may be the stream's end as well.
+                self.pending.append(&mut tap.take_terminal());
+                Some(tap.error_body(&self.pending.concat()))
             }
             Tap::Translated(tap) => tap.error("").map(|(_, body)| body),
             _ => None,

@@ -15,7 +15,10 @@ use crate::{
 use aione_core::{
     config::snapshot::{Deployment, Timeouts},
     domain::clock::Steady,
-    wire::{tap::StreamTap, translate::ANSWER_MAX},
+    wire::{
+        tap::{PlainTap, StreamTap},
+        translate::ANSWER_MAX,
+    },
 };
 use http::{HeaderName, HeaderValue, Version, header, response::Parts};
 use pingora_http::ResponseHeader;
@@ -191,10 +194,13 @@ pub(super) fn tap_for(head: &ResponseHeader, ask: &Ask) -> Tap {
         .headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"));
+    let dialect = ask.endpoint.dialect();
     match (is_encoded, is_stream) {
         (true, _) => Tap::Opaque { bytes: 0 },
-        (false, true) => Tap::Stream(Box::new(StreamTap::new(ask.hides_usage()))),
-        (false, false) => Tap::Plain(Box::default()),
+        (false, true) => {
+            Tap::Stream(Box::new(StreamTap::new(dialect, ask.hides_usage()).said_to_be_events()))
+        }
+        (false, false) => Tap::Plain(Box::new(PlainTap::new(dialect))),
     }
 }
 

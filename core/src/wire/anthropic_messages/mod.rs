@@ -32,6 +32,7 @@ mod usage;
 mod writer;
 
 pub use codec::AnthropicMessages;
+pub(super) use usage::Counts;
 
 use super::Dialect;
 

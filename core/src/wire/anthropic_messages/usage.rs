@@ -22,7 +22,7 @@ pub(super) fn decode(value: &[u8]) -> Option<Usage> {
 
 /// What has been told so far: each later total replaces the earlier one.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
+pub(in crate::wire) struct Counts {
     input: Option<u64>,
     /// Of both durations.
     cache_write: Option<u64>,
@@ -36,7 +36,7 @@ pub(super) struct Counts {
 impl Counts {
     /// Takes over what `value` tells. `false`: it is no JSON, or one of its numbers cannot be believed, and
     /// nothing was taken.
-    pub(super) fn add(&mut self, value: &[u8]) -> bool {
+    pub(in crate::wire) fn add(&mut self, value: &[u8]) -> bool {
         let told = serde_json::from_slice(value).ok();
         let Some(later) = told.and_then(|told| Self::told(&told)) else { return false };
         *self = Self {
@@ -73,7 +73,7 @@ impl Counts {
     }
 
     /// `None`: nothing has been told. Parts that are larger than their whole are cut to it.
-    pub(super) fn classes(&self) -> Option<Usage> {
+    pub(in crate::wire) fn classes(&self) -> Option<Usage> {
         if self.input.is_none() && self.output.is_none() {
             return None;
         }

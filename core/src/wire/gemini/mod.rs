@@ -25,3 +25,10 @@ mod usage;
 mod writer;
 
 pub use codec::Gemini;
+
+use super::chat::ErrorKind;
+
+/// What sort of error the value of an `error` member tells of, where no status is with it.
+pub(super) fn error_kind(error: &[u8]) -> ErrorKind {
+    error::read(None, error).kind
+}

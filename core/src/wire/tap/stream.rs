@@ -4,24 +4,27 @@
 //! How the upstream's bytes were cut never changes what goes to the client: whatever is decided
 //! about an event depends on the event alone.
 
-use super::{KeptText, Reading, Written};
-use crate::{
-    domain::usage::Usage,
-    wire::{
-        openai_chat::{
-            event::{self, Seen},
-            text,
-        },
-        sse::{self, Piece, PieceKind, Splitter},
-    },
+use super::{
+    Reading,
+    framing::{self, Framing},
+    long::Long,
+    meter::{Fate, Meter},
+    reader::{self, Outlook, Reader},
+};
+use crate::wire::{
+    Dialect,
+    sse::{Piece, PieceKind},
 };
 use bytes::Bytes;
-use std::ops::Range;
+use std::{borrow::Cow, collections::VecDeque, ops::Range};
 
 /// Largest event, in bytes, that is held until it is whole. A larger one is passed on as it
 /// comes: it is neither hidden nor taken for the terminal event nor for an error that nothing
-/// preceded.
+/// preceded. Only where its beginning tells that it is the terminal event, it is one at any size.
 pub const HOLD_MAX: usize = 64 * 1024;
+/// Most bytes that are held of a terminal event that is known by its beginning: the last ones. In some
+/// dialects it holds the whole answer again.
+pub const LONG_END_HELD: usize = 32 * 1024;
 /// Most bytes that are kept from the terminal event on; what an upstream sends beyond is dropped
 /// and flagged.
 pub const TERMINAL_MAX: usize = 64 * 1024;
@@ -42,12 +45,19 @@ pub enum First {
 /// See the module.
 #[derive(Debug)]
 pub struct StreamTap {
-    splitter: Splitter,
+    dialect: Dialect,
+    framing: Framing,
     meter: Meter,
-    /// The beginning of an event whose fate is not known.
-    held: Vec<Bytes>,
+    /// The beginning of an event whose fate is not known, or the end of a long terminal event.
+    held: VecDeque<Bytes>,
     /// The event that is under way is too large or too different to be held any more.
     passing: bool,
+    /// The event that is under way is the terminal one: its beginning says so. Nothing follows it.
+    ending: bool,
+    /// Bytes of it that were passed on, for its length.
+    released: usize,
+    /// What is picked out of the event that is under way, where it may become too large to be kept.
+    long: Option<Box<Long>>,
     /// What became of the last whole piece.
     last: Fate,
     ended: bool,
@@ -55,46 +65,34 @@ pub struct StreamTap {
     terminal_bytes: usize,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Fate {
-    Pass,
-    Hold,
-    Drop,
-    /// It and all that follows waits for [`StreamTap::take_terminal`].
-    Terminal,
-}
-
-/// What the events said.
-#[derive(Debug, Default)]
-struct Meter {
-    hide_usage: bool,
-    first: First,
-    bytes_before_first: usize,
-    usage: Option<Usage>,
-    usage_is_final: bool,
-    flagged: bool,
-    error: bool,
-    blames_request: bool,
-    done: bool,
-    finish: bool,
-    clean_end: bool,
-    text: KeptText,
-}
-
 impl StreamTap {
-    /// With `hide_usage`, the chunk that holds only usage does not reach the client.
+    /// With `hide_usage`, the chunk of OpenAI's chat that holds only usage does not reach the client.
+    /// Gemini's streams may be event streams or arrays of JSON: their first byte tells.
     #[must_use]
-    pub fn new(hide_usage: bool) -> Self {
+    pub fn new(dialect: Dialect, hide_usage: bool) -> Self {
         Self {
-            splitter: Splitter::default(),
-            meter: Meter { hide_usage, ..Meter::default() },
-            held: Vec::new(),
+            dialect,
+            framing: Framing::new(dialect),
+            meter: Meter::new(dialect, hide_usage),
+            held: VecDeque::new(),
             passing: false,
+            ending: false,
+            released: 0,
+            long: None,
             last: Fate::Pass,
             ended: false,
             terminal: Vec::new(),
             terminal_bytes: 0,
         }
+    }
+
+    /// The answer's head says that it is an event stream, so that comments are legal from its start.
+    #[must_use]
+    pub fn said_to_be_events(mut self) -> Self {
+        if let Framing::Unknown { says_events } = &mut self.framing {
+            *says_events = true;
+        }
+        self
     }
 
     /// Reads `chunk` and appends to `out` what may go to the client now, as slices of what came
@@ -104,23 +102,29 @@ impl StreamTap {
         // What lies side by side is passed on in one slice.
         let mut run = 0..0;
         while !self.ended
-            && let Some(piece) = self.splitter.next(chunk, at)
+            && let Some(piece) = self.framing.next(chunk, at)
         {
             at = piece.range.end;
             let fate = self.fate(chunk, &piece);
             if fate == Fate::Pass {
                 // Only the first piece of a chunk can follow held bytes: the run is empty then.
-                out.append(&mut self.held);
+                if !self.held.is_empty() {
+                    out.extend(self.held.drain(..));
+                }
                 run = if run.is_empty() { piece.range } else { run.start..at };
                 continue;
             }
             pass(chunk, std::mem::take(&mut run), out);
             match fate {
-                Fate::Hold => self.held.push(chunk.slice(piece.range)),
+                Fate::Hold => {
+                    self.held.push_back(chunk.slice(piece.range));
+                    self.release(piece.kind, out);
+                }
                 Fate::Drop => self.held.clear(),
                 Fate::Terminal => {
+                    self.held.push_back(chunk.slice(piece.range));
+                    self.release(piece.kind, out);
                     self.end();
-                    self.keep_terminal(chunk.slice(piece.range));
                 }
                 Fate::Pass => {}
             }
@@ -135,20 +139,31 @@ impl StreamTap {
     /// The upstream's body has come to its proper end: reads and passes on what was held. Must
     /// not be called for a body that broke off, so that a half event is not taken for a whole.
     pub fn finish(&mut self, out: &mut Vec<Bytes>) {
-        self.meter.clean_end = true;
+        self.meter.clean_end = !self.framing.is_torn();
         if self.ended {
             return;
         }
-        let fate = match self.splitter.unfinished() {
-            Some(event) => self.meter.judge(event),
+        let fate = match self.framing.unfinished() {
+            Some(Some(event)) => match self.framing.data(event) {
+                Some(data) => self.meter.judge(event, &data),
+                None => Fate::Pass,
+            },
+            Some(None) => {
+                self.meter.note_long(self.long.as_deref());
+                Fate::Pass
+            }
             None => Fate::Pass,
         };
         match fate {
+            _ if self.ending => {
+                self.meter.done = true;
+                self.end();
+            }
             Fate::Terminal if !self.passing => self.end(),
             Fate::Drop if !self.passing => self.held.clear(),
-            _ => out.append(&mut self.held),
+            _ => out.extend(self.held.drain(..)),
         }
-        self.meter.first = self.first_or(First::Answer);
+        self.meter.see_first(First::Answer);
     }
 
     /// What the first event is; not known until it is whole.
@@ -175,10 +190,12 @@ impl StreamTap {
         self.meter.blames_request
     }
 
-    /// Whether a comment of ours could be sent now: the client has only whole events.
+    /// Whether a comment of ours could be sent now: the client has only whole events. Never in a
+    /// stream that is an array, and in Gemini's dialect not before it is known, or said, that it is none.
     #[must_use]
     pub fn is_between_events(&self) -> bool {
-        !self.ended && (self.splitter.is_between() || !self.held.is_empty() && !self.passing)
+        let holds_whole = !self.held.is_empty() && !self.passing && self.released == 0;
+        !self.ended && (self.framing.is_between() || holds_whole)
     }
 
     /// The terminal event and what followed it, to be sent once the exchange is in the journal.
@@ -188,40 +205,149 @@ impl StreamTap {
 
     /// What was read so far; the text is moved out.
     pub fn take_reading(&mut self) -> Reading {
-        let text = std::mem::take(&mut self.meter.text);
-        Reading {
-            usage: self.meter.usage,
-            usage_is_final: self.meter.usage_is_final,
-            flagged: self.meter.flagged,
-            error: self.meter.error,
-            blames_request: self.meter.blames_request,
-            complete: self.meter.done || (self.meter.finish && self.meter.clean_end),
-            written: Written::Text(text),
+        self.meter.take_reading()
+    }
+
+    /// The body of an answer of its own that tells of the error that `stream` began with, in the
+    /// upstream's words; empty where there is no event.
+    #[must_use]
+    pub fn error_body(&self, stream: &[u8]) -> Vec<u8> {
+        let (mut framing, mut reader) = (Framing::new(self.dialect), Reader::new(self.dialect));
+        let mut body = None;
+        let mut see = |framing: &Framing, event: &[u8]| {
+            let Some(data) = framing.data(event) else { return false };
+            let is_error = reader.read(event, &data, &mut super::KeptText::default()).error;
+            if is_error || body.is_none() {
+                body = Some(if framing.is_objects() {
+                    [b"[", &*data, b"]"].concat()
+                } else {
+                    reader::error_body(self.dialect, &data)
+                });
+            }
+            is_error
+        };
+        let mut at = 0;
+        while let Some(piece) = framing.next(stream, at) {
+            at = piece.range.end;
+            if matches!(piece.kind, PieceKind::Whole { .. })
+                && framing.event(stream, &piece).is_some_and(|event| see(&framing, event))
+            {
+                return body.unwrap_or_default();
+            }
         }
+        if let Some(Some(event)) = framing.unfinished() {
+            see(&framing, event);
+        }
+        body.unwrap_or_default()
     }
 
     fn fate(&mut self, chunk: &Bytes, piece: &Piece) -> Fate {
         match piece.kind {
             PieceKind::Late => return self.last,
             PieceKind::Outside => self.last = Fate::Pass,
-            PieceKind::Part { bytes } => return self.fate_of_part(bytes),
+            PieceKind::Part { bytes } => return self.fate_of_part(chunk, piece, bytes),
             PieceKind::Whole { bytes } => {
-                let fate = self.meter.judge(self.splitter.event(chunk, piece));
+                if bytes > LONG_END_HELD && !self.passing && !self.ending {
+                    self.ending = self.outlook(chunk, piece) == Outlook::Ends;
+                }
+                let fate = self.judge(chunk, piece, bytes);
+                self.last = match fate {
+                    _ if self.ending => Fate::Terminal,
+                    _ if bytes > HOLD_MAX => Fate::Pass,
+                    fate => fate,
+                };
+                self.meter.done |= self.last == Fate::Terminal;
                 self.passing = false;
-                self.last = if bytes > HOLD_MAX { Fate::Pass } else { fate };
             }
         }
         self.last
     }
 
-    fn fate_of_part(&mut self, bytes: usize) -> Fate {
-        let holds = self.meter.hide_usage || event::may_be_terminal(self.splitter.partial());
-        self.passing |= bytes > HOLD_MAX || !holds;
+    fn judge(&mut self, chunk: &Bytes, piece: &Piece, bytes: usize) -> Fate {
+        let long = self.long.take();
+        if let Some(event) = self.framing.event(chunk, piece) {
+            if event == framing::CLOSE && self.framing.is_objects() {
+                return self.meter.close();
+            }
+            return self.framing.data(event).map_or(Fate::Pass, |data| self.meter.judge(event, &data));
+        }
+        let long = match long {
+            Some(mut long) => {
+                long.feed(&chunk[piece.range.clone()]);
+                Some(long)
+            }
+            None => self.begin_long(chunk, piece, bytes),
+        };
+        self.meter.note_long(long.as_deref());
+        Fate::Pass
+    }
+
+    fn fate_of_part(&mut self, chunk: &Bytes, piece: &Piece, bytes: usize) -> Fate {
+        if !self.passing && !self.ending {
+            match self.outlook(chunk, piece) {
+                Outlook::Open => self.passing = bytes > HOLD_MAX,
+                Outlook::Ends => self.ending = true,
+                Outlook::Passes => self.passing = true,
+            }
+        }
+        if let Some(long) = &mut self.long {
+            long.feed(&chunk[piece.range.clone()]);
+        } else if bytes > HOLD_MAX && bytes - piece.range.len() <= HOLD_MAX {
+            self.long = self.begin_long(chunk, piece, bytes);
+        }
         if self.passing { Fate::Pass } else { Fate::Hold }
     }
 
-    fn first_or(&self, otherwise: First) -> First {
-        if self.meter.first == First::Unknown { otherwise } else { self.meter.first }
+    /// What the beginning of the event under way tells.
+    fn outlook(&self, chunk: &Bytes, piece: &Piece) -> Outlook {
+        if self.framing.is_objects() {
+            return Outlook::Passes;
+        }
+        self.meter.outlook(&self.so_far(chunk, piece))
+    }
+
+    /// The event under way, of which `piece` is the last that came and all that came before is held.
+    fn so_far<'a>(&'a self, chunk: &'a Bytes, piece: &Piece) -> Cow<'a, [u8]> {
+        match (self.framing.partial(), self.held.is_empty()) {
+            ([], true) => Cow::Borrowed(&chunk[piece.range.clone()]),
+            ([], false) => {
+                let held = self.held.iter().flatten();
+                Cow::Owned(held.chain(&chunk[piece.range.clone()]).copied().collect())
+            }
+            (partial, _) => Cow::Borrowed(partial),
+        }
+    }
+
+    /// Begins to pick out of the event under way, of which `bytes` have come, what matters for usage.
+    fn begin_long(&self, chunk: &Bytes, piece: &Piece, bytes: usize) -> Option<Box<Long>> {
+        if self.dialect != Dialect::Gemini && !self.ending {
+            return None;
+        }
+        // What was passed on before is gone where it is too large already.
+        let event = self.so_far(chunk, piece);
+        (event.len() >= bytes)
+            .then(|| Long::event(self.dialect, self.framing.is_objects(), &event))
+            .flatten()
+            .map(Box::new)
+    }
+
+    /// Lets go of a long terminal event what is more than its end, for the length that it has so far.
+    fn release(&mut self, kind: PieceKind, out: &mut Vec<Bytes>) {
+        let (PieceKind::Part { bytes } | PieceKind::Whole { bytes }) = kind else { return };
+        if !self.ending {
+            return;
+        }
+        let mut surplus = bytes.saturating_sub(LONG_END_HELD + self.released);
+        self.released += surplus;
+        while surplus > 0
+            && let Some(mut part) = self.held.pop_front()
+        {
+            if part.len() > surplus {
+                self.held.push_front(part.split_off(surplus));
+            }
+            surplus -= part.len();
+            out.push(part);
+        }
     }
 
     /// From here on everything is kept back, beginning with what is held.
@@ -239,59 +365,6 @@ impl StreamTap {
         self.terminal_bytes += kept.len();
         if !kept.is_empty() {
             self.terminal.push(kept);
-        }
-    }
-}
-
-impl Meter {
-    /// Reads a whole event and says what should become of it, were it small enough to be held;
-    /// `None`: it is too large to be read.
-    fn judge(&mut self, event: Option<&[u8]>) -> Fate {
-        let Some(event) = event else {
-            self.flagged = true;
-            self.see_first(First::Answer);
-            return Fate::Pass;
-        };
-        let Some(data) = sse::data(event) else { return Fate::Pass };
-        let seen = event::read(&data);
-        let large = event.len() > HOLD_MAX;
-        self.see_first(if seen.error && !large { First::Error } else { First::Answer });
-        if seen.terminal {
-            self.done = true;
-            return Fate::Terminal;
-        }
-        self.note(&seen);
-        text::collect_event(&data, &mut self.text);
-        if seen.only_usage && self.hide_usage { Fate::Drop } else { Fate::Pass }
-    }
-
-    fn note(&mut self, seen: &Seen) {
-        self.error |= seen.error;
-        self.blames_request |= seen.blames_request;
-        self.finish |= seen.finish;
-        let Some(decoded) = seen.usage else { return };
-        let before = self.usage.map_or(0, |usage| usage.total_tokens());
-        let after = decoded.usage.map_or(u64::MAX, |usage| usage.total_tokens());
-        // Counts that are told again and again only grow; the last one is right all the same.
-        self.flagged |= decoded.flagged || after < before;
-        self.usage = decoded.usage;
-        self.usage_is_final = self.finish || seen.only_usage;
-    }
-
-    fn see_first(&mut self, first: First) {
-        if self.first == First::Unknown {
-            self.first = first;
-        }
-    }
-
-    /// Gives up on a first event that does not come to its end, so that a caller that waits for
-    /// it keeps a bounded number of bytes.
-    fn note_bytes(&mut self, bytes: usize) {
-        if self.first == First::Unknown {
-            self.bytes_before_first += bytes;
-            if self.bytes_before_first > HOLD_MAX {
-                self.first = First::Answer;
-            }
         }
     }
 }

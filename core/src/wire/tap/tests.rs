@@ -2,8 +2,12 @@
 //! errors, and what happens past each bound.
 
 mod bounds;
+mod dialects;
+mod errors;
 mod golden;
 mod plain;
+mod plain_dialects;
+mod usage;
 
 use super::*;
 use bytes::Bytes;
@@ -18,8 +22,16 @@ struct Outcome {
 }
 
 impl Outcome {
+    /// In OpenAI's chat.
     fn of<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, hide_usage: bool) -> Self {
-        let mut tap = StreamTap::new(hide_usage);
+        Self::through(StreamTap::new(Dialect::OpenAiChat, hide_usage), chunks)
+    }
+
+    fn in_dialect<'a>(dialect: Dialect, chunks: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self::through(StreamTap::new(dialect, false), chunks)
+    }
+
+    fn through<'a>(mut tap: StreamTap, chunks: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut out = Vec::new();
         for chunk in chunks {
             tap.feed(&Bytes::copy_from_slice(chunk), &mut out);
@@ -33,6 +45,51 @@ impl Outcome {
     fn text(&self) -> &str {
         std::str::from_utf8(&self.client).unwrap()
     }
+}
+
+/// Xorshift: enough for cutting streams, and the same on every machine.
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound as u64) as usize
+    }
+
+    /// `stream` in chunks of any size.
+    fn cut<'a>(&mut self, stream: &'a [u8]) -> Vec<&'a [u8]> {
+        let mut rest = stream;
+        let mut chunks = Vec::new();
+        let longest = 1 + self.below(600);
+        while !rest.is_empty() {
+            let (chunk, after) = rest.split_at((1 + self.below(longest)).min(rest.len()));
+            chunks.push(chunk);
+            rest = after;
+        }
+        chunks
+    }
+}
+
+/// The name and the bytes of each fixture of `dialect` that begins with `prefix`, by name.
+fn fixtures(dialect: Dialect, prefix: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/chat");
+    let folder = std::path::Path::new(folder).join(dialect.as_str());
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let mut found: Vec<_> = paths
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path))
+        .filter(|(name, _)| name.starts_with(prefix))
+        .map(|(name, path)| (name, std::fs::read(path).unwrap()))
+        .collect();
+    found.sort();
+    assert!(!found.is_empty(), "{dialect:?} has fixtures");
+    found
 }
 
 fn events(datas: &[&str]) -> String {
@@ -118,7 +175,7 @@ fn only_the_chunk_that_holds_nothing_but_usage_is_hidden() {
 fn partial_events_are_passed_on_at_once_unless_they_may_be_kept_back() {
     let fed = |hide, chunk: &str| {
         let mut out = Vec::new();
-        StreamTap::new(hide).feed(&Bytes::copy_from_slice(chunk.as_bytes()), &mut out);
+        StreamTap::new(Dialect::OpenAiChat, hide).feed(&Bytes::copy_from_slice(chunk.as_bytes()), &mut out);
         String::from_utf8(out.concat()).unwrap()
     };
     assert_eq!(fed(false, "data: {\"choi"), "data: {\"choi");
@@ -152,7 +209,7 @@ fn an_answer_is_complete_with_its_terminal_event_or_a_finish_reason() {
     check(&[CONTENT], false);
     check(&[], false);
 
-    let mut broken_off = StreamTap::new(true);
+    let mut broken_off = StreamTap::new(Dialect::OpenAiChat, true);
     broken_off.feed(&Bytes::from(events(&[CONTENT, FINISH])), &mut Vec::new());
     assert!(!broken_off.take_reading().complete, "without a clean end the finish reason does not do");
 }
@@ -178,7 +235,7 @@ fn an_error_is_told_from_an_answer() {
 
 #[test]
 fn the_first_event_is_known_as_soon_as_it_is_whole() {
-    let mut tap = StreamTap::new(false);
+    let mut tap = StreamTap::new(Dialect::OpenAiChat, false);
     let mut out = Vec::new();
     tap.feed(&Bytes::from_static(b": hello\n\ndata: {\"error\":{\"message\":\"no\"}"), &mut out);
     assert_eq!((tap.first(), tap.has_error()), (First::Unknown, false));

@@ -38,7 +38,7 @@ fn a_usage_chunk_is_hidden_up_to_the_bound_however_it_is_cut() {
 fn an_event_of_fifty_megabytes_is_passed_on_unread() {
     let start = "data: {\"usage\":{\"x\":\"";
     for hide in [false, true] {
-        let mut tap = StreamTap::new(hide);
+        let mut tap = StreamTap::new(Dialect::OpenAiChat, hide);
         let (mut came, mut passed) = (0, 0);
         let mut out = Vec::new();
         let mut feed = |tap: &mut StreamTap, chunk: &Bytes| {
@@ -92,7 +92,7 @@ fn text_is_kept_up_to_the_bound_and_counted_beyond() {
 
 #[test]
 fn an_upstream_that_goes_on_after_the_end_is_not_kept() {
-    let mut tap = StreamTap::new(false);
+    let mut tap = StreamTap::new(Dialect::OpenAiChat, false);
     let mut out = Vec::new();
     tap.feed(&Bytes::from(events(&[CONTENT, "[DONE]"])), &mut out);
     assert!(tap.is_done());
@@ -106,7 +106,7 @@ fn an_upstream_that_goes_on_after_the_end_is_not_kept() {
 
 #[test]
 fn comments_without_end_do_not_put_off_the_first_event_for_ever() {
-    let mut tap = StreamTap::new(true);
+    let mut tap = StreamTap::new(Dialect::OpenAiChat, true);
     let mut out = Vec::new();
     for _ in 0..=HOLD_MAX / 16 {
         tap.feed(&Bytes::from_static(b": keep-alive 00\n"), &mut out);
@@ -118,7 +118,7 @@ fn comments_without_end_do_not_put_off_the_first_event_for_ever() {
 fn nothing_is_copied_of_a_chunk_that_is_passed_on() {
     let chunk = Bytes::from(events(&[CONTENT, CONTENT, FINISH]) + ": ping\n\n");
     let mut out = Vec::new();
-    StreamTap::new(true).feed(&chunk, &mut out);
+    StreamTap::new(Dialect::OpenAiChat, true).feed(&chunk, &mut out);
     assert_eq!(out.len(), 1);
     assert_eq!(out[0].as_ptr_range(), chunk.as_ptr_range());
 }

@@ -108,28 +108,9 @@ fn a_golden_stream_split_at_every_byte_is_the_same() {
 fn a_golden_stream_split_at_random_10_000_times_is_the_same() {
     let cases: Vec<_> = cases().collect();
     for seed in 0..10_000_u64 {
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut random = Random::new(seed);
         let (name, stream, hide, expect) = &cases[random.below(cases.len())];
-        let mut rest = stream.as_bytes();
-        let mut chunks = Vec::new();
-        let longest = 1 + random.below(600);
-        while !rest.is_empty() {
-            let (chunk, after) = rest.split_at((1 + random.below(longest)).min(rest.len()));
-            chunks.push(chunk);
-            rest = after;
-        }
+        let chunks = random.cut(stream.as_bytes());
         assert_eq!(&Outcome::of(chunks, *hide), expect, "{name}, seed {seed}");
-    }
-}
-
-/// Xorshift: enough for cutting streams, and the same on every machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound as u64) as usize
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn read(answer: &[u8], size: usize) -> Reading {
-    let mut tap = PlainTap::new();
+    let mut tap = PlainTap::new(Dialect::OpenAiChat);
     answer.chunks(size).for_each(|chunk| tap.feed(chunk));
     tap.finish()
 }
@@ -82,7 +82,7 @@ fn usage_that_cannot_be_believed_is_flagged() {
 
 #[test]
 fn an_answer_of_many_megabytes_is_read_in_little_memory() {
-    let mut tap = PlainTap::new();
+    let mut tap = PlainTap::new(Dialect::OpenAiChat);
     let text = "word ".repeat(10_000);
     tap.feed(br#"{"choices":["#);
     for _ in 0..200 {

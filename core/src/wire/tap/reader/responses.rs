@@ -1,0 +1,185 @@
+//! OpenAI's responses: <https://developers.openai.com/api/reference/resources/responses/streaming-events>.
+//!
+//! The vendor tells everything several times; text is taken from the deltas, and from the response at
+//! the end only where none came. Usage is in that response alone.
+
+use super::{Seen, Told, is_callers, push_string, untyped};
+use crate::wire::{
+    codec::Codec,
+    json::{JsonError, Scanner, Token},
+    openai_chat::{error_of, is_error, usage::Decoded},
+    openai_responses::OpenAiResponses,
+    tap::{KeptText, long::Long, walk},
+};
+
+const COMPLETED: &[u8] = b"response.completed";
+const INCOMPLETE: &[u8] = b"response.incomplete";
+const FAILED: &[u8] = b"response.failed";
+
+/// Members of an item whose strings the model generated.
+const WRITTEN: &[&str] = &["text", "refusal", "arguments", "name", "input", "code"];
+
+pub(super) fn read(event: &[u8], data: &[u8], text: &mut KeptText) -> Seen {
+    let kind = walk::kind(data);
+    let kind = kind.map(|kind| kind.decode_bytes());
+    match kind.as_deref() {
+        // Its deltas are not text.
+        Some(b"response.audio.delta" | b"response.output_audio.delta") => Seen::default(),
+        Some(kind) if kind.ends_with(b".delta") => {
+            // What cannot be read is only missing from an estimate.
+            let _ = walk::document(data, |key, scanner| match key {
+                b"delta" => push_string(scanner, text),
+                _ => walk::skip(scanner),
+            });
+            Seen::default()
+        }
+        Some(b"response.output_item.added") => {
+            let _ = walk::document(data, |key, scanner| match key {
+                b"item" => walk::object(scanner, |key, scanner| match key {
+                    b"name" => push_string(scanner, text),
+                    _ => walk::skip(scanner),
+                }),
+                _ => walk::skip(scanner),
+            });
+            Seen::default()
+        }
+        Some(kind) if is_end(kind) => {
+            let seen = end(data, kind == FAILED, text).unwrap_or_default();
+            Seen { terminal: true, finish: kind != FAILED, error: seen.error || kind == FAILED, ..seen }
+        }
+        Some(b"error") => {
+            let error = super::error_member(data).ok().flatten().filter(|value| is_error(value));
+            let blames_request = blames_request(error.unwrap_or(data));
+            Seen { error: true, blames_request, ..Seen::default() }
+        }
+        // Begun, in progress, done: what they tell is told elsewhere, and may be long.
+        Some(kind) if kind.starts_with(b"response.") => Seen::default(),
+        other => untyped(event, data, other.is_some(), blames_request),
+    }
+}
+
+pub(super) fn is_end(kind: &[u8]) -> bool {
+    [COMPLETED, INCOMPLETE, FAILED].contains(&kind)
+}
+
+/// The last event, which holds the response.
+fn end(data: &[u8], is_failed: bool, text: &mut KeptText) -> Result<Seen, JsonError> {
+    let mut seen = Seen::default();
+    let is_first_told = text.bytes() == 0 && !is_failed;
+    walk::document(data, |key, scanner| {
+        if key != b"response" {
+            return walk::skip(scanner);
+        }
+        walk::object(scanner, |key, scanner| match key {
+            b"usage" => {
+                let decoded = decode(&data[scanner.walk(|_| {})?]);
+                seen.usage = (decoded != Decoded::default()).then(|| Told::of(decoded));
+                Ok(())
+            }
+            b"error" => {
+                let error = &data[scanner.walk(|_| {})?];
+                seen.error = is_error(error);
+                seen.blames_request = seen.error && blames_request(error);
+                Ok(())
+            }
+            b"output" if is_first_told => written(scanner, text),
+            _ => walk::skip(scanner),
+        })
+    })?;
+    Ok(seen)
+}
+
+/// Of a last event that was too large to be kept; also whether something of it may be missing.
+pub(super) fn read_long(long: &Long) -> (Seen, bool) {
+    let [usage, error] = long.values();
+    let error = error.filter(|error| is_error(error));
+    let decoded = usage.map(decode).filter(|decoded| *decoded != Decoded::default());
+    let seen = Seen {
+        usage: decoded.map(Told::of),
+        error: error.is_some(),
+        blames_request: error.is_some_and(blames_request),
+        finish: error.is_none(),
+        ..Seen::default()
+    };
+    (seen, seen.usage.is_none())
+}
+
+pub(super) fn decode(usage: &[u8]) -> Decoded {
+    if usage == b"null" {
+        return Decoded::default();
+    }
+    match OpenAiResponses.decode_usage(usage) {
+        Some(classes) => Decoded { usage: Some(classes), flagged: contradicts(usage) },
+        None => Decoded { usage: None, flagged: true },
+    }
+}
+
+/// Whether the total is not the sum, or parts are more than their whole.
+fn contradicts(usage: &[u8]) -> bool {
+    let [input, cached, writes, output, reasoning, total] = walk::counts(
+        usage,
+        [
+            "input_tokens",
+            "cached_tokens",
+            "cache_write_tokens",
+            "output_tokens",
+            "reasoning_tokens",
+            "total_tokens",
+        ],
+    );
+    let [input, cached, writes, output, reasoning] =
+        [input, cached, writes, output, reasoning].map(|count| count.unwrap_or(0));
+    total.is_some_and(|total| total != input.saturating_add(output))
+        || cached.saturating_add(writes) > input
+        || reasoning > output
+}
+
+/// Reads an error, in its event or out of it. Within a stream no status is with it: its words must tell.
+pub(super) fn blames_request(error: &[u8]) -> bool {
+    let error = error_of(None, error);
+    match error.code.as_deref() {
+        Some("context_length_exceeded" | "invalid_prompt" | "bio_policy" | "model_not_found") => true,
+        Some(code) if code.contains("image") || code.ends_with("_policy_violation") => true,
+        Some("insufficient_quota" | "invalid_api_key" | "rate_limit_exceeded" | "server_error") => false,
+        _ => is_callers(error.kind),
+    }
+}
+
+/// A failed response tells of its error within; an event of an error may be one itself.
+pub(super) fn error_body(data: &[u8]) -> Vec<u8> {
+    let mut error = None;
+    // What is no JSON is told as it is.
+    let read = walk::document(data, |key, scanner| match key {
+        b"response" => walk::object(scanner, |key, scanner| {
+            let value = &data[scanner.walk(|_| {})?];
+            if key == b"error" {
+                error = Some(value);
+            }
+            Ok(())
+        }),
+        _ => walk::skip(scanner),
+    });
+    let has_member = super::error_member(data).ok().flatten().is_some_and(is_error);
+    match error.filter(|error| is_error(error)) {
+        _ if has_member || read.is_err() => data.to_vec(),
+        error => [b"{\"error\":", error.unwrap_or(data), b"}"].concat(),
+    }
+}
+
+pub(super) fn collect_answer(json: &[u8], into: &mut KeptText) {
+    // What cannot be read is only missing from an estimate.
+    let _ = walk::document(json, |key, scanner| match key {
+        b"output" => written(scanner, into),
+        _ => walk::skip(scanner),
+    });
+}
+
+fn written(scanner: &mut Scanner<'_>, into: &mut KeptText) -> Result<(), JsonError> {
+    let mut is_written = false;
+    scanner.walk(|token| match token {
+        Token::Key(key) => is_written = WRITTEN.iter().any(|name| key.is(name)),
+        Token::String(text) if is_written => into.push(text),
+        _ => {}
+    })?;
+    Ok(())
+}
