@@ -12,6 +12,7 @@ use aione_core::{
     domain::{clock::Steady, estimate},
     wire::{
         Dialect,
+        codec::UrlSays,
         peek::{self, Peek, PeekBounds},
     },
 };
@@ -118,7 +119,7 @@ pub(crate) async fn read(
     })?;
     room.fit(body.len()).map_err(|_| Refusal::Overloaded)?;
     room.shrink_to(body.len());
-    let peek = peek::peek(&body, &PeekBounds::default())
+    let peek = peek::peek(endpoint.dialect(), &body, UrlSays::default(), &PeekBounds::default())
         .map_err(|error| Refusal::invalid(error.message, error.param))?;
     let estimated_input = estimate::input_tokens(peek.text_bytes, peek.messages);
     Ok(Ask { endpoint, body, peek, estimated_input, read_at: clock::steady(), room })
