@@ -157,7 +157,7 @@ pub(crate) async fn read(
     })?;
     room.fit(body.len()).map_err(|_| Refusal::Overloaded)?;
     room.shrink_to(body.len());
-    let peek = peek::peek(&body, &PeekBounds::default())
+    let peek = peek::peek(endpoint.dialect(), &body, UrlSays::default(), &PeekBounds::default())
         .map_err(|error| Refusal::invalid(error.message, error.param))?;
     let estimated_input = estimate::input_tokens(peek.text_bytes, peek.messages);
     let neutral = OnceLock::new();

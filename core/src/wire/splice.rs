@@ -20,16 +20,19 @@ pub struct Spliced {
     pub bytes: usize,
 }
 
-/// `body` with `upstream_model` as its model. With `ask_usage`, a stream whose caller did not
-/// ask for usage asks for it; anything but a stream is left as it is.
+/// `body` with `upstream_model` as its model, where the dialect has it there. With `ask_usage`, a
+/// stream of chat whose caller did not ask for usage asks for it; anything but a stream is left as
+/// it is, and so are the dialects whose streams tell their usage anyway.
 ///
 /// `peek` must be what [`super::peek::peek`] read from this very `body`. Where nothing is to be
 /// changed the bytes are identical.
 #[must_use]
 pub fn splice(body: &Bytes, peek: &Peek, upstream_model: &str, ask_usage: bool) -> Spliced {
     let mut edits: Vec<(Range<usize>, Bytes)> = Vec::with_capacity(2);
-    if peek.model != upstream_model {
-        edits.push((peek.model_span.clone(), literal(upstream_model)));
+    if let Some(span) = &peek.model_span
+        && peek.model != upstream_model
+    {
+        edits.push((span.clone(), literal(upstream_model)));
     }
     if ask_usage && peek.stream && !peek.wants_usage() {
         edits.push(usage_edit(peek));

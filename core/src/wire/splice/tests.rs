@@ -1,14 +1,30 @@
 //! Tests of the splice: nothing but the model and the wish for usage ever changes.
 
 use super::*;
-use crate::wire::peek::{PeekBounds, peek};
+use crate::wire::{
+    Dialect,
+    codec::UrlSays,
+    peek::{self, PeekBounds},
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+fn peek_in(dialect: Dialect, body: &[u8]) -> Peek {
+    let url = UrlSays { model: Some("of-url"), stream: Some(true) };
+    peek::peek(dialect, body, url, &PeekBounds::default()).unwrap()
+}
+
+fn peek(body: &[u8]) -> Peek {
+    peek_in(Dialect::OpenAiChat, body)
+}
+
 fn spliced(body: &str, model: &str, ask_usage: bool) -> String {
+    spliced_in(Dialect::OpenAiChat, body, model, ask_usage)
+}
+
+fn spliced_in(dialect: Dialect, body: &str, model: &str, ask_usage: bool) -> String {
     let body = Bytes::copy_from_slice(body.as_bytes());
-    let peek = peek(&body, &PeekBounds::default()).unwrap();
-    let spliced = splice(&body, &peek, model, ask_usage);
+    let spliced = splice(&body, &peek_in(dialect, &body), model, ask_usage);
     assert!(spliced.parts.len() <= 5 && spliced.parts.iter().all(|part| !part.is_empty()));
     let whole = spliced.parts.concat();
     assert_eq!(whole.len(), spliced.bytes);
@@ -54,7 +70,7 @@ fn where_nothing_changes_the_bytes_are_the_same() {
         assert_eq!(spliced(body, "m", true), body);
     }
     let body = Bytes::from_static(br#"{"model":"m","stream":true}"#);
-    let same = splice(&body, &peek(&body, &PeekBounds::default()).unwrap(), "m", false);
+    let same = splice(&body, &peek(&body), "m", false);
     assert_eq!(same.parts.len(), 1);
     assert_eq!(same.parts[0].as_ptr(), body.as_ptr(), "nothing is copied");
 }
@@ -63,6 +79,25 @@ fn where_nothing_changes_the_bytes_are_the_same() {
 fn a_model_name_is_escaped() {
     let body = spliced(r#"{"model":"m","x":1}"#, "a\"b\\c\n\u{2028}", false);
     assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["model"], "a\"b\\c\n\u{2028}");
+}
+
+#[test]
+fn usage_is_asked_for_in_chat_alone() {
+    for dialect in [Dialect::OpenAiResponses, Dialect::AnthropicMessages] {
+        let before = r#"{"max_tokens":5,"model" : "m","stream":true,"stream_options":{}}"#;
+        let after = r#"{"max_tokens":5,"model" : "n","stream":true,"stream_options":{}}"#;
+        assert_eq!(spliced_in(dialect, before, "n", true), after);
+    }
+}
+
+#[test]
+fn a_body_whose_model_is_in_the_url_is_left_alone() {
+    for body in ["{}", r#"{ "model":"models/of-url","stream":true,"contents":[] } "#] {
+        let bytes = Bytes::from_static(body.as_bytes());
+        let same = splice(&bytes, &peek_in(Dialect::Gemini, &bytes), "n", true);
+        assert_eq!((same.parts.len(), same.bytes), (1, body.len()));
+        assert_eq!(same.parts[0].as_ptr(), bytes.as_ptr(), "nothing is copied");
+    }
 }
 
 fn any_stream_options() -> impl Strategy<Value = Option<Value>> {
@@ -114,9 +149,62 @@ proptest! {
         let after = spliced(&text.unwrap(), &upstream, ask);
         prop_assert_eq!(serde_json::from_str::<Value>(&after).unwrap(), Value::Object(expect));
         // Strict, so that no key is there twice.
-        let again = peek(after.as_bytes(), &PeekBounds::default()).unwrap();
+        let again = peek(after.as_bytes());
         prop_assert_eq!(again.wants_usage(), ask && stream == Some(true) || caller_asked(&body));
         prop_assert_eq!(again.model, upstream);
+    }
+}
+
+proptest! {
+    #[test]
+    fn in_the_other_dialects_only_the_model_changes(
+        dialect in prop_oneof![
+            Just(Dialect::OpenAiResponses), Just(Dialect::AnthropicMessages), Just(Dialect::Gemini)
+        ],
+        name in "[^\\p{Cc}]{1,20}",
+        upstream in "\\PC{1,20}",
+        content in any::<String>(),
+        stream: bool,
+        ask: bool,
+        pretty: bool,
+        model_at in 0usize..4,
+        escaped: bool,
+    ) {
+        let mut members = vec![
+            ("max_tokens", json!(5)),
+            ("system", json!([{"model": content, "text": content}])),
+            ("input", json!([{"role": "user", "content": content, "model": name}])),
+            ("stream", json!(stream)),
+        ];
+        if dialect != Dialect::Gemini {
+            members.insert(model_at, ("model", json!(name)));
+        }
+        let space = if pretty { " \n\t" } else { "" };
+        let mut before = Vec::new();
+        // Where the literal of the model stands.
+        let mut literal = 0..0;
+        for (key, value) in &members {
+            before.extend_from_slice(if before.is_empty() { b"{" } else { b"," });
+            let key = if escaped { key.replacen('m', "\\u006d", 1) } else { (*key).to_owned() };
+            before.extend_from_slice(format!("{space}\"{key}\"{space}:{space}").as_bytes());
+            let begin = before.len();
+            before.extend_from_slice(value.to_string().as_bytes());
+            if key.ends_with("odel") {
+                literal = begin..before.len();
+            }
+            before.extend_from_slice(space.as_bytes());
+        }
+        before.push(b'}');
+        let before = String::from_utf8(before).unwrap();
+        let after = spliced_in(dialect, &before, &upstream, ask);
+        if literal.is_empty() || name == upstream {
+            prop_assert_eq!(after, before);
+        } else {
+            let written = &after[literal.start..after.len() - (before.len() - literal.end)];
+            prop_assert_eq!(serde_json::from_str::<String>(written).unwrap(), upstream);
+            prop_assert_eq!(&after[..literal.start], &before[..literal.start]);
+            prop_assert!(after.ends_with(&before[literal.end..]));
+        }
     }
 }
 
