@@ -49,7 +49,7 @@ impl Framing {
         let rest = chunk.get(from..)?;
         let blank = rest.iter().take_while(|byte| BLANK.contains(byte)).count();
         let Some(tells) = rest.get(blank) else {
-            return (blank > 0).then(|| Piece { range: from..chunk.len(), kind: PieceKind::Outside });
+            return (blank > 0).then_some(Piece { range: from..chunk.len(), kind: PieceKind::Outside });
         };
         *self = if matches!(tells, b'[' | b'{') {
             Self::Objects(Objects::default())
