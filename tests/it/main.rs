@@ -39,6 +39,7 @@ mod schemathesis;
 mod sdk;
 mod secrets;
 mod streams;
+mod support_dialects;
 mod support_itself;
 mod telemetry;
 mod tenants;
