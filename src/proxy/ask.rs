@@ -5,17 +5,22 @@ use super::{
     client::{BodyError, Client},
     decode::{self, DecodeError},
     refusal::Refusal,
+    route::Route,
 };
 use crate::clock;
 use aione_core::{
-    config::snapshot::Snapshot,
+    config::snapshot::{Provider, Snapshot},
     domain::{clock::Steady, estimate},
     wire::{
         Dialect,
+        chat::{ChatRequest, Dropped},
+        codec::{Malformed, UrlSays},
         peek::{self, Peek, PeekBounds},
+        translate::Pair,
     },
 };
 use bytes::Bytes;
+use std::sync::OnceLock;
 
 /// An endpoint whose traffic is metered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +42,18 @@ impl Endpoint {
 
     pub(crate) fn dialect(self) -> Dialect {
         Dialect::OpenAiChat
+    }
+
+    /// The dialect in which `provider` is asked: the caller's own where it speaks that, and another for a chat,
+    /// which can be translated. `None`: it cannot be asked.
+    pub(crate) fn dialect_for(self, provider: &Provider) -> Option<Dialect> {
+        let own = self.dialect();
+        if provider.dialects.contains(&own) {
+            return Some(own);
+        }
+        let can_translate =
+            |other: &Dialect| self == Self::ChatCompletions && Pair::of(own, *other).is_some();
+        provider.dialects.iter().copied().find(can_translate)
     }
 
     /// What a model that states its capabilities must name among them.
@@ -65,6 +82,8 @@ pub(crate) struct Ask {
     pub(crate) estimated_input: u64,
     /// When the last byte of the request was read: latency counts from here.
     pub(crate) read_at: Steady,
+    /// The same in the neutral form, for upstreams of another dialect; read once, by the first of them.
+    neutral: OnceLock<Result<(ChatRequest, Dropped), Malformed>>,
     /// What the body takes of the process's memory, for as long as it is here.
     room: Room,
 }
@@ -73,7 +92,27 @@ impl Ask {
     /// Frees the body, once no upstream will be asked any more.
     pub(crate) fn let_body_go(&mut self) {
         self.body = Bytes::new();
+        self.neutral = OnceLock::new();
         self.room.shrink_to(0);
+    }
+
+    /// Takes room for a body that may be translated: it is held in the neutral form and in the upstream's
+    /// as well.
+    pub(crate) fn make_room(&mut self, route: &Route) -> Result<(), Refusal> {
+        if !route.may_translate(self.endpoint) {
+            return Ok(());
+        }
+        self.room.fit(3 * self.body.len()).map_err(|_| Refusal::Overloaded)
+    }
+
+    /// The request in the neutral form, and what that cannot say.
+    pub(crate) fn neutral(&self, pair: &Pair) -> Result<&(ChatRequest, Dropped), &Malformed> {
+        let decode = || {
+            let mut dropped = Dropped::default();
+            let request = pair.decode_request(&self.body, UrlSays::default(), &mut dropped)?;
+            Ok((request, dropped))
+        };
+        self.neutral.get_or_init(decode).as_ref()
     }
 
     /// Whether the stream's usage chunk is ours alone: the caller did not ask for one.
@@ -121,5 +160,6 @@ pub(crate) async fn read(
     let peek = peek::peek(&body, &PeekBounds::default())
         .map_err(|error| Refusal::invalid(error.message, error.param))?;
     let estimated_input = estimate::input_tokens(peek.text_bytes, peek.messages);
-    Ok(Ask { endpoint, body, peek, estimated_input, read_at: clock::steady(), room })
+    let neutral = OnceLock::new();
+    Ok(Ask { endpoint, body, peek, estimated_input, read_at: clock::steady(), neutral, room })
 }

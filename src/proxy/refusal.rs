@@ -12,7 +12,7 @@ use std::borrow::Cow;
 pub(crate) enum Refusal {
     InvalidRequest {
         message: Cow<'static, str>,
-        param: Option<&'static str>,
+        param: Option<Cow<'static, str>>,
     },
     MissingKey,
     InvalidKey {
@@ -73,7 +73,7 @@ pub(crate) struct Face {
     pub(crate) kind: &'static str,
     pub(crate) code: &'static str,
     pub(crate) message: Cow<'static, str>,
-    pub(crate) param: Option<&'static str>,
+    pub(crate) param: Option<Cow<'static, str>>,
     pub(crate) retry_after_ms: Option<u64>,
 }
 
@@ -83,7 +83,7 @@ const SOON_MS: u64 = 1_000;
 
 impl Refusal {
     pub(crate) fn invalid(message: impl Into<Cow<'static, str>>, param: Option<&'static str>) -> Self {
-        Self::InvalidRequest { message: message.into(), param }
+        Self::InvalidRequest { message: message.into(), param: param.map(Cow::Borrowed) }
     }
 
     /// The table. Statuses, types and codes are product.md's contract.
@@ -98,7 +98,7 @@ impl Refusal {
         };
         match self {
             Self::InvalidRequest { message, param } => {
-                Face { param: *param, ..face(400, INVALID, "invalid_request", message.clone()) }
+                Face { param: param.clone(), ..face(400, INVALID, "invalid_request", message.clone()) }
             }
             Self::MissingKey => face(
                 401,
@@ -113,7 +113,7 @@ impl Refusal {
                 format!("Invalid API key provided: {masked}").into(),
             ),
             Self::ModelNotAllowed { model } => Face {
-                param: Some("model"),
+                param: Some("model".into()),
                 ..face(
                     403,
                     "permission_error",
@@ -134,7 +134,7 @@ impl Refusal {
                 format!("A sandbox key may use sandbox models only, and '{model}' is not one").into(),
             ),
             Self::ModelNotFound { model } => Face {
-                param: Some("model"),
+                param: Some("model".into()),
                 ..face(404, "not_found_error", "model_not_found", format!("Model '{model}' not found").into())
             },
             Self::NoSuchEndpoint => {

@@ -28,7 +28,6 @@ use std::{pin::pin, sync::Arc, time::Duration};
 const DONE_GRACE: Duration = Duration::from_millis(100);
 
 /// A comment: clients skip it, and what stands between sees that the connection lives.
-const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
 /// What is released once the exchange is accounted for.
 pub(crate) struct Tail {
@@ -155,8 +154,9 @@ async fn stream(
                 let silent = Duration::from_nanos(clock::steady().since_ns(heard_at));
                 if silent >= hold.keep_alive_after {
                     heard_at = clock::steady();
-                    if answer.tap.is_between_events() {
-                        parts.push(Bytes::from_static(KEEP_ALIVE));
+                    let told = answer.tap.keep_alive();
+                    if !told.is_empty() {
+                        parts.push(Bytes::from_static(told));
                     }
                 }
                 let rest = hold.keep_alive_after.saturating_sub(silent);
@@ -186,12 +186,7 @@ async fn stream(
         client.look().await;
         left = if client.is_gone() { Left::Drained } else { Left::No };
     }
-    if let Tap::Stream(tap) = &mut answer.tap {
-        if broke.is_none() && left != Left::Stopped {
-            tap.finish(&mut parts);
-        }
-        parts.append(&mut tap.take_terminal());
-    }
+    answer.tap.end_stream(broke.is_none() && left != Left::Stopped, &mut parts);
     let broke = note_end(&mut answer, hold, left, broke);
     finish(is_stream, parts, left, broke)
 }
@@ -263,7 +258,7 @@ fn depart(gateway: &Arc<Gateway>, hold: &Hold) -> Option<Departure> {
 
 /// Writes into the tally what the tap has read and how it ended.
 fn note_end(answer: &mut Answer, hold: &mut Hold, left: Left, broke: Option<Fault>) -> Option<Fault> {
-    let is_metered = matches!(answer.tap, Tap::Plain(_) | Tap::Stream(_));
+    let is_metered = matches!(answer.tap, Tap::Plain(_) | Tap::Stream(_) | Tap::Translated(_));
     // An object that is not whole was cut, whatever its framing says; a stream without a terminal
     // event was cut only where nothing but the connection's end tells its own.
     let may_be_cut = answer.ends_with_connection || matches!(answer.tap, Tap::Plain(_));

@@ -28,7 +28,7 @@ pub(crate) fn render(refusal: &Refusal, dialect: Dialect, id: RecordId) -> (Box<
             kind: face.kind,
             code: Some(face.code),
             message: &face.message,
-            param: face.param,
+            param: face.param.as_deref(),
             limit: refusal.limit(),
             request_id: id.write(&mut [0; TEXT_BYTES]),
         },

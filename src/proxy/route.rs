@@ -14,7 +14,7 @@ use aione_core::{
         snapshot::{Deployment, Model, Policy},
         standing::{Out, Turn, standing},
     },
-    domain::{clock::Steady, estimate, plan::Plan},
+    domain::{estimate, plan::Plan},
 };
 use rand::RngExt;
 use std::sync::Arc;
@@ -27,6 +27,14 @@ pub(crate) struct Route {
     pub(crate) candidates: Vec<Arc<Deployment>>,
     /// Most output tokens that the answer may have.
     pub(crate) ceiling: u64,
+}
+
+impl Route {
+    /// Whether a deployment may be asked in another dialect than the caller's.
+    pub(crate) fn may_translate(&self, endpoint: Endpoint) -> bool {
+        let is_other = |it: &Arc<Deployment>| endpoint.dialect_for(&it.provider) != Some(endpoint.dialect());
+        self.candidates.iter().any(is_other)
+    }
 }
 
 pub(crate) fn resolve(world: &World, caller: &Caller, ask: &Ask, trace: &Trace) -> Result<Route, Refusal> {
@@ -47,12 +55,16 @@ pub(crate) fn resolve(world: &World, caller: &Caller, ask: &Ask, trace: &Trace) 
         let message = format!("Model '{asked}' does not serve this endpoint");
         return Err(Refusal::invalid(message, Some("model")));
     }
+    if !model.route.deployments.iter().any(|it| ask.endpoint.dialect_for(&it.provider).is_some()) {
+        let message = format!("No deployment of model '{asked}' serves this endpoint");
+        return Err(Refusal::invalid(message, Some("model")));
+    }
     let ceiling = ceiling(ask, model, snapshot.limits.default_ceiling);
     check_window(ask, model, ceiling)?;
     Ok(Route {
         model: model.clone(),
         plan: offer.plan.clone(),
-        candidates: candidates(world, caller, model, ask.read_at)?,
+        candidates: candidates(world, caller, model, ask)?,
         ceiling,
     })
 }
@@ -85,12 +97,15 @@ fn candidates(
     world: &World,
     caller: &Caller,
     model: &Model,
-    now: Steady,
+    ask: &Ask,
 ) -> Result<Vec<Arc<Deployment>>, Refusal> {
     let mut soonest: Option<u64> = None;
     let mut ready: Vec<Arc<Deployment>> = Vec::with_capacity(model.route.deployments.len());
     for deployment in &model.route.deployments {
-        let condition = world.running(deployment).condition(now);
+        if ask.endpoint.dialect_for(&deployment.provider).is_none() {
+            continue;
+        }
+        let condition = world.running(deployment).condition(ask.read_at);
         match standing(model, deployment, caller.key.is_sandbox, condition) {
             Ok(()) => ready.push(deployment.clone()),
             Err(Out::Rests { for_ms }) => {

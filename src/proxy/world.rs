@@ -13,6 +13,7 @@ use aione_core::{
         standing::Condition,
     },
     domain::clock::Steady,
+    provider::Credential,
 };
 use arc_swap::ArcSwap;
 use http::HeaderValue;
@@ -39,7 +40,7 @@ pub(crate) struct Running {
     pub(crate) load: Load,
     /// `None` for a provider that is built in.
     pub(crate) target: Option<Arc<Target>>,
-    /// `authorization` values, one for each credential.
+    /// Values of the header that carries them, one for each credential.
     credentials: Vec<HeaderValue>,
     turn: AtomicUsize,
 }
@@ -98,7 +99,11 @@ impl Running {
             .credentials
             .iter()
             .filter_map(|secret| {
-                let mut value = HeaderValue::from_str(&format!("Bearer {}", secret.expose())).ok()?;
+                let mut value = match provider.kind.credential {
+                    Credential::Bearer => HeaderValue::from_str(&format!("Bearer {}", secret.expose())),
+                    Credential::Header(_) | Credential::None => HeaderValue::from_str(secret.expose()),
+                }
+                .ok()?;
                 value.set_sensitive(true);
                 Some(value)
             })

@@ -45,4 +45,5 @@ mod telemetry;
 mod tenants;
 mod tidy;
 mod tls;
+mod translation;
 mod upstreams;

@@ -12,6 +12,8 @@ use crate::wire::Dialect;
 pub enum Credential {
     /// `Authorization: Bearer …`
     Bearer,
+    /// As it is, in a header of this name.
+    Header(&'static str),
     /// There is none: the provider is built in.
     None,
 }
@@ -23,6 +25,8 @@ pub struct Kind {
     pub name: &'static str,
     pub dialects: &'static [Dialect],
     pub credential: Credential,
+    /// Sent with each request, unless a caller of the same dialect says otherwise: names and values.
+    pub headers: &'static [(&'static str, &'static str)],
     /// `None`: `base_url` must be given.
     pub base_url: Option<&'static str>,
     /// Answered inside the process.
@@ -35,6 +39,7 @@ pub const PROVIDERS: &[Kind] = &[
         name: "openai",
         dialects: &[Dialect::OpenAiChat],
         credential: Credential::Bearer,
+        headers: &[],
         base_url: Some("https://api.openai.com/v1"),
         built_in: false,
     },
@@ -42,13 +47,31 @@ pub const PROVIDERS: &[Kind] = &[
         name: "openai_compatible",
         dialects: &[Dialect::OpenAiChat],
         credential: Credential::Bearer,
+        headers: &[],
         base_url: None,
+        built_in: false,
+    },
+    Kind {
+        name: "anthropic",
+        dialects: &[Dialect::AnthropicMessages],
+        credential: Credential::Header("x-api-key"),
+        headers: &[("anthropic-version", "2023-06-01")],
+        base_url: Some("https://api.anthropic.com/v1"),
+        built_in: false,
+    },
+    Kind {
+        name: "gemini",
+        dialects: &[Dialect::Gemini],
+        credential: Credential::Header("x-goog-api-key"),
+        headers: &[],
+        base_url: Some("https://generativelanguage.googleapis.com/v1beta"),
         built_in: false,
     },
     Kind {
         name: "simulated",
         dialects: &[Dialect::OpenAiChat],
         credential: Credential::None,
+        headers: &[],
         base_url: None,
         built_in: true,
     },

@@ -10,9 +10,7 @@ pub enum KindName {
     OpenaiCompatible,
     /// Answered inside the process.
     Simulated,
-    /// Not supported yet.
     Anthropic,
-    /// Not supported yet.
     Gemini,
     /// Not supported yet.
     Azure,
@@ -45,9 +43,7 @@ pub enum DialectName {
     OpenaiChat,
     /// Not supported yet.
     OpenaiResponses,
-    /// Not supported yet.
     AnthropicMessages,
-    /// Not supported yet.
     Gemini,
 }
 

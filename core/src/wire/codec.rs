@@ -7,9 +7,11 @@ use super::{
     error::{self, ErrorText},
     gemini::Gemini,
     openai_chat::OpenAiChat,
+    openai_responses::OpenAiResponses,
     sse::{PieceKind, Splitter, data},
 };
 use crate::domain::usage::Usage;
+use std::collections::BTreeSet;
 
 /// Reads and writes one dialect. Everything is pure: bytes in, meaning out, and back.
 pub trait Codec: Sync {
@@ -67,7 +69,7 @@ pub trait Codec: Sync {
 }
 
 /// All of them.
-pub static CODECS: [&dyn Codec; 3] = [&OpenAiChat, &AnthropicMessages, &Gemini];
+pub static CODECS: [&dyn Codec; 4] = [&OpenAiChat, &OpenAiResponses, &AnthropicMessages, &Gemini];
 
 /// The codec of `dialect`.
 #[must_use]
@@ -97,6 +99,8 @@ pub struct Setting {
     pub estimated_input: u64,
     /// A stream of JSON in an array instead of events, where the dialect has both.
     pub as_array: bool,
+    /// [`ChatRequest::freeform_tools`], whose calls the caller expects as plain text.
+    pub freeform_tools: BTreeSet<String>,
 }
 
 /// What cannot be read or said: 400 to a caller, 502 of an upstream.

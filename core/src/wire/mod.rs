@@ -8,12 +8,14 @@ pub mod error;
 pub mod gemini;
 pub mod json;
 pub mod openai_chat;
+pub mod openai_responses;
 pub mod peek;
 pub mod splice;
 pub mod sse;
 pub mod tap;
 #[cfg(test)]
 mod tests;
+pub mod translate;
 
 /// A vendor's way of writing requests, answers, streams and errors.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -32,8 +34,8 @@ impl Dialect {
     pub const ALL: [Self; 4] =
         [Self::OpenAiChat, Self::OpenAiResponses, Self::AnthropicMessages, Self::Gemini];
 
-    /// Those in which callers and upstreams are served so far.
-    pub const SERVED: [Self; 1] = [Self::OpenAiChat];
+    /// Those in which upstreams are asked so far.
+    pub const SERVED: [Self; 3] = [Self::OpenAiChat, Self::AnthropicMessages, Self::Gemini];
 
     /// The name in YAML, records and metrics.
     #[must_use]

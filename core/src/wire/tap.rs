@@ -93,13 +93,24 @@ impl KeptText {
     }
 
     pub fn push(&mut self, text: &Text<'_>) {
-        let room = MAX_KEPT_TEXT - self.kept.len();
-        // Once something was left out nothing is added, so that what is kept is a beginning.
-        if self.bytes == self.kept.len() as u64 && room > 0 {
-            let text = text.decode();
+        if self.has_room() {
+            self.push_str(&text.decode());
+        } else {
+            self.bytes = self.bytes.saturating_add(text.decoded_bytes() as u64);
+        }
+    }
+
+    pub fn push_str(&mut self, text: &str) {
+        if self.has_room() {
+            let room = MAX_KEPT_TEXT - self.kept.len();
             self.kept.push_str(&text[..text.floor_char_boundary(room)]);
         }
-        self.bytes = self.bytes.saturating_add(text.decoded_bytes() as u64);
+        self.bytes = self.bytes.saturating_add(text.len() as u64);
+    }
+
+    /// Once something was left out nothing is added, so that what is kept is a beginning.
+    fn has_room(&self) -> bool {
+        self.bytes == self.kept.len() as u64 && self.kept.len() < MAX_KEPT_TEXT
     }
 
     #[must_use]

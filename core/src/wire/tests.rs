@@ -16,7 +16,7 @@ use std::{fs, path::PathBuf};
 const CUT_BYTES_MAX: usize = 4096;
 
 /// What writers are told in every test.
-fn setting() -> Setting {
+pub(super) fn setting() -> Setting {
     Setting {
         id: "gen-0001".to_owned(),
         created: 1_795_442_112,
@@ -24,11 +24,12 @@ fn setting() -> Setting {
         stream_usage: true,
         estimated_input: 11,
         as_array: false,
+        freeform_tools: ["apply_patch".to_owned()].into(),
     }
 }
 
 /// The name and the bytes of each fixture of `dialect` that begins with `prefix`, by name.
-fn fixtures(dialect: Dialect, prefix: &str) -> Vec<(String, Vec<u8>)> {
+pub(super) fn fixtures(dialect: Dialect, prefix: &str) -> Vec<(String, Vec<u8>)> {
     let folder =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/chat").join(dialect.as_str());
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));

@@ -1,7 +1,7 @@
 //! An upstream's answer as the relay takes it: a head, what has been read of the body, the
 //! rest of it, and the tap that reads its usage.
 
-use super::{simulated::Simulated, transport::Exchange, visit::Visit};
+use super::{foreign::Collected, simulated::Simulated, transport::Exchange, visit::Visit};
 use crate::{
     clock,
     proxy::{drain::Departure, refusal::Refusal},
@@ -10,11 +10,15 @@ use aione_core::domain::clock::Steady;
 use aione_core::wire::{
     sse,
     tap::{First, KeptText, PlainTap, Reading, StreamTap, Written},
+    translate::StreamTranslator,
 };
 use bytes::Bytes;
 use http::HeaderValue;
 use pingora_http::ResponseHeader;
 use std::time::Duration;
+
+/// A comment: OpenAI's clients pass over it.
+const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
 /// Why an attempt brought nothing usable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +106,10 @@ impl Body {
 pub(crate) enum Tap {
     Plain(Box<PlainTap>),
     Stream(Box<StreamTap>),
+    /// A stream of another dialect than the caller's.
+    Translated(Box<StreamTranslator>),
+    /// A plain answer of another dialect, which is translated when it is whole.
+    Collected(Box<Collected>),
     /// The body is in an encoding that was not asked for: it passes, and usage is estimated from
     /// its size.
     Opaque {
@@ -120,6 +128,8 @@ impl Tap {
                 out.push(part);
             }
             Self::Stream(tap) => tap.feed(&part, out),
+            Self::Translated(tap) => tap.feed(&part, out),
+            Self::Collected(tap) => tap.feed(&part),
             Self::Opaque { bytes } => {
                 *bytes = bytes.saturating_add(part.len() as u64);
                 out.push(part);
@@ -131,13 +141,10 @@ impl Tap {
     /// What can be said of an error before anything is released.
     pub(crate) fn begins_with_error(&self) -> Option<bool> {
         match self {
-            Self::Plain(_) | Self::Opaque { .. } => Some(false),
+            Self::Plain(_) | Self::Collected(_) | Self::Opaque { .. } => Some(false),
             Self::Read(reading) => Some(reading.error),
-            Self::Stream(tap) => match tap.first() {
-                First::Unknown => None,
-                First::Answer => Some(false),
-                First::Error => Some(true),
-            },
+            Self::Stream(tap) => begins_with_error(tap.first()),
+            Self::Translated(tap) => begins_with_error(tap.first()),
         }
     }
 
@@ -145,19 +152,49 @@ impl Tap {
     pub(crate) fn blames_request(&self) -> bool {
         match self {
             Self::Stream(tap) => tap.blames_request(),
+            Self::Translated(tap) => tap.blames_request(),
             Self::Read(reading) => reading.blames_request,
-            Self::Plain(_) | Self::Opaque { .. } => false,
+            Self::Plain(_) | Self::Collected(_) | Self::Opaque { .. } => false,
         }
     }
 
-    /// Whether a keep-alive of ours may stand between what was sent and what comes.
-    pub(crate) fn is_between_events(&self) -> bool {
-        matches!(self, Self::Stream(tap) if tap.is_between_events())
+    /// What may stand between what was sent and what comes, so that nobody takes a silent stream for dead;
+    /// empty: nothing may.
+    pub(crate) fn keep_alive(&self) -> &'static [u8] {
+        match self {
+            Self::Stream(tap) if tap.is_between_events() => KEEP_ALIVE,
+            Self::Translated(tap) => tap.keep_alive(),
+            _ => b"",
+        }
     }
 
     /// Whether the dialect's own end has come.
     pub(crate) fn is_done(&self) -> bool {
-        matches!(self, Self::Stream(tap) if tap.is_done())
+        match self {
+            Self::Stream(tap) => tap.is_done(),
+            Self::Translated(tap) => tap.is_done(),
+            _ => false,
+        }
+    }
+
+    /// Reads what a stream that has `ended` properly still holds, and takes its end, which goes out when
+    /// the exchange is accounted for.
+    pub(crate) fn end_stream(&mut self, ended: bool, out: &mut Vec<Bytes>) {
+        match self {
+            Self::Stream(tap) => {
+                if ended {
+                    tap.finish(out);
+                }
+                out.append(&mut tap.take_terminal());
+            }
+            Self::Translated(tap) => {
+                if ended {
+                    tap.finish(out);
+                }
+                out.append(&mut tap.take_terminal());
+            }
+            _ => {}
+        }
     }
 
     /// What was read, at the end; afterwards the tap is [`Tap::Read`] and empty.
@@ -165,6 +202,8 @@ impl Tap {
         match std::mem::replace(self, Self::Read(Reading::default())) {
             Self::Plain(tap) => tap.finish(),
             Self::Stream(mut tap) => tap.take_reading(),
+            Self::Translated(mut tap) => tap.take_reading(),
+            Self::Collected(tap) => tap.unfinished(),
             Self::Opaque { bytes } => Reading {
                 flagged: true,
                 written: Written::Text(KeptText::unseen(bytes)),
@@ -172,6 +211,14 @@ impl Tap {
             },
             Self::Read(reading) => reading,
         }
+    }
+}
+
+fn begins_with_error(first: First) -> Option<bool> {
+    match first {
+        First::Unknown => None,
+        First::Answer => Some(false),
+        First::Error => Some(true),
     }
 }
 
@@ -280,9 +327,15 @@ impl Answer {
     fn into_error(mut self) -> Self {
         let status = if self.tap.blames_request() { 400 } else { 502 };
         self.head.set_status(status).expect("a constant is a valid status");
-        if let Tap::Stream(tap) = &mut self.tap {
-            tap.finish(&mut self.pending);
-            let error = sse::first_data(&self.pending.concat()).unwrap_or_default();
+        let error = match &mut self.tap {
+            Tap::Stream(tap) => {
+                tap.finish(&mut self.pending);
+                Some(sse::first_data(&self.pending.concat()).unwrap_or_default())
+            }
+            Tap::Translated(tap) => tap.error("").map(|(_, body)| body),
+            _ => None,
+        };
+        if let Some(error) = error {
             self.pending = vec![error.into()];
             self.tap = Tap::Read(self.tap.take_reading());
             self.body = Body::Ended;
@@ -337,6 +390,6 @@ impl Answer {
     }
 
     pub(crate) fn is_stream(&self) -> bool {
-        matches!(self.tap, Tap::Stream(_))
+        matches!(self.tap, Tap::Stream(_) | Tap::Translated(_))
     }
 }

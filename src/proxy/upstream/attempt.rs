@@ -2,6 +2,7 @@
 
 use super::{
     answer::{Answer, Body, Fault, Tap},
+    foreign,
     request::Outgoing,
     simulated::Simulated,
     target::Target,
@@ -14,7 +15,7 @@ use crate::{
 use aione_core::{
     config::snapshot::{Deployment, Timeouts},
     domain::clock::Steady,
-    wire::tap::StreamTap,
+    wire::{tap::StreamTap, translate::ANSWER_MAX},
 };
 use http::{HeaderName, HeaderValue, Version, header, response::Parts};
 use pingora_http::ResponseHeader;
@@ -74,11 +75,14 @@ pub(super) async fn attempt(
     if head.status.is_redirection() {
         return Err(Fault::Broken);
     }
-    let tap = tap_for(head, ask);
     let ends_with_connection = head.version != Version::HTTP_2
         && !head.headers.contains_key(header::CONTENT_LENGTH)
         && !head.headers.contains_key(header::TRANSFER_ENCODING);
-    let mut answer = Answer::new(Box::new(for_caller(head)?), Body::Wire(Box::new(exchange)), tap);
+    let (head, tap) = match &request.translation {
+        None => (for_caller(head)?, tap_for(head, ask)),
+        Some(translation) => foreign::begin(head, retry_after(head)?, translation, deployment, ask)?,
+    };
+    let mut answer = Answer::new(Box::new(head), Body::Wire(Box::new(exchange)), tap);
     answer.ends_with_connection = ends_with_connection;
     // A stream's first event is awaited as its first byte is; a plain body that has begun is not.
     if !answer.is_stream() {
@@ -143,7 +147,8 @@ pub(super) async fn read_ahead(answer: &mut Answer) -> Result<(), Fault> {
         // An error is read whole, so that it can be searched for what must not be told.
         let is_wanted_whole = matches!(answer.tap, Tap::Plain(_)) || answer.fault().is_some();
         let undecided = is_wanted_whole || answer.tap.begins_with_error().is_none();
-        if !undecided || read >= READ_AHEAD_MAX {
+        let is_translated_whole = matches!(answer.tap, Tap::Collected(_)) && read <= ANSWER_MAX;
+        if !is_translated_whole && (!undecided || read >= READ_AHEAD_MAX) {
             break;
         }
         match answer.body.next().await? {
@@ -156,6 +161,9 @@ pub(super) async fn read_ahead(answer: &mut Answer) -> Result<(), Fault> {
                 break;
             }
         }
+    }
+    if matches!(answer.tap, Tap::Collected(_)) {
+        foreign::conclude(answer)?;
     }
     if matches!((&answer.body, &answer.tap), (Body::Ended, Tap::Plain(_))) {
         let reading = answer.tap.take_reading();
@@ -207,12 +215,17 @@ fn for_caller(upstream: &ResponseHeader) -> Result<ResponseHeader, Fault> {
             parts.headers.append(name.clone(), value.clone());
         }
     }
-    if let Some(wait) = upstream.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok())
-        && let Some(wait) = bounded_wait(wait.trim())
-    {
-        parts.headers.insert(header::RETRY_AFTER, HeaderValue::try_from(wait).map_err(|_| Fault::Broken)?);
+    if let Some(wait) = retry_after(upstream)? {
+        parts.headers.insert(header::RETRY_AFTER, wait);
     }
     Ok(parts.into())
+}
+
+/// How long the upstream asks to wait, as it is passed on.
+fn retry_after(upstream: &ResponseHeader) -> Result<Option<HeaderValue>, Fault> {
+    let wait = upstream.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let wait = wait.and_then(|wait| bounded_wait(wait.trim()));
+    wait.map(HeaderValue::try_from).transpose().map_err(|_| Fault::Broken)
 }
 
 /// A `retry-after` as it is passed on: clients sleep for what it says. Seconds are clamped; a date

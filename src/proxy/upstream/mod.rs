@@ -5,6 +5,7 @@ pub(crate) mod answer;
 mod attempt;
 pub(crate) mod connectors;
 mod early;
+mod foreign;
 mod idle;
 mod request;
 mod simulated;
@@ -43,20 +44,29 @@ pub(crate) async fn call(
     let rules = &route.model.route;
     let most = rules.attempts_max(route.candidates.len());
     let mut failed = Fault::Connect;
+    let mut unsayable = None;
     let mut kept: Option<Kept> = None;
     // An attempt that broke off after it was sent may have made tokens.
     let mut may_have_run = false;
     for (index, deployment) in route.candidates.iter().take(most).enumerate() {
         let running = world.running(deployment);
         let sent = AtomicBool::new(false);
+        let trusted = &world.snapshot.server.trusted_proxies;
+        let request = match Outgoing::new(deployment, running, ask, client, trusted, &sent, hold.record_id())
+        {
+            Ok(request) => request,
+            // Another deployment may speak a dialect that can say it.
+            Err(refusal) => {
+                unsayable = Some(refusal);
+                continue;
+            }
+        };
         let asked_at = clock::steady();
         let visit = Visit::begin(running, rules.cool_down, asked_at);
         let is_last = index + 1 == most;
         let wait_max = is_last.then_some(hold.keep_alive_after);
         hold.attempt(deployment);
         let brought = {
-            let trusted = &world.snapshot.server.trusted_proxies;
-            let request = Outgoing::new(deployment, running, ask, client, trusted, &sent);
             // Boxed: its state is large and gone once the answer begins; an open stream must not
             // carry it along.
             let work =
@@ -113,6 +123,11 @@ pub(crate) async fn call(
     if let Some(Kept { answer, deployment, .. }) = kept {
         hold.tally.deployment = Some(deployment);
         return answer;
+    }
+    if hold.tally.attempts == 0
+        && let Some(refusal) = unsayable
+    {
+        return Answer::refused(refusal);
     }
     Answer::refused(match failed {
         Fault::Timeout | Fault::Overtime => Refusal::UpstreamTimeout,

@@ -1,18 +1,35 @@
 //! The request as the upstream gets it: our credential, the caller's body with another model
-//! name, and of the caller's headers only those on the list.
+//! name or in another dialect, and of the caller's headers only those on the list.
 
 use super::target::Target;
-use crate::proxy::{ask::Ask, authenticate, client::Client, world::Running};
+use crate::proxy::{
+    ask::{Ask, Endpoint},
+    authenticate,
+    client::Client,
+    refusal::Refusal,
+    world::Running,
+};
 use aione_core::{
     config::snapshot::Deployment,
-    provider::simulated::DIRECTIVE_HEADER,
-    wire::splice::{self, Spliced},
+    domain::id::RecordId,
+    provider::{Credential, simulated::DIRECTIVE_HEADER},
+    wire::{
+        Dialect,
+        chat::Dropped,
+        codec::Malformed,
+        splice::{self, Spliced},
+        translate::Pair,
+    },
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pingora_http::RequestHeader;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    borrow::Cow,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 /// The caller's headers that reach an upstream; the rest stays here. A list of what passes,
 /// not of what does not: an unknown header may hold a secret. Not `idempotency-key` either:
@@ -20,6 +37,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const PASSED: [&str; 6] =
     ["accept", "user-agent", "openai-beta", "traceparent", "tracestate", "x-client-request-id"];
 const PASSED_PREFIX: &str = "x-stainless-";
+/// How a request is to be translated; `strict`: refused where something cannot be carried.
+const TRANSLATION_HEADER: &str = "x-aione-translation";
+/// What stands in a path as it is.
+const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Header bytes and a small body leave in one write up to this size.
 const ONE_WRITE_MAX: usize = 64 * 1024;
 
@@ -29,15 +50,32 @@ pub(super) struct Outgoing<'r> {
     /// In order; nothing was copied out of the caller's body.
     pub(super) body: Vec<Bytes>,
     pub(super) body_len: usize,
-    path: &'static str,
+    /// Behind the provider's `base_url`, with a query where it has one.
+    path: Cow<'static, str>,
+    /// The header that carries the credential.
+    credential_name: HeaderName,
     pub(super) credential: Option<HeaderValue>,
+    /// Where the upstream speaks another dialect than the caller.
+    pub(super) translation: Option<Translation>,
     /// What the caller asks of the simulated provider.
     pub(super) directive: Option<String>,
     /// Set once anything may have reached the upstream.
     sent: &'r AtomicBool,
 }
 
+/// How the answer comes back from another dialect.
+#[derive(Clone)]
+pub(super) struct Translation {
+    pub(super) pair: Pair,
+    /// What the upstream's dialect could not say of the request.
+    pub(super) dropped: Dropped,
+    /// The exchange's, for answers that have none.
+    pub(super) id: RecordId,
+}
+
 impl<'r> Outgoing<'r> {
+    /// # Errors
+    /// The request cannot be said in the deployment's dialect.
     pub(super) fn new(
         deployment: &Deployment,
         running: &Running,
@@ -45,29 +83,49 @@ impl<'r> Outgoing<'r> {
         client: &Client<'_>,
         trusted: &[IpNet],
         sent: &'r AtomicBool,
-    ) -> Self {
-        let ask_usage = ask.peek.stream && deployment.provider.stream_usage && ask.endpoint.generates();
-        let Spliced { parts: body, bytes: body_len } =
-            splice::splice(&ask.body, &ask.peek, &deployment.model, ask_usage);
-        let mut headers = passed(client.headers());
+        id: RecordId,
+    ) -> Result<Self, Refusal> {
+        let kind = deployment.provider.kind;
+        let own = ask.endpoint.dialect();
+        let dialect = ask.endpoint.dialect_for(&deployment.provider).unwrap_or(own);
+        let (Spliced { parts: body, bytes: body_len }, translation) = if dialect == own {
+            let ask_usage = ask.peek.stream && deployment.provider.stream_usage && ask.endpoint.generates();
+            (splice::splice(&ask.body, &ask.peek, &deployment.model, ask_usage), None)
+        } else {
+            let (body, translation) = translated(ask, dialect, &deployment.model, client.headers(), id)?;
+            let bytes = body.len();
+            (Spliced { parts: vec![body.into()], bytes }, Some(translation))
+        };
+        let mut headers = if translation.is_none() { passed(client.headers()) } else { Vec::new() };
+        for (name, value) in kind.headers {
+            let name = HeaderName::from_static(name);
+            if !headers.iter().any(|(passed, _)| *passed == name) {
+                headers.push((name, HeaderValue::from_static(value)));
+            }
+        }
         if deployment.provider.forward_client_ip
             && let Some(address) = authenticate::address(client, trusted)
             && let Ok(value) = HeaderValue::from_str(&address.to_string())
         {
             headers.push((HeaderName::from_static("x-forwarded-for"), value));
         }
-        Self {
+        Ok(Self {
             headers,
             body_len,
             body,
-            path: ask.endpoint.path(),
+            path: path(ask.endpoint, dialect, &deployment.model, ask.peek.stream),
+            credential_name: match kind.credential {
+                Credential::Header(name) => HeaderName::from_static(name),
+                Credential::Bearer | Credential::None => http::header::AUTHORIZATION,
+            },
             credential: running.credential().cloned(),
+            translation,
             sent,
             directive: client
                 .headers()
                 .get(DIRECTIVE_HEADER)
                 .and_then(|value| Some(value.to_str().ok()?.to_owned())),
-        }
+        })
     }
 
     /// Notes that from now on something may reach the upstream.
@@ -84,7 +142,8 @@ impl<'r> Outgoing<'r> {
         line(&[b"POST ", target.path().as_bytes(), self.path.as_bytes(), b" HTTP/1.1\r\nhost: "]);
         line(&[target.authority.as_bytes(), b"\r\ncontent-type: application/json\r\n"]);
         if let Some(credential) = &self.credential {
-            line(&[b"authorization: ", credential.as_bytes(), b"\r\n"]);
+            let name = self.credential_name.as_str().as_bytes();
+            line(&[name, b": ", credential.as_bytes(), b"\r\n"]);
         }
         for (name, value) in &self.headers {
             line(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
@@ -109,12 +168,53 @@ impl<'r> Outgoing<'r> {
         head.insert_header(http::header::ACCEPT_ENCODING, "identity").ok()?;
         head.insert_header(http::header::CONTENT_LENGTH, self.body_len).ok()?;
         if let Some(credential) = &self.credential {
-            head.insert_header(http::header::AUTHORIZATION, credential.clone()).ok()?;
+            head.insert_header(self.credential_name.clone(), credential.clone()).ok()?;
         }
         for (name, value) in &self.headers {
             head.append_header(name.clone(), value.clone()).ok()?;
         }
         Some(Box::new(head))
+    }
+}
+
+/// The caller's request in an upstream's dialect.
+fn translated(
+    ask: &Ask,
+    dialect: Dialect,
+    model: &str,
+    headers: &HeaderMap,
+    id: RecordId,
+) -> Result<(Vec<u8>, Translation), Refusal> {
+    let refused = |error: &Malformed| Refusal::InvalidRequest {
+        message: error.message.clone().into(),
+        param: error.param.clone().map(Cow::Owned),
+    };
+    let own = ask.endpoint.dialect();
+    let pair = Pair::of(own, dialect).ok_or(Refusal::Internal)?;
+    let (request, dropped) = ask.neutral(&pair).map_err(refused)?;
+    let mut dropped = dropped.clone();
+    let body = pair.encode_request(request, model, &mut dropped).map_err(|error| refused(&error))?;
+    let is_strict = headers.get(TRANSLATION_HEADER).is_some_and(|value| value.as_bytes() == b"strict");
+    if is_strict && !dropped.is_empty() {
+        let names = dropped.header();
+        let message = format!("The model's dialect cannot carry this of the request: {names}");
+        return Err(Refusal::invalid(message, None));
+    }
+    Ok((body, Translation { pair, dropped, id }))
+}
+
+/// Where a provider is asked in `dialect`, behind its `base_url`.
+fn path(endpoint: Endpoint, dialect: Dialect, model: &str, stream: bool) -> Cow<'static, str> {
+    match dialect {
+        Dialect::OpenAiChat if endpoint.dialect() == dialect => endpoint.path().into(),
+        Dialect::OpenAiChat => "/chat/completions".into(),
+        Dialect::OpenAiResponses => "/responses".into(),
+        Dialect::AnthropicMessages => "/messages".into(),
+        Dialect::Gemini => {
+            let model = utf8_percent_encode(model, PATH_SEGMENT);
+            let call = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+            format!("/models/{model}:{call}").into()
+        }
     }
 }
 

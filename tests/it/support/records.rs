@@ -70,6 +70,11 @@ impl Record {
         self.count("input") + self.cached()
     }
 
+    /// The whole prompt with what was written to the cache.
+    pub fn prompt_with_writes(&self) -> u64 {
+        self.prompt() + self.count("cache_write_5m") + self.count("cache_write_1h")
+    }
+
     /// The whole answer, reasoning included.
     pub fn completion(&self) -> u64 {
         self.count("output") + self.reasoning()

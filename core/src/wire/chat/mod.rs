@@ -10,6 +10,7 @@ pub mod answer;
 pub mod dropped;
 pub mod error;
 pub mod event;
+pub mod freeform;
 pub mod part;
 pub mod request;
 

@@ -2,7 +2,7 @@
 
 use super::part::{CacheMark, Part, Raw};
 use serde_json::Number;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A whole conversation so far, and how it is to go on.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -33,6 +33,8 @@ pub struct ChatRequest {
     pub store: Option<bool>,
     /// Kinds of output besides text, such as `image` and `audio`.
     pub modalities: Vec<String>,
+    /// Names of those tools that take plain text in the caller's dialect; see [`super::freeform`].
+    pub freeform_tools: BTreeSet<String>,
     /// Of images that the answer is to hold.
     pub image_output: ImageOutput,
 }

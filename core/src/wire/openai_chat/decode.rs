@@ -56,6 +56,7 @@ pub(super) fn request(body: &[u8], dropped: &mut Dropped) -> Result<ChatRequest,
         store: wire.store,
         modalities: wire.modalities.unwrap_or_default(),
         image_output: ImageOutput { aspect_ratio: wire.aspect_ratio, size: wire.image_size },
+        ..ChatRequest::default()
     })
 }
 
@@ -248,7 +249,7 @@ fn cache(wire: CacheControl) -> CacheMark {
 }
 
 /// What a `data:` URI in base64 holds.
-fn data_uri(url: &str) -> Option<Source> {
+pub(in crate::wire) fn data_uri(url: &str) -> Option<Source> {
     let (head, base64) = url.strip_prefix("data:")?.split_once(',')?;
     let media_type = head.strip_suffix(";base64")?.to_owned();
     Some(Source::Data { media_type, base64: base64.to_owned() })

@@ -11,6 +11,7 @@ mod types;
 pub mod usage;
 
 pub use codec::OpenAiChat;
+pub(super) use decode::data_uri;
 
 use super::{
     chat::{ChatError, ErrorKind},
@@ -36,6 +37,7 @@ pub(super) fn error_of(status: Option<u16>, body: &[u8]) -> ChatError {
         let text = String::from_utf8_lossy(inner);
         text.trim().chars().take(ERROR_TEXT_MAX).collect()
     });
+    let message = if message.is_empty() { "the upstream gave no reason".to_owned() } else { message };
     let code = error.code.as_deref().and_then(|raw| {
         serde_json::from_str::<String>(raw.get()).ok().or_else(|| Some(raw.get().to_owned()))
     });
