@@ -22,6 +22,7 @@ mod disconnect;
 mod docs;
 mod driver;
 mod first;
+mod foreign;
 mod invoices;
 mod lifecycle;
 mod limits;

@@ -68,6 +68,10 @@ pub(super) fn begin(
         stream_usage: ask.peek.wants_usage(),
         estimated_input: ask.estimated_input,
         as_array: false,
+        freeform_tools: match ask.neutral(&translation.pair) {
+            Ok((request, _)) => request.freeform_tools.clone(),
+            Err(_) => Default::default(),
+        },
     };
     let is_stream = upstream.status.is_success() && ask.peek.stream;
     let kind = if is_stream { "text/event-stream; charset=utf-8" } else { "application/json" };

@@ -114,6 +114,7 @@ fn reply(
         return Err(Malformed::at("max_tokens", "max_tokens: Field required"));
     }
     let (streamed, head) = (request.stream, Head::new(asked.dialect, id, &request));
+    let freeform_tools = request.freeform_tools.clone();
     let events = speech::events(setting, request, &head)?;
     // Only this dialect has a place for it that is never empty.
     let hides_usage = setting.directive.no_usage && asked.dialect == Dialect::AnthropicMessages;
@@ -123,6 +124,7 @@ fn reply(
         model: head.model,
         stream_usage: true,
         as_array: manner == Manner::Array,
+        freeform_tools,
         ..codec::Setting::default()
     };
     if !streamed {

@@ -4,10 +4,7 @@ use super::{
     tongue::{More, Tongue, tongues},
     *,
 };
-use crate::wire::{
-    chat::{ChatEvent, ErrorKind},
-    codec::codec,
-};
+use crate::wire::chat::{ChatEvent, ErrorKind};
 
 const STREAM: More = More { stream: true, tools: false, json: false, max: None, thinks: true, shows: true };
 
@@ -157,10 +154,4 @@ fn a_wrong_request_is_refused_in_the_dialects_shape() {
         (&refused["error"]["type"], &refused["error"]["message"]),
         (&json!("invalid_request_error"), &json!("max_tokens: Field required"))
     );
-}
-
-#[test]
-fn a_dialect_without_a_codec_is_told_so() {
-    let status = ask(Endpoint::Responses, &json!({ "model": "m", "input": "x" }), "").status;
-    assert_eq!(status, if codec(Dialect::OpenAiResponses).is_some() { 200 } else { 501 });
 }

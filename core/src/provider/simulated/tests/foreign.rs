@@ -148,6 +148,26 @@ fn a_message_has_the_shape_that_its_sdk_expects() {
 }
 
 #[test]
+fn a_response_has_its_items_and_its_events_are_numbered() {
+    let tongue = Tongue(Dialect::OpenAiResponses);
+    let more = More { thinks: true, shows: true, ..More::default() };
+    let response = json_of(tongue.ask(more, "tokens=4"));
+    assert_eq!((&response["object"], &response["status"]), (&json!("response"), &json!("completed")));
+    assert_eq!(
+        (&response["id"], &response["created_at"]),
+        (&json!("resp_910a2dec89025cc1"), &json!(CREATED))
+    );
+    let kinds: Vec<_> = response["output"].as_array().unwrap().iter().map(|item| &item["type"]).collect();
+    assert_eq!(kinds, ["reasoning", "message"]);
+    let events = String::from_utf8(bytes(tongue.ask(More { stream: true, ..more }, "tokens=4"))).unwrap();
+    let data = events.lines().filter_map(|line| line.strip_prefix("data: "));
+    for (number, event) in data.enumerate() {
+        let event: Value = serde_json::from_str(event).unwrap();
+        assert_eq!(event["sequence_number"], number);
+    }
+}
+
+#[test]
 fn gemini_streams_events_or_an_array_of_the_same_items() {
     let tongue = Tongue(Dialect::Gemini);
     let body = tongue.body(More::default());
@@ -263,6 +283,17 @@ fn only_tools_that_are_allowed_are_called() {
     assert_eq!(called("ANY", &["clock"]), ["clock"]);
     assert_eq!(called("ANY", &["clock", "weather"]), ["weather"]);
     assert!(called("NONE", &[]).is_empty());
+}
+
+#[test]
+fn a_tool_that_takes_plain_text_is_called_with_it() {
+    let responses = Tongue(Dialect::OpenAiResponses);
+    let mut body = responses.body(More::default());
+    body["tools"] = json!([{ "type": "custom", "name": "note" }]);
+    let response = json_of(ask(Endpoint::Responses, &body, ""));
+    let call = &response["output"][0];
+    assert_eq!((&call["type"], &call["name"]), (&json!("custom_tool_call"), &json!("note")));
+    assert!(!call["input"].as_str().unwrap().is_empty());
 }
 
 #[test]

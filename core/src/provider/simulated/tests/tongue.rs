@@ -10,10 +10,9 @@ use crate::wire::{
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Tongue(pub(super) Dialect);
 
-/// Those whose codec is there.
-pub(super) fn tongues() -> Vec<Tongue> {
-    let others = Dialect::ALL.into_iter().filter(|dialect| *dialect != Dialect::OpenAiChat);
-    others.filter(|dialect| codec(*dialect).is_some()).map(Tongue).collect()
+/// All but the provider's first.
+pub(super) fn tongues() -> [Tongue; 3] {
+    [Dialect::OpenAiResponses, Dialect::AnthropicMessages, Dialect::Gemini].map(Tongue)
 }
 
 /// What is asked for besides an answer to «Say hello.».
