@@ -69,7 +69,7 @@ pub const PROVIDERS: &[Kind] = &[
     },
     Kind {
         name: "simulated",
-        dialects: &[Dialect::OpenAiChat],
+        dialects: &Dialect::SERVED,
         credential: Credential::None,
         headers: &[],
         base_url: None,

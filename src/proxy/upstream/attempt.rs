@@ -69,7 +69,7 @@ pub(super) async fn attempt(
 ) -> Result<Answer, Fault> {
     let Some(target) = &running.target else {
         request.note_sent();
-        return Simulated::answer(deployment, ask, request.directive.as_deref()).await;
+        return Simulated::answer(deployment, ask, &request).await;
     };
     let timeouts = &deployment.provider.timeouts;
     let exchange = send(gateway, target, &request, timeouts, began).await?;
@@ -228,7 +228,7 @@ fn for_caller(upstream: &ResponseHeader) -> Result<ResponseHeader, Fault> {
 }
 
 /// How long the upstream asks to wait, as it is passed on.
-fn retry_after(upstream: &ResponseHeader) -> Result<Option<HeaderValue>, Fault> {
+pub(super) fn retry_after(upstream: &ResponseHeader) -> Result<Option<HeaderValue>, Fault> {
     let wait = upstream.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     let wait = wait.and_then(|wait| bounded_wait(wait.trim()));
     wait.map(HeaderValue::try_from).transpose().map_err(|_| Fault::Broken)

@@ -2,7 +2,8 @@
 
 use super::{
     answer::{Answer, Body, Fault},
-    attempt,
+    attempt, foreign,
+    request::Outgoing,
 };
 use crate::{
     clock,
@@ -10,7 +11,8 @@ use crate::{
 };
 use aione_core::{
     config::snapshot::Deployment,
-    provider::simulated::{self, Script},
+    provider::simulated::{self, Manner, Script},
+    wire::Dialect,
 };
 use bytes::Bytes;
 use pingora_http::ResponseHeader;
@@ -29,21 +31,9 @@ impl Simulated {
     pub(super) async fn answer(
         deployment: &Deployment,
         ask: &Ask,
-        directive: Option<&str>,
+        request: &Outgoing<'_>,
     ) -> Result<Answer, Fault> {
-        let endpoint = match ask.endpoint {
-            Endpoint::ChatCompletions => simulated::Endpoint::Chat,
-            Endpoint::Completions => simulated::Endpoint::Completion,
-            Endpoint::Embeddings => simulated::Endpoint::Embedding,
-        };
-        let asks_usage = ask.peek.stream && deployment.provider.stream_usage && ask.endpoint.generates();
-        let body: Bytes =
-            aione_core::wire::splice::splice(&ask.body, &ask.peek, &deployment.model, asks_usage)
-                .parts
-                .concat()
-                .into();
-        let script: Script =
-            simulated::answer(endpoint, &body, directive, rand::random(), clock::now().0 / 1000);
+        let script = script(deployment, ask, request);
         if script.wait_ms > 0 {
             tokio::time::sleep(Duration::from_millis(script.wait_ms)).await;
         }
@@ -55,7 +45,15 @@ impl Simulated {
             }
             head.insert_header(name, value).map_err(|_| Fault::Broken)?;
         }
-        let tap = attempt::tap_for(&head, ask);
+        let (head, tap) = match &request.translation {
+            None => {
+                let tap = attempt::tap_for(&head, ask);
+                (head, tap)
+            }
+            Some(translation) => {
+                foreign::begin(&head, attempt::retry_after(&head)?, translation, deployment, ask)?
+            }
+        };
         let body = Body::Simulated(Self { parts: script.parts, next: None, aborts: script.abort });
         let mut answer = Answer::new(Box::new(head), body, tap);
         attempt::read_ahead(&mut answer).await?;
@@ -77,5 +75,29 @@ impl Simulated {
             sleep_until(*due).await;
         }
         Ok(self.next.take().map(|(part, _)| part.bytes))
+    }
+}
+
+/// What the provider does with the body that another upstream would get.
+fn script(deployment: &Deployment, ask: &Ask, request: &Outgoing<'_>) -> Script {
+    let (body, directive) = (request.body.concat(), request.directive.as_deref());
+    let now = clock::now().0 / 1000;
+    simulated::answer(endpoint(deployment, ask), &body, directive, rand::random(), now)
+}
+
+/// Which of its endpoints is asked, in the dialect that the deployment is asked in.
+fn endpoint<'a>(deployment: &'a Deployment, ask: &Ask) -> simulated::Endpoint<'a> {
+    match ask.endpoint.dialect_for(&deployment.provider).unwrap_or(Dialect::OpenAiChat) {
+        Dialect::OpenAiChat => match ask.endpoint {
+            Endpoint::ChatCompletions => simulated::Endpoint::Chat,
+            Endpoint::Completions => simulated::Endpoint::Completion,
+            Endpoint::Embeddings => simulated::Endpoint::Embedding,
+        },
+        Dialect::OpenAiResponses => simulated::Endpoint::Responses,
+        Dialect::AnthropicMessages => simulated::Endpoint::Messages,
+        Dialect::Gemini => {
+            let manner = if ask.peek.stream { Manner::Events } else { Manner::Plain };
+            simulated::Endpoint::GenerateContent { model: &deployment.model, manner }
+        }
     }
 }

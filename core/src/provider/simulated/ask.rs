@@ -1,6 +1,7 @@
 //! What the endpoints' bodies have in common, read with the dialect's wording of what is wrong.
 
 use super::{CHOICES_MAX, text};
+use crate::wire::codec::Malformed;
 use serde_json::{Map, Value};
 
 /// Why a request is answered with 400.
@@ -13,6 +14,12 @@ pub(super) struct Problem {
 impl Problem {
     pub(super) fn of(param: &'static str, must: &str) -> Self {
         Self { message: format!("'{param}' must be {must}"), param: Some(param) }
+    }
+}
+
+impl From<Problem> for Malformed {
+    fn from(problem: Problem) -> Self {
+        Self { message: problem.message, param: problem.param.map(str::to_owned) }
     }
 }
 

@@ -14,8 +14,14 @@ const FRAME_TOKENS: u64 = 3;
 /// What an image costs, whatever its size.
 const IMAGE_TOKENS: u64 = 85;
 
-pub(super) fn reply(setting: &Setting, body: &Body) -> Result<Reply, Problem> {
-    let model = ask::model(body)?.to_owned();
+/// What is said, before it is written.
+pub(super) struct Talk {
+    /// One for each of `n`.
+    pub(super) answers: Vec<Answer>,
+    pub(super) prompt_tokens: u64,
+}
+
+pub(super) fn talk(setting: &Setting, body: &Body) -> Result<Talk, Problem> {
     let messages = messages(body)?;
     let choices = ask::choices(body)?;
     let max = match ask::count(body, "max_completion_tokens", u64::MAX)? {
@@ -31,9 +37,19 @@ pub(super) fn reply(setting: &Setting, body: &Body) -> Result<Reply, Problem> {
             call.unwrap_or_else(|| Answer::text(setting, body.get("response_format"), &mut rng, max))
         })
         .collect();
+    Ok(Talk { answers, prompt_tokens: prompt_tokens(body, messages) })
+}
 
+/// The tokens of what is to be read.
+pub(super) fn count(body: &Body) -> Result<u64, Problem> {
+    Ok(prompt_tokens(body, messages(body)?))
+}
+
+pub(super) fn reply(setting: &Setting, body: &Body) -> Result<Reply, Problem> {
+    let model = ask::model(body)?.to_owned();
+    let Talk { answers, prompt_tokens } = talk(setting, body)?;
     let said = answers.iter().map(|answer| answer.tokens).sum();
-    let usage = usage(prompt_tokens(body, messages), said);
+    let usage = usage(prompt_tokens, said);
     let head = Head::new(setting, model);
     if !ask::streamed(body)? {
         let choices = answers.iter().zip(0..).map(|(answer, index)| answer.choice(index)).collect();
@@ -91,13 +107,15 @@ pub(super) fn interleave<T>(answers: Vec<Vec<T>>) -> impl Iterator<Item = (u64, 
 }
 
 /// One of the `n` answers.
-struct Answer {
-    kind: Kind,
-    tokens: u64,
-    finish: &'static str,
+pub(super) struct Answer {
+    pub(super) kind: Kind,
+    pub(super) tokens: u64,
+    /// In the dialect's word.
+    pub(super) finish: &'static str,
 }
 
-enum Kind {
+/// In pieces of about one token.
+pub(super) enum Kind {
     Text(Vec<String>),
     Call { id: String, name: String, arguments: Vec<String> },
 }

@@ -1,4 +1,4 @@
-//! The provider that is built in: seeded answers with real usage numbers, in the OpenAI dialect.
+//! The provider that is built in: seeded answers with real usage numbers, in every dialect.
 //!
 //! It needs no vendor, no network and no key, so that a fresh gateway answers its first request
 //! and every way an upstream can fail can be asked for. It is pure: [`answer`] says what is to be
@@ -12,6 +12,12 @@
 //!   tool's schema; after a tool's result, a text again. `tool_choice: "none"` never calls,
 //!   `"required"` or a named tool always does.
 //! - **Completion**: the same texts; 16 tokens where `max_tokens` is absent, as the dialect has it.
+//! - **Messages**, **Responses**, **GenerateContent**: what chat would answer to the same conversation, as
+//!   their codecs write it. Where thinking is asked for (a budget, an effort, `adaptive`), a thought of 16
+//!   to 64 tokens comes first, within its budget and the answer's, with a signature of the dialect's; its
+//!   text is shown where the dialect shows it or is asked to. What else stands in a message with a tool's
+//!   result is no new question.
+//! - **Counting** for messages and Gemini: what a generation says that its prompt is.
 //! - **Embedding**: unit vectors of 8 numbers, or of `dimensions`, as floats or base64. The same
 //!   input has the same vector in every batch.
 //!
@@ -25,7 +31,9 @@
 //! Completion tokens are the `o200k_base` tokens of what is said; a tool call counts its name and
 //! its arguments. Prompt tokens of a chat are 3 for each message and 3 for the answer's opening,
 //! the tokens of roles, names, texts and tool calls, 85 for an image, and the tokens of the
-//! `tools` as JSON text. Token arrays count their length.
+//! `tools` as JSON text. Token arrays count their length. A request of another dialect counts as the chat
+//! request that says the same; media of any kind are images in it, those in a tool's result nothing.
+//! A thought is reasoning, and a part of what `max_tokens` bounds.
 //!
 //! # What can be asked for: `x-aione-simulate`
 //!
@@ -39,11 +47,12 @@
 //! | `pace_ms=20` | waits before every chunk of a stream but the first |
 //! | `tokens=50` | makes each text this long, where `max_tokens` allows it |
 //! | `seed=7` | chooses the answer |
-//! | `no_usage` | says nothing of usage |
+//! | `no_usage` | says nothing of usage, also where the dialect always does |
 //! | `cut_after=3` | breaks a stream off after 3 chunks (a shorter one after its end); a plain answer in the middle of its body |
 //! | `error_event=2` | ends a stream with an error event after 2 chunks, without `[DONE]`; a plain answer is an error object with status 200 |
 //!
-//! A chunk is one event of the stream; `[DONE]` is one too. What is unknown, given twice or out
+//! A chunk is one event of the stream, or one item where a stream is an array; `[DONE]` is one too. Errors
+//! have the shape of the dialect that is spoken. What is unknown, given twice or out
 //! of bounds is refused with 400, never ignored.
 
 mod ask;
@@ -51,13 +60,18 @@ mod chat;
 mod completion;
 mod directive;
 mod embedding;
+mod foreign;
+mod frames;
+mod heard;
 mod schema;
+mod speech;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod text;
 
-use ask::Problem;
+use crate::wire::Dialect;
+use ask::{Body, Problem};
 use bytes::Bytes;
 use directive::Directive;
 use serde_json::{Value, json};
@@ -78,15 +92,55 @@ pub const DIMENSIONS_MAX: u64 = 4_096;
 /// Most numbers of all vectors of one answer.
 pub const VECTOR_NUMBERS_MAX: u64 = 262_144;
 
-/// Which of the dialect's endpoints is asked.
+/// Which endpoint is asked, of which dialect.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Endpoint {
+pub enum Endpoint<'a> {
     /// `/v1/chat/completions`
     Chat,
     /// `/v1/completions`
     Completion,
     /// `/v1/embeddings`
     Embedding,
+    /// `/v1/messages`
+    Messages,
+    /// `/v1/messages/count_tokens`
+    MessagesCountTokens,
+    /// `/v1/responses`
+    Responses,
+    /// `…/models/{model}:generateContent` and `:streamGenerateContent`
+    GenerateContent {
+        /// As the URL names it.
+        model: &'a str,
+        manner: Manner,
+    },
+    /// `…/models/{model}:countTokens`
+    CountTokens {
+        /// As the URL names it.
+        model: &'a str,
+    },
+}
+
+/// How an answer is to come, where the URL says it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Manner {
+    /// At once.
+    Plain,
+    /// As server-sent events: `:streamGenerateContent?alt=sse`.
+    Events,
+    /// As a JSON array, item by item: `:streamGenerateContent`.
+    Array,
+}
+
+impl Endpoint<'_> {
+    #[must_use]
+    pub fn dialect(self) -> Dialect {
+        match self {
+            Self::Chat | Self::Completion | Self::Embedding => Dialect::OpenAiChat,
+            Self::Messages | Self::MessagesCountTokens => Dialect::AnthropicMessages,
+            Self::Responses => Dialect::OpenAiResponses,
+            Self::GenerateContent { .. } | Self::CountTokens { .. } => Dialect::Gemini,
+        }
+    }
 }
 
 /// What to send, in order, and when.
@@ -148,43 +202,43 @@ struct Setting {
 /// what is said. Nothing fails: what is wrong with the request is the script of a 400.
 #[must_use]
 pub fn answer(
-    endpoint: Endpoint,
+    endpoint: Endpoint<'_>,
     body: &[u8],
     directive: Option<&str>,
     id_seed: u64,
     created: i64,
 ) -> Script {
+    let reply: fn(&Setting, &Body) -> Result<Reply, Problem> = match endpoint {
+        Endpoint::Chat => chat::reply,
+        Endpoint::Completion => completion::reply,
+        Endpoint::Embedding => embedding::reply,
+        _ => return foreign::answer(endpoint, body, directive, id_seed, created),
+    };
     let directive = match Directive::parse(directive.unwrap_or_default()) {
         Ok(directive) => directive,
         Err(problem) => return refuse(&problem),
     };
     if let Some(status) = directive.status {
         let message = format!("Simulated error {status}");
-        return plain(&directive, status, &error_body(status, &message, None));
+        return plain(&directive, status, error_body(status, &message, None).to_string().into());
     }
     let setting = Setting { directive, id_seed, created };
-    let reply = ask::parse(body).and_then(|body| match endpoint {
-        Endpoint::Chat => chat::reply(&setting, &body),
-        Endpoint::Completion => completion::reply(&setting, &body),
-        Endpoint::Embedding => embedding::reply(&setting, &body),
-    });
-    match reply {
+    match ask::parse(body).and_then(|body| reply(&setting, &body)) {
         Ok(Reply::Stream(events)) => stream::script(&setting.directive, events),
         Ok(Reply::Plain(_)) if setting.directive.error_event.is_some() => {
-            plain(&setting.directive, 200, &stream::error_event())
+            plain(&setting.directive, 200, stream::error_event().to_string().into())
         }
-        Ok(Reply::Plain(answer)) => plain(&setting.directive, 200, &answer),
+        Ok(Reply::Plain(answer)) => plain(&setting.directive, 200, answer.to_string().into()),
         Err(problem) => refuse(&problem),
     }
 }
 
 fn refuse(problem: &Problem) -> Script {
-    plain(&Directive::default(), 400, &error_body(400, &problem.message, problem.param))
+    plain(&Directive::default(), 400, error_body(400, &problem.message, problem.param).to_string().into())
 }
 
 /// A body in one piece; half of it where the directive cuts it.
-fn plain(directive: &Directive, status: u16, answer: &Value) -> Script {
-    let mut body = Bytes::from(answer.to_string());
+fn plain(directive: &Directive, status: u16, mut body: Bytes) -> Script {
     let mut headers =
         vec![("content-type", "application/json".to_owned()), ("content-length", body.len().to_string())];
     headers.extend(directive.retry_after_header());
@@ -196,9 +250,15 @@ fn plain(directive: &Directive, status: u16, answer: &Value) -> Script {
     Script { wait_ms: directive.delay_ms, status, headers, parts, abort }
 }
 
-/// The dialect's error object.
+/// The error object of the provider's first dialect.
 fn error_body(status: u16, message: &str, param: Option<&str>) -> Value {
-    let (kind, code) = match status {
+    let (kind, code) = error_words(status);
+    json!({ "error": { "message": message, "type": kind, "param": param, "code": code } })
+}
+
+/// The type and the code of an error.
+fn error_words(status: u16) -> (&'static str, &'static str) {
+    match status {
         401 => ("authentication_error", "invalid_api_key"),
         403 => ("permission_error", "permission_denied"),
         404 => ("not_found_error", "model_not_found"),
@@ -206,6 +266,5 @@ fn error_body(status: u16, message: &str, param: Option<&str>) -> Value {
         503 | 529 => ("overloaded_error", "overloaded"),
         500.. => ("api_error", "server_error"),
         _ => ("invalid_request_error", "invalid_request"),
-    };
-    json!({ "error": { "message": message, "type": kind, "param": param, "code": code } })
+    }
 }

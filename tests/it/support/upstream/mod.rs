@@ -1,7 +1,11 @@
 //! A scripted upstream on plain TCP that logs the truth of every answer before it sends a byte.
 
 pub mod frames;
+pub mod gemini;
+pub mod honest;
+pub mod messages;
 pub mod openai;
+pub mod responses;
 pub mod script;
 pub mod tls;
 pub mod truth;
@@ -105,10 +109,10 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// An honest one: answers what it is asked, with tokens from a running seed.
+    /// An honest one: answers what it is asked in whichever dialect, with tokens from a running seed.
     pub async fn start() -> Self {
         let seed = AtomicU64::new(1);
-        Self::deciding(move |seen| openai::answer(seen, &Truth::of(seed.fetch_add(1, Ordering::Relaxed))))
+        Self::deciding(move |seen| honest::answer(seen, &Truth::of(seed.fetch_add(1, Ordering::Relaxed))))
             .await
     }
 

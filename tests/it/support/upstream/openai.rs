@@ -1,6 +1,6 @@
 //! An honest upstream of the OpenAI dialect: its bytes are a function of the truth.
 
-use super::{Seen, script::Script, truth::Truth};
+use super::{Seen, honest::text, script::Script, truth::Truth};
 use serde_json::{Value, json};
 
 /// The events of one streamed answer, each with its empty line.
@@ -24,7 +24,7 @@ impl Events {
     }
 
     fn content_chunk(truth: &Truth, model: &str, n: usize, count: usize) -> Value {
-        let mut delta = json!({ "content": format!("piece {n} of an answer, with ünïcode ✓ ") });
+        let mut delta = json!({ "content": text(n) });
         if n == 0 {
             delta["role"] = json!("assistant");
         }

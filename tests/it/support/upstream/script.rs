@@ -89,11 +89,12 @@ impl Script {
 
     /// The head of a chunked event stream; chunks follow.
     pub fn events() -> Self {
-        Self::new().send(head(
-            200,
-            &[("content-type", "text/event-stream; charset=utf-8")],
-            &[("transfer-encoding", "chunked")],
-        ))
+        Self::chunked(200, &[("content-type", "text/event-stream; charset=utf-8")])
+    }
+
+    /// The head of a chunked body; chunks follow.
+    pub fn chunked(status: u16, headers: &[(&str, &str)]) -> Self {
+        Self::new().send(head(status, headers, &[("transfer-encoding", "chunked")]))
     }
 
     /// A chunked event stream with one chunk for each of `pieces`, and its proper end.

@@ -1,6 +1,6 @@
 //! The same upstream over TLS and HTTP/2, with a certificate of its own making.
 
-use super::{Script, Seen, Shared, Step, Truth, openai};
+use super::{Script, Seen, Shared, Step, Truth, honest};
 use crate::support::http::{Framing, Head, Headers, Wire};
 use bytes::Bytes;
 use std::{
@@ -27,7 +27,7 @@ impl TlsUpstream {
         let addr = listener.local_addr().unwrap();
         let seed = AtomicU64::new(1 << 32);
         let shared = Arc::new(Shared::new(Arc::new(move |seen: &Seen| {
-            openai::answer(seen, &Truth::of(seed.fetch_add(1, Ordering::Relaxed)))
+            honest::answer(seen, &Truth::of(seed.fetch_add(1, Ordering::Relaxed)))
         })));
         let acceptor = acceptor(&made);
         let accepting = tokio::spawn(accept(listener, acceptor, shared.clone())).abort_handle();
@@ -104,7 +104,11 @@ async fn answer(
         fields.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()));
     seen.head = Head {
         raw: Vec::new(),
-        start: format!("{} {} HTTP/2", parts.method, parts.uri.path()),
+        start: format!(
+            "{} {} HTTP/2",
+            parts.method,
+            parts.uri.path_and_query().map_or("/", |path| path.as_str())
+        ),
         headers: Headers(fields.collect()),
     };
     seen.complete = true;

@@ -57,6 +57,12 @@ impl Truth {
         Self { id: id.to_owned(), prompt, cached: 0, completion, reasoning: 0 }
     }
 
+    /// The same under an id that begins with `prefix`, as another dialect's do.
+    pub fn with_id(&self, prefix: &str) -> Self {
+        let bare = self.id.strip_prefix("chatcmpl-").unwrap_or(&self.id);
+        Self { id: format!("{prefix}{bare}"), ..self.clone() }
+    }
+
     /// The `usage` object of the OpenAI dialect.
     pub fn usage(&self) -> Value {
         json!({

@@ -3,6 +3,9 @@
 mod bodies;
 mod chat;
 mod directives;
+mod errors;
+mod foreign;
+mod tongue;
 
 use super::*;
 use crate::provider::simulated::text::{OPENERS, Rng, WORDS, count, sentences};
