@@ -116,9 +116,9 @@ fn one(
         }
     }
     if let Some(price) = &price {
-        let asked = model.route.deployments.iter().filter_map(|it| providers.get(it.provider.as_str()));
-        let dialects = asked.flat_map(|provider| provider.dialects.iter().copied()).collect();
-        let reports = price::Reports { capabilities: model.capabilities.as_deref(), dialects };
+        let mut asked = model.route.deployments.iter().filter_map(|it| providers.get(it.provider.as_str()));
+        let has_cache_writes = asked.any(|provider| price::has_cache_writes(provider));
+        let reports = price::Reports { capabilities: model.capabilities.as_deref(), has_cache_writes };
         price::warn_of_missing(price, &reports, "price", &spot.key("price"), context);
     }
     if model.context_window.zip(model.max_output_tokens).is_some_and(|(window, output)| output > window) {
@@ -209,7 +209,7 @@ fn deployments(
             let cost = price::price(cost, document, &spot, context);
             let reports = price::Reports {
                 capabilities: model.capabilities.as_deref(),
-                dialects: provider.dialects.clone(),
+                has_cache_writes: price::has_cache_writes(provider),
             };
             price::warn_of_missing(&cost, &reports, "known cost", &spot, context);
             cost

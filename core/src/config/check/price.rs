@@ -2,7 +2,10 @@
 
 use super::context::{Context, Spot};
 use crate::{
-    config::model::{self as yaml, Capability, Classes},
+    config::{
+        model::{self as yaml, Capability, Classes},
+        snapshot::Provider,
+    },
     domain::{
         clock::Timestamp,
         price::{Class, ModelPrice, PricePeriod, Rates, Tier},
@@ -111,8 +114,14 @@ pub(super) fn warn_of_missing(
 /// What decides which classes a model's upstreams report.
 pub(super) struct Reports<'a> {
     pub(super) capabilities: Option<&'a [Capability]>,
-    /// In which its upstreams are asked.
-    pub(super) dialects: Vec<Dialect>,
+    /// An upstream of it is asked in a dialect that tells what was written to a cache.
+    pub(super) has_cache_writes: bool,
+}
+
+/// Whether `provider` is asked by chats in a dialect that tells what was written to a cache.
+pub(super) fn has_cache_writes(provider: &Provider) -> bool {
+    let speaks = |dialect| provider.dialects.contains(&dialect);
+    speaks(Dialect::AnthropicMessages) && !speaks(Dialect::OpenAiChat)
 }
 
 impl Reports<'_> {
@@ -126,7 +135,7 @@ impl Reports<'_> {
             return vec![Class::Input];
         }
         let mut classes = vec![Class::Input, Class::CacheRead, Class::Output];
-        if self.dialects.contains(&Dialect::AnthropicMessages) {
+        if self.has_cache_writes {
             classes.extend([Class::CacheWrite5m, Class::CacheWrite1h]);
         }
         if can(Capability::Audio) {

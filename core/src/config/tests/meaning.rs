@@ -400,6 +400,14 @@ fn prices_are_exact_and_in_order() {
         &price("{ from: 2026-01-01, input: '1', cache_read: '1', output: '4' }"),
         &["a.yaml:4:5: models.chat.price: there is no price before 2025-12-31T16:00:00.000Z"],
     );
+    let anthropic = SOUND.replace("kind: simulated", "kind: anthropic, credentials: [x]");
+    warned(
+        &anthropic,
+        &[
+            "a.yaml:4:5: models.chat.price: no rate for cache_write_5m, cache_write_1h: an answer in which it \
+           occurs has no price",
+        ],
+    );
     let absent = SOUND.replace("    price: { input: '1', cache_read: '0', output: '4' }\n", "");
     refused(&absent, &["a.yaml:3:3: models.chat: `price` is missing, and `billing.unpriced` is `reject`"]);
     warned(
