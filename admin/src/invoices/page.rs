@@ -6,6 +6,7 @@ use aione_core::domain::{
     budget::BillingMode,
     clock::Timestamp,
     invoice::{Invoice, Line, Status, What, number_of_credit_note},
+    money::Pico,
 };
 use axum::{
     http::{HeaderValue, header},
@@ -104,10 +105,12 @@ fn push_credits(out: &mut String, invoice: &Invoice) {
     for credit in &invoice.credits {
         let (number, day) =
             (number_of_credit_note(credit.number), credit.issued_at.date_in(invoice.frame.zone));
-        let (note, tax, amount) = (escaped(&credit.note), credit.tax, credit.amount);
+        let note = escaped(&credit.note);
+        // What is taken back has a minus, and nothing has none.
+        let [tax, amount] = [credit.tax, credit.amount].map(|amount| Pico(-amount.0));
         push(
             out,
-            format_args!("<tr><td>{number}<td>{day}<td>{note}<td class=n>-{tax}<td class=n>-{amount}</tr>"),
+            format_args!("<tr><td>{number}<td>{day}<td>{note}<td class=n>{tax}<td class=n>{amount}</tr>"),
         );
     }
     let currency = escaped(&invoice.frame.currency);

@@ -3,9 +3,10 @@
 use crate::support::{ACME, Answer, Api, FINANCE, NOW, OPERATOR, OTHER_OWNER, OWNER, VIEWER};
 use aione_core::domain::{
     budget::BillingMode,
+    clock::Timestamp,
     fee::PlanVersion,
-    id::InvoiceId,
-    invoice::{Charge, Frame, Invoice, TaxRate},
+    id::{CreditNoteId, InvoiceId},
+    invoice::{Charge, CreditNote, Frame, Invoice, TaxRate},
     money::Pico,
     price::Class,
 };
@@ -169,7 +170,20 @@ async fn an_invoice_can_be_had_as_data_as_a_file_and_as_a_page_by_its_own_organi
             "total,,CNY,,,,3.71",
         ]
     );
+    let credit = |amount: i128, tax: i128| CreditNote {
+        id: CreditNoteId(Uuid::from_u128(5)),
+        number: 3,
+        invoice: ACME_INVOICE,
+        amount: Pico(amount * 10_000_000_000),
+        tax: Pico(tax * 10_000_000_000),
+        note: "an outage".to_owned(),
+        issued_at: Timestamp(0),
+    };
+    api.world.state().invoices[0].credits = vec![credit(106, 6), credit(20, 0)];
     let page = show("?format=html").await;
+    for row in ["<td class=n>-0.06<td class=n>-1.06</tr>", "<td class=n>0.00<td class=n>-0.20</tr>"] {
+        assert!(page.text.contains(row), "{}", page.text);
+    }
     assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
     let policy = page.headers["content-security-policy"].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
