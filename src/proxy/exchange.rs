@@ -24,7 +24,7 @@ pub(crate) async fn run(
     let room = gateway.bodies.room();
     let mut ask = ask::read(client, &world.snapshot, endpoint, room).await?; //  3 what do they want
     let route = route::resolve(&world, &caller, &ask, trace)?; //                4 where could it go
-    ask.make_room(&route)?;
+    ask.make_room(&route)?; //                                                   another dialect takes more
     let mut hold = admit::reserve(gateway, &world, &caller, &route, &ask, trace).await?; // 5 may they
     let answer = upstream::call(gateway, &world, &route, &ask, &mut hold, client).await; // 6 ask, failing over
     ask.let_body_go(); //                                                        no answer holds its prompt

@@ -55,10 +55,6 @@ pub(crate) fn resolve(world: &World, caller: &Caller, ask: &Ask, trace: &Trace) 
         let message = format!("Model '{asked}' does not serve this endpoint");
         return Err(Refusal::invalid(message, Some("model")));
     }
-    if !model.route.deployments.iter().any(|it| ask.endpoint.dialect_for(&it.provider).is_some()) {
-        let message = format!("No deployment of model '{asked}' serves this endpoint");
-        return Err(Refusal::invalid(message, Some("model")));
-    }
     let ceiling = ceiling(ask, model, snapshot.limits.default_ceiling);
     check_window(ask, model, ceiling)?;
     Ok(Route {
@@ -100,11 +96,13 @@ fn candidates(
     ask: &Ask,
 ) -> Result<Vec<Arc<Deployment>>, Refusal> {
     let mut soonest: Option<u64> = None;
+    let mut is_served = false;
     let mut ready: Vec<Arc<Deployment>> = Vec::with_capacity(model.route.deployments.len());
     for deployment in &model.route.deployments {
         if ask.endpoint.dialect_for(&deployment.provider).is_none() {
             continue;
         }
+        is_served = true;
         let condition = world.running(deployment).condition(ask.read_at);
         match standing(model, deployment, caller.key.is_sandbox, condition) {
             Ok(()) => ready.push(deployment.clone()),
@@ -113,6 +111,10 @@ fn candidates(
             }
             Err(Out::NotForSandbox | Out::Drained) => {}
         }
+    }
+    if !is_served {
+        let message = format!("No deployment of model '{}' serves this endpoint", ask.peek.model);
+        return Err(Refusal::invalid(message, Some("model")));
     }
     if ready.is_empty() {
         return Err(Refusal::NoUpstream { retry_after_ms: soonest.unwrap_or(1_000) });

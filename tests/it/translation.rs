@@ -163,7 +163,10 @@ async fn an_upstreams_error_comes_in_the_callers_dialect_with_its_wording() {
     // What is no answer of the dialect is none.
     upstream.next(Script::json(200, "<html>"));
     assert_eq!(gateway.send(&Call::chat(&key, "m")).await.status, 502);
-    for record in gateway.all_records(3).await {
+    // Nor is one that is longer than what is held of an answer.
+    upstream.next(Script::json(200, vec![b' '; 33 << 20]));
+    assert_eq!(gateway.send(&Call::chat(&key, "m")).await.status, 502);
+    for record in gateway.all_records(4).await {
         assert_eq!(record.cost(), 0, "{record:?}");
     }
 }

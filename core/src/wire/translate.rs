@@ -93,7 +93,7 @@ impl Pair {
     pub fn error(&self, status: u16, body: &[u8], request_id: &str) -> (u16, Vec<u8>, Reading) {
         let error = self.upstream.decode_error(status, body);
         let reading =
-            Reading { error: true, blames_request: blames_request(error.kind), ..Reading::default() };
+            Reading { error: true, blames_request: error.kind.blames_request(), ..Reading::default() };
         (error.status, self.caller.encode_error(&error, request_id), reading)
     }
 
@@ -219,7 +219,7 @@ impl StreamTranslator {
     /// Whether an error came that says that the request is at fault.
     #[must_use]
     pub fn blames_request(&self) -> bool {
-        self.error.as_ref().is_some_and(|error| blames_request(error.kind))
+        self.error.as_ref().is_some_and(|error| error.kind.blames_request())
     }
 
     /// The error that the stream began with, as the body of a plain answer under the status that is returned.
@@ -254,11 +254,6 @@ impl StreamTranslator {
             written: Written::Text(std::mem::take(&mut self.text)),
         }
     }
-}
-
-/// Whether another deployment would say the same.
-fn blames_request(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::InvalidRequest | ErrorKind::NotFound | ErrorKind::TooLarge)
 }
 
 /// The text that the model wrote in a part.

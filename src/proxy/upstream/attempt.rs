@@ -83,7 +83,7 @@ pub(super) async fn attempt(
         && !head.headers.contains_key(header::TRANSFER_ENCODING);
     let (head, tap) = match &request.translation {
         None => (for_caller(head)?, tap_for(head, ask)),
-        Some(translation) => foreign::begin(head, retry_after(head)?, translation, deployment, ask)?,
+        Some(translation) => foreign::begin(head, translation, ask.peek.stream)?,
     };
     let mut answer = Answer::new(Box::new(head), Body::Wire(Box::new(exchange)), tap);
     answer.ends_with_connection = ends_with_connection;
@@ -184,18 +184,20 @@ pub(super) async fn read_ahead(answer: &mut Answer) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Whether the body is in an encoding, which was not asked for.
+pub(super) fn is_encoded(head: &ResponseHeader) -> bool {
+    let encoding = head.headers.get(header::CONTENT_ENCODING);
+    encoding.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
 /// How an answer with this head is metered.
 pub(super) fn tap_for(head: &ResponseHeader, ask: &Ask) -> Tap {
-    let is_encoded = head
-        .headers
-        .get(header::CONTENT_ENCODING)
-        .is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
     let is_stream = head
         .headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"));
     let dialect = ask.endpoint.dialect();
-    match (is_encoded, is_stream) {
+    match (is_encoded(head), is_stream) {
         (true, _) => Tap::Opaque { bytes: 0 },
         (false, true) => {
             Tap::Stream(Box::new(StreamTap::new(dialect, ask.hides_usage()).said_to_be_events()))

@@ -2,12 +2,15 @@
 //! name or in another dialect, and of the caller's headers only those on the list.
 
 use super::target::Target;
-use crate::proxy::{
-    ask::{Ask, Endpoint},
-    authenticate,
-    client::Client,
-    refusal::Refusal,
-    world::Running,
+use crate::{
+    clock,
+    proxy::{
+        ask::{Ask, Endpoint},
+        authenticate,
+        client::Client,
+        refusal::Refusal,
+        world::Running,
+    },
 };
 use aione_core::{
     config::snapshot::Deployment,
@@ -16,7 +19,7 @@ use aione_core::{
     wire::{
         Dialect,
         chat::Dropped,
-        codec::Malformed,
+        codec::{Malformed, Setting},
         splice::{self, Spliced},
         translate::Pair,
     },
@@ -69,8 +72,8 @@ pub(super) struct Translation {
     pub(super) pair: Pair,
     /// What the upstream's dialect could not say of the request.
     pub(super) dropped: Dropped,
-    /// The exchange's, for answers that have none.
-    pub(super) id: RecordId,
+    /// What writers must know besides the answer.
+    pub(super) setting: Setting,
 }
 
 impl<'r> Outgoing<'r> {
@@ -200,7 +203,16 @@ fn translated(
         let message = format!("The model's dialect cannot carry this of the request: {names}");
         return Err(Refusal::invalid(message, None));
     }
-    Ok((body, Translation { pair, dropped, id }))
+    let setting = Setting {
+        id: id.to_string(),
+        created: clock::now().0 / 1000,
+        model: model.to_owned(),
+        stream_usage: ask.peek.wants_usage(),
+        estimated_input: ask.estimated_input,
+        as_array: false,
+        freeform_tools: request.freeform_tools.clone(),
+    };
+    Ok((body, Translation { pair, dropped, setting }))
 }
 
 /// Where a provider is asked in `dialect`, behind its `base_url`.

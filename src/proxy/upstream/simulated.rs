@@ -50,9 +50,7 @@ impl Simulated {
                 let tap = attempt::tap_for(&head, ask);
                 (head, tap)
             }
-            Some(translation) => {
-                foreign::begin(&head, attempt::retry_after(&head)?, translation, deployment, ask)?
-            }
+            Some(translation) => foreign::begin(&head, translation, ask.peek.stream)?,
         };
         let body = Body::Simulated(Self { parts: script.parts, next: None, aborts: script.abort });
         let mut answer = Answer::new(Box::new(head), body, tap);

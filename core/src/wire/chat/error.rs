@@ -59,6 +59,12 @@ impl ErrorKind {
         }
     }
 
+    /// Whether it says that the request is at fault: another deployment would say the same.
+    #[must_use]
+    pub fn blames_request(self) -> bool {
+        matches!(self, Self::InvalidRequest | Self::NotFound | Self::TooLarge)
+    }
+
     /// The word that OpenAI and Anthropic have for it.
     #[must_use]
     pub fn word(self) -> &'static str {

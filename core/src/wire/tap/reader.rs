@@ -7,15 +7,13 @@ mod anthropic;
 mod gemini;
 mod responses;
 
-pub(super) use gemini::Beside;
+pub(super) use gemini::{Beside, beside};
 
 use super::{KeptText, long::Long, walk};
 use crate::{
     domain::usage::Usage,
     wire::{
-        Dialect,
-        chat::ErrorKind,
-        gemini as gemini_codec,
+        Dialect, gemini as gemini_codec,
         json::{JsonError, Scanner, Text},
         openai_chat::{event, is_error, text, usage::Decoded},
         sse,
@@ -193,11 +191,6 @@ pub(super) fn error_body(dialect: Dialect, data: &[u8]) -> Vec<u8> {
     if dialect == Dialect::OpenAiResponses { responses::error_body(data) } else { data.to_vec() }
 }
 
-/// Whether an error of an upstream's says that the request is at fault.
-fn is_callers(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::InvalidRequest | ErrorKind::TooLarge | ErrorKind::NotFound)
-}
-
 /// The names of a plain answer's usage and of its error.
 pub(super) fn names(dialect: Dialect) -> [&'static str; 2] {
     [if dialect == Dialect::Gemini { "usageMetadata" } else { "usage" }, "error"]
@@ -219,13 +212,8 @@ pub(super) fn blames_request(dialect: Dialect, value: &[u8]) -> bool {
         Dialect::OpenAiChat => crate::wire::openai_chat::blames_request(value),
         Dialect::AnthropicMessages => anthropic::blames_request(value),
         Dialect::OpenAiResponses => responses::blames_request(value),
-        Dialect::Gemini => is_callers(gemini_codec::error_kind(value)),
+        Dialect::Gemini => gemini_codec::error_kind(value).blames_request(),
     }
-}
-
-/// Images and searches in the candidates that come next.
-pub(super) fn beside<'a>(scanner: &mut Scanner<'a>, answer: &'a [u8]) -> Result<Usage, JsonError> {
-    gemini::beside(scanner, answer)
 }
 
 /// Adds the text of a whole answer, or of its beginning where it was cut.

@@ -3,10 +3,9 @@
 //! Usage comes at the beginning, with the prompt's classes, and towards the end as totals so far, where
 //! what did not change may be missing.
 
-use super::{Seen, Told, is_callers, is_some, push_arguments, push_string, untyped};
+use super::{Seen, Told, is_some, push_arguments, push_string, untyped};
 use crate::wire::{
     anthropic_messages::Counts,
-    chat::ErrorKind,
     json::{JsonError, Scanner},
     openai_chat::{error_of, usage::Decoded},
     tap::{KeptText, walk},
@@ -123,7 +122,7 @@ pub(super) fn blames_request(error: &[u8]) -> bool {
     let kind = error_of(None, error).kind;
     // The one word of this dialect for a size that is refused.
     let is_too_large = memchr::memmem::find(error, b"\"request_too_large\"").is_some();
-    is_callers(if is_too_large { ErrorKind::TooLarge } else { kind })
+    is_too_large || kind.blames_request()
 }
 
 pub(super) fn collect_answer(json: &[u8], into: &mut KeptText) {

@@ -143,7 +143,10 @@ pub(super) fn decode(usage: &[u8]) -> Decoded {
     }
 }
 
-pub(super) fn beside<'a>(scanner: &mut Scanner<'a>, answer: &'a [u8]) -> Result<Usage, JsonError> {
+pub(in crate::wire::tap) fn beside<'a>(
+    scanner: &mut Scanner<'a>,
+    answer: &'a [u8],
+) -> Result<Usage, JsonError> {
     let mut beside = Beside::default();
     walk::objects(scanner, |scanner| candidate(scanner, answer, &mut beside, None).map(drop))?;
     Ok(beside.usage())

@@ -3,7 +3,7 @@
 //! The vendor tells everything several times; text is taken from the deltas, and from the response at
 //! the end only where none came. Usage is in that response alone.
 
-use super::{Seen, Told, is_callers, push_string, untyped};
+use super::{Seen, Told, push_string, untyped};
 use crate::wire::{
     codec::Codec,
     json::{JsonError, Scanner, Token},
@@ -141,7 +141,7 @@ pub(super) fn blames_request(error: &[u8]) -> bool {
         Some("context_length_exceeded" | "invalid_prompt" | "bio_policy" | "model_not_found") => true,
         Some(code) if code.contains("image") || code.ends_with("_policy_violation") => true,
         Some("insufficient_quota" | "invalid_api_key" | "rate_limit_exceeded" | "server_error") => false,
-        _ => is_callers(error.kind),
+        _ => error.kind.blames_request(),
     }
 }
 
