@@ -137,7 +137,8 @@ pub(super) fn push_from(
             sql.push("org_id = ").push_value(org).push(" AND by_key = ").push_value(by_key).push(" AND ");
         }
     };
-    if pieces.len() > engine.queries_max() {
+    // No piece is a list as well, an empty one: nothing lies in it.
+    if pieces.is_empty() || pieces.len() > engine.queries_max() {
         let rows: Vec<_> = pieces
             .iter()
             .map(|piece| [piece.span.millis(), piece.start.0, piece.end.0, piece.shift_ms])

@@ -94,6 +94,8 @@ async fn margins_are_summed_by_what_is_asked_for(on: Engine) {
     let before = NOW.plus_ms(-10 * 86_400_000).date_in(chrono_tz::UTC);
     let nothing = MarginQuery { start: before, end: before, ..query(&[By::Day]) };
     assert_eq!(sums(&store, &nothing).await, []);
+    let backwards = MarginQuery { start: NOW.date_in(chrono_tz::UTC), end: before, ..query(&[By::Day]) };
+    assert_eq!(sums(&store, &backwards).await, []);
 
     assert_eq!(store.margin_totals(Timestamp(0)).await.unwrap(), [(org_id(1), one), (org_id(2), two)].into());
     let later = aione_core::domain::rollup::Span::Quarter.start_of(tomorrow);
