@@ -3,7 +3,7 @@
 mod name;
 pub mod simulated;
 
-pub use name::{DialectName, KindName};
+pub use name::KindName;
 
 use crate::wire::Dialect;
 
@@ -24,6 +24,8 @@ pub struct Kind {
     /// The name in YAML.
     pub name: &'static str,
     pub dialects: &'static [Dialect],
+    /// Spoken by some of its accounts: YAML says by which.
+    pub other_dialects: &'static [Dialect],
     pub credential: Credential,
     /// Sent with each request, unless a caller of the same dialect says otherwise: names and values.
     pub headers: &'static [(&'static str, &'static str)],
@@ -33,11 +35,20 @@ pub struct Kind {
     pub built_in: bool,
 }
 
+impl Kind {
+    /// Whether some account of it speaks `dialect`.
+    #[must_use]
+    pub fn speaks(&self, dialect: Dialect) -> bool {
+        self.dialects.contains(&dialect) || self.other_dialects.contains(&dialect)
+    }
+}
+
 /// Every kind that YAML may name.
 pub const PROVIDERS: &[Kind] = &[
     Kind {
         name: "openai",
-        dialects: &[Dialect::OpenAiChat],
+        dialects: &[Dialect::OpenAiChat, Dialect::OpenAiResponses],
+        other_dialects: &[],
         credential: Credential::Bearer,
         headers: &[],
         base_url: Some("https://api.openai.com/v1"),
@@ -46,6 +57,7 @@ pub const PROVIDERS: &[Kind] = &[
     Kind {
         name: "openai_compatible",
         dialects: &[Dialect::OpenAiChat],
+        other_dialects: &[Dialect::OpenAiResponses],
         credential: Credential::Bearer,
         headers: &[],
         base_url: None,
@@ -54,6 +66,7 @@ pub const PROVIDERS: &[Kind] = &[
     Kind {
         name: "anthropic",
         dialects: &[Dialect::AnthropicMessages],
+        other_dialects: &[],
         credential: Credential::Header("x-api-key"),
         headers: &[("anthropic-version", "2023-06-01")],
         base_url: Some("https://api.anthropic.com/v1"),
@@ -62,6 +75,7 @@ pub const PROVIDERS: &[Kind] = &[
     Kind {
         name: "gemini",
         dialects: &[Dialect::Gemini],
+        other_dialects: &[],
         credential: Credential::Header("x-goog-api-key"),
         headers: &[],
         base_url: Some("https://generativelanguage.googleapis.com/v1beta"),
@@ -69,7 +83,8 @@ pub const PROVIDERS: &[Kind] = &[
     },
     Kind {
         name: "simulated",
-        dialects: &Dialect::SERVED,
+        dialects: &Dialect::ALL,
+        other_dialects: &[],
         credential: Credential::None,
         headers: &[],
         base_url: None,

@@ -4,13 +4,7 @@
 use super::target::Target;
 use crate::{
     clock,
-    proxy::{
-        ask::{Ask, Endpoint},
-        authenticate,
-        client::Client,
-        refusal::Refusal,
-        world::Running,
-    },
+    proxy::{ask::Ask, authenticate, client::Client, endpoint::Endpoint, refusal::Refusal, world::Running},
 };
 use aione_core::{
     config::snapshot::Deployment,
@@ -19,7 +13,7 @@ use aione_core::{
     wire::{
         Dialect,
         chat::Dropped,
-        codec::{Malformed, Setting},
+        codec::{Malformed, Manner, Setting},
         splice::{self, Spliced},
         translate::Pair,
     },
@@ -37,8 +31,16 @@ use std::{
 /// The caller's headers that reach an upstream; the rest stays here. A list of what passes,
 /// not of what does not: an unknown header may hold a secret. Not `idempotency-key` either:
 /// organizations share a vendor's account, and one would be given another's answer.
-const PASSED: [&str; 6] =
-    ["accept", "user-agent", "openai-beta", "traceparent", "tracestate", "x-client-request-id"];
+const PASSED: [&str; 8] = [
+    "accept",
+    "user-agent",
+    "openai-beta",
+    "anthropic-version",
+    "anthropic-beta",
+    "traceparent",
+    "tracestate",
+    "x-client-request-id",
+];
 const PASSED_PREFIX: &str = "x-stainless-";
 /// How a request is to be translated; `strict`: refused where something cannot be carried.
 const TRANSLATION_HEADER: &str = "x-aione-translation";
@@ -49,6 +51,8 @@ const ONE_WRITE_MAX: usize = 64 * 1024;
 
 /// A request that is ready to be sent, over whichever version of HTTP the connection speaks.
 pub(super) struct Outgoing<'r> {
+    /// Of the upstream.
+    pub(super) endpoint: Endpoint,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// In order; nothing was copied out of the caller's body.
     pub(super) body: Vec<Bytes>,
@@ -89,10 +93,12 @@ impl<'r> Outgoing<'r> {
         id: RecordId,
     ) -> Result<Self, Refusal> {
         let kind = deployment.provider.kind;
-        let own = ask.endpoint.dialect();
-        let dialect = ask.endpoint.dialect_for(&deployment.provider).unwrap_or(own);
+        let own = ask.endpoint().dialect();
+        let dialect = ask.endpoint().dialect_for(&deployment.provider).unwrap_or(own);
+        let endpoint =
+            if dialect == own { ask.endpoint() } else { Endpoint::of_chat(dialect, ask.peek.stream) };
         let (Spliced { parts: body, bytes: body_len }, translation) = if dialect == own {
-            let ask_usage = ask.peek.stream && deployment.provider.stream_usage && ask.endpoint.generates();
+            let ask_usage = ask.peek.stream && deployment.provider.stream_usage && endpoint.generates();
             (splice::splice(&ask.body, &ask.peek, &deployment.model, ask_usage), None)
         } else {
             let (body, translation) = translated(ask, dialect, &deployment.model, client.headers(), id)?;
@@ -116,7 +122,8 @@ impl<'r> Outgoing<'r> {
             headers,
             body_len,
             body,
-            path: path(ask.endpoint, dialect, &deployment.model, ask.peek.stream),
+            path: path(endpoint, &deployment.model),
+            endpoint,
             credential_name: match kind.credential {
                 Credential::Header(name) => HeaderName::from_static(name),
                 Credential::Bearer | Credential::None => http::header::AUTHORIZATION,
@@ -192,7 +199,7 @@ fn translated(
         message: error.message.clone().into(),
         param: error.param.clone().map(Cow::Owned),
     };
-    let own = ask.endpoint.dialect();
+    let own = ask.endpoint().dialect();
     let pair = Pair::of(own, dialect).ok_or(Refusal::Internal)?;
     let (request, dropped) = ask.neutral(&pair).map_err(refused)?;
     let mut dropped = dropped.clone();
@@ -209,25 +216,19 @@ fn translated(
         model: model.to_owned(),
         stream_usage: ask.peek.wants_usage(),
         estimated_input: ask.estimated_input,
-        as_array: false,
+        as_array: ask.endpoint() == Endpoint::GenerateContent(Manner::Array),
         freeform_tools: request.freeform_tools.clone(),
     };
     Ok((body, Translation { pair, dropped, setting }))
 }
 
-/// Where a provider is asked in `dialect`, behind its `base_url`.
-fn path(endpoint: Endpoint, dialect: Dialect, model: &str, stream: bool) -> Cow<'static, str> {
-    match dialect {
-        Dialect::OpenAiChat if endpoint.dialect() == dialect => endpoint.path().into(),
-        Dialect::OpenAiChat => "/chat/completions".into(),
-        Dialect::OpenAiResponses => "/responses".into(),
-        Dialect::AnthropicMessages => "/messages".into(),
-        Dialect::Gemini => {
-            let model = utf8_percent_encode(model, PATH_SEGMENT);
-            let call = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
-            format!("/models/{model}:{call}").into()
-        }
+/// Where a provider is asked, behind its `base_url`.
+fn path(endpoint: Endpoint, model: &str) -> Cow<'static, str> {
+    if endpoint.dialect() == Dialect::Gemini {
+        let model = utf8_percent_encode(model, PATH_SEGMENT);
+        return format!("/models/{model}:{}", endpoint.path()).into();
     }
+    endpoint.path().into()
 }
 
 /// The caller's headers on the list, but for those that its `Connection` names.

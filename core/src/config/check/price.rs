@@ -118,10 +118,9 @@ pub(super) struct Reports<'a> {
     pub(super) has_cache_writes: bool,
 }
 
-/// Whether `provider` is asked by chats in a dialect that tells what was written to a cache.
+/// Whether `provider` may be asked in a dialect that tells what was written to a cache.
 pub(super) fn has_cache_writes(provider: &Provider) -> bool {
-    let speaks = |dialect| provider.dialects.contains(&dialect);
-    speaks(Dialect::AnthropicMessages) && !speaks(Dialect::OpenAiChat)
+    provider.dialects.contains(&Dialect::AnthropicMessages) && !provider.kind.built_in
 }
 
 impl Reports<'_> {
