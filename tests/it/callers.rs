@@ -2,10 +2,10 @@
 
 use crate::support::{
     client::{Answer, BodyEnd, Call, Version},
-    dialects::{array_call, call, classes, codec_of, error_message, fold},
-    gateway::{Gateway, TestGateway},
+    dialects::{array_call, call, classes, codec_of, error_message, fold, honest_of, stage, stage_with},
+    gateway::Gateway,
     records::Record,
-    upstream::{Gate, Script, Truth, Upstream, gemini, honest, messages, openai, responses},
+    upstream::{Gate, Script, Truth, Upstream, gemini, honest, openai},
 };
 use aione_core::wire::{
     Dialect,
@@ -13,37 +13,6 @@ use aione_core::wire::{
     codec::keep_alive,
 };
 use serde_json::{Value, json};
-
-/// A model for each dialect, named like it; its upstream speaks that alone and knows it as `up-…`.
-async fn stage(upstream: &Upstream) -> (Gateway, String) {
-    stage_with(upstream, |gateway| gateway).await
-}
-
-async fn stage_with(
-    upstream: &Upstream,
-    change: impl FnOnce(TestGateway) -> TestGateway,
-) -> (Gateway, String) {
-    let mut gateway = TestGateway::new();
-    for dialect in Dialect::ALL {
-        let name = dialect.as_str();
-        gateway = gateway
-            .upstream(name, upstream)
-            .model(name, &[name])
-            .set(
-                &format!("/models/{name}/route/deployments"),
-                json!([{ "provider": name, "model": format!("up-{name}") }]),
-            )
-            .set(&format!("/models/{name}/price/cache_write_5m"), "1.30")
-            .set(&format!("/models/{name}/price/cache_write_1h"), "2.10");
-    }
-    let gateway = gateway
-        .set("/providers/openai_responses/dialects", json!(["openai_responses"]))
-        .set("/providers/anthropic_messages/kind", "anthropic")
-        .set("/providers/gemini/kind", "gemini");
-    let gateway = change(gateway).start().await;
-    let key = gateway.key().await;
-    (gateway, key)
-}
 
 /// The last answer of the upstream, and what became of it.
 async fn told(gateway: &Gateway, upstream: &Upstream, answer: &Answer) -> (Truth, Record) {
@@ -119,38 +88,6 @@ async fn every_caller_is_answered_by_every_upstream_and_each_token_is_counted() 
     assert_eq!(gateway.records().await.len(), exchanges);
 }
 
-/// What each dialect's honest upstream sends: a plain answer, the pieces of a stream, and an error.
-fn scripts(dialect: Dialect, truth: &Truth) -> (Vec<u8>, Vec<Vec<u8>>, Vec<u8>) {
-    let n = openai::CONTENT_EVENTS;
-    let error = |value: Value| serde_json::to_vec_pretty(&value).unwrap();
-    match dialect {
-        Dialect::OpenAiChat => {
-            let events = openai::Events::new(truth, "up-openai_chat", n);
-            let all = [&events.content[..], &[events.usage, events.done]].concat();
-            let body = json!({ "error": { "message": "Odd  wording", "type": "x_error", "param": null, "code": 7 } });
-            (openai::completion(truth, "up-openai_chat"), all, error(body))
-        }
-        Dialect::OpenAiResponses => {
-            let truth = responses::renamed(truth);
-            let body = json!({ "error": { "message": "Odd  wording", "type": "x_error", "param": null, "code": "c" } });
-            let said = responses::completed(&truth, "up-openai_responses");
-            (said, responses::stream(&truth, "up-openai_responses", n).all(), error(body))
-        }
-        Dialect::AnthropicMessages => {
-            let truth = messages::renamed(truth);
-            let body = json!({ "type": "error", "error": { "type": "x_error", "message": "Odd  wording" }, "request_id": "req_theirs" });
-            let said = messages::message(&truth, "up-anthropic_messages");
-            (said, messages::stream(&truth, "up-anthropic_messages", n).all(), error(body))
-        }
-        Dialect::Gemini => {
-            let truth = gemini::renamed(truth);
-            let body = json!({ "error": { "code": 422, "message": "Odd  wording", "status": "ODD", "details": [{}] } });
-            let said = gemini::content(&truth, "up-gemini");
-            (said, gemini::stream(&truth, "up-gemini", n).all(), error(body))
-        }
-    }
-}
-
 #[tokio::test]
 async fn in_one_dialect_the_bytes_pass_as_they_are_but_for_the_models_name() {
     let upstream = Upstream::start().await;
@@ -158,7 +95,8 @@ async fn in_one_dialect_the_bytes_pass_as_they_are_but_for_the_models_name() {
     for dialect in Dialect::ALL {
         let name = dialect.as_str();
         let truth = Truth::of(77);
-        let (plain, stream, error) = scripts(dialect, &truth);
+        let said = honest_of(dialect, &truth);
+        let (plain, stream, error) = (said.plain, said.stream.all(), said.error);
 
         upstream.next(Script::json(200, &plain));
         let asks = call(dialect, name, false).bearer(&key).header("anthropic-beta", "b1,b2");
@@ -240,12 +178,6 @@ async fn refusals_are_told_in_the_callers_dialect() {
     }
 }
 
-/// How many pieces it takes until some of the text is there, and not all.
-fn half(pieces: &[Vec<u8>]) -> usize {
-    let says = |piece: &Vec<u8>| String::from_utf8_lossy(piece).contains(&honest::text(1));
-    pieces.iter().position(says).unwrap() + 1
-}
-
 #[tokio::test]
 async fn a_stream_that_breaks_off_ends_with_the_dialects_own_error() {
     let upstream = Upstream::start().await;
@@ -253,8 +185,8 @@ async fn a_stream_that_breaks_off_ends_with_the_dialects_own_error() {
     for caller in Dialect::ALL {
         for asked in Dialect::ALL {
             let shown = format!("{} to {}", caller.as_str(), asked.as_str());
-            let (_, pieces, _) = scripts(asked, &Truth::of(79));
-            upstream.next(Script::events().chunks(&pieces[..half(&pieces)]).reset());
+            let pieces = honest_of(asked, &Truth::of(79)).stream.after(2).0;
+            upstream.next(Script::events().chunks(pieces).reset());
             let answer = gateway.send(&call(caller, asked.as_str(), true).bearer(&key)).await;
             assert_eq!(answer.status, 200, "{shown}");
             assert!(matches!(answer.end, BodyEnd::Broken(_)), "{shown}: {}", answer.text());
@@ -274,8 +206,8 @@ async fn a_stream_that_breaks_off_ends_with_the_dialects_own_error() {
     let items = items.as_array().unwrap();
     assert_eq!(items.len(), 4);
     error_message(Dialect::Gemini, &items[3]);
-    let (_, pieces, _) = scripts(Dialect::AnthropicMessages, &Truth::of(81));
-    upstream.next(Script::events().chunks(&pieces[..half(&pieces)]).reset());
+    let pieces = honest_of(Dialect::AnthropicMessages, &Truth::of(81)).stream.after(2).0;
+    upstream.next(Script::events().chunks(pieces).reset());
     let answer = gateway.send(&array_call("anthropic_messages").bearer(&key)).await;
     error_message(Dialect::Gemini, answer.json().as_array().unwrap().last().unwrap());
 }
@@ -288,8 +220,7 @@ async fn an_upstreams_error_comes_in_every_callers_dialect_with_its_wording() {
         for asked in Dialect::ALL {
             let shown = format!("{} to {}", caller.as_str(), asked.as_str());
             for stream in [false, true] {
-                let (_, _, error) = scripts(asked, &Truth::of(82));
-                upstream.next(Script::json(422, &error));
+                upstream.next(Script::json(422, honest_of(asked, &Truth::of(82)).error));
                 let answer = gateway.send(&call(caller, asked.as_str(), stream).bearer(&key)).await;
                 assert!((400..500).contains(&answer.status), "{shown}: {}", answer.status);
                 assert_eq!(error_message(caller, &answer.json()), "Odd  wording", "{shown}");
@@ -308,9 +239,9 @@ async fn a_silent_upstream_is_bridged_in_each_dialects_way() {
     for caller in Dialect::ALL {
         for asked in Dialect::ALL {
             let shown = format!("{} to {}", caller.as_str(), asked.as_str());
-            let (_, pieces, _) = scripts(asked, &Truth::of(83));
+            let (before, after) = honest_of(asked, &Truth::of(83)).stream.after(2);
             let gate = Gate::closed();
-            let script = Script::events().chunks(&pieces[..3]).wait(&gate).chunks(&pieces[3..]).end();
+            let script = Script::events().chunks(before).wait(&gate).chunks(after).end();
             upstream.next(script);
             let mut exchange =
                 gateway.open_over(Version::H1, &call(caller, asked.as_str(), true).bearer(&key)).await;

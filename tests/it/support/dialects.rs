@@ -1,6 +1,10 @@
 //! One small conversation in the words of every dialect, and what an answer to it says.
 
-use super::{client::Call, upstream::Truth};
+use super::{
+    client::Call,
+    gateway::{Gateway, TestGateway},
+    upstream::{Truth, Upstream, gemini, honest::Pieces, messages, openai, responses},
+};
 use aione_core::{
     domain::usage::Usage,
     wire::{
@@ -78,4 +82,86 @@ pub fn error_message(dialect: Dialect, body: &Value) -> String {
     }
     assert!(dialect != Dialect::Gemini || error["status"].is_string(), "{body}");
     error["message"].as_str().unwrap_or_else(|| panic!("no message: {body}")).to_owned()
+}
+
+/// A model for each dialect, named like it; its upstream speaks that alone and knows it as `up-…`.
+pub async fn stage(upstream: &Upstream) -> (Gateway, String) {
+    stage_with(upstream, |gateway| gateway).await
+}
+
+pub async fn stage_with(
+    upstream: &Upstream,
+    change: impl FnOnce(TestGateway) -> TestGateway,
+) -> (Gateway, String) {
+    let mut gateway = TestGateway::new();
+    for dialect in Dialect::ALL {
+        let name = dialect.as_str();
+        gateway = gateway
+            .upstream(name, upstream)
+            .model(name, &[name])
+            .set(
+                &format!("/models/{name}/route/deployments"),
+                json!([{ "provider": name, "model": format!("up-{name}") }]),
+            )
+            .set(&format!("/models/{name}/price/cache_write_5m"), "1.30")
+            .set(&format!("/models/{name}/price/cache_write_1h"), "2.10");
+    }
+    let gateway = gateway
+        .set("/providers/openai_responses/dialects", json!(["openai_responses"]))
+        .set("/providers/anthropic_messages/kind", "anthropic")
+        .set("/providers/gemini/kind", "gemini");
+    let gateway = change(gateway).start().await;
+    let key = gateway.key().await;
+    (gateway, key)
+}
+
+/// What an honest upstream sends under its own name for the model.
+pub struct Honest {
+    pub plain: Vec<u8>,
+    pub stream: Pieces,
+    /// An error in odd words, under an odd status: 422.
+    pub error: Vec<u8>,
+}
+
+pub fn honest_of(dialect: Dialect, truth: &Truth) -> Honest {
+    let n = openai::CONTENT_EVENTS;
+    let error = |value: Value| serde_json::to_vec_pretty(&value).unwrap();
+    match dialect {
+        Dialect::OpenAiChat => {
+            let events = openai::Events::new(truth, "up-openai_chat", n);
+            let stream = Pieces {
+                opening: Vec::new(),
+                content: events.content,
+                closing: vec![events.usage, events.done],
+            };
+            let body = json!({ "error": { "message": "Odd  wording", "type": "x_error", "param": null, "code": 7 } });
+            Honest { plain: openai::completion(truth, "up-openai_chat"), stream, error: error(body) }
+        }
+        Dialect::OpenAiResponses => {
+            let truth = responses::renamed(truth);
+            let body = json!({ "error": { "message": "Odd  wording", "type": "x_error", "param": null, "code": "c" } });
+            let said = responses::completed(&truth, "up-openai_responses");
+            Honest {
+                plain: said,
+                stream: responses::stream(&truth, "up-openai_responses", n),
+                error: error(body),
+            }
+        }
+        Dialect::AnthropicMessages => {
+            let truth = messages::renamed(truth);
+            let body = json!({ "type": "error", "error": { "type": "x_error", "message": "Odd  wording" }, "request_id": "req_theirs" });
+            let said = messages::message(&truth, "up-anthropic_messages");
+            Honest {
+                plain: said,
+                stream: messages::stream(&truth, "up-anthropic_messages", n),
+                error: error(body),
+            }
+        }
+        Dialect::Gemini => {
+            let truth = gemini::renamed(truth);
+            let body = json!({ "error": { "code": 422, "message": "Odd  wording", "status": "ODD", "details": [{}] } });
+            let said = gemini::content(&truth, "up-gemini");
+            Honest { plain: said, stream: gemini::stream(&truth, "up-gemini", n), error: error(body) }
+        }
+    }
 }
