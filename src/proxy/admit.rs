@@ -249,6 +249,14 @@ impl Hold {
         self.tally.failed.push(Failed { deployment: deployment.clone(), fault, usage, unseen });
     }
 
+    /// Remembers who gave the answer that was read, so that its caller can go on from it there.
+    pub(crate) fn note_origin(&self) {
+        let id = self.tally.reading.as_ref().and_then(|reading| reading.answer_id.as_deref());
+        if let (Some(id), Some(deployment)) = (id, &self.tally.deployment) {
+            self.gateway.origins.keep(self.opened.org, id, &deployment.provider.name);
+        }
+    }
+
     pub(crate) fn record_id(&self) -> RecordId {
         self.opened.id
     }

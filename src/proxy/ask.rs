@@ -1,6 +1,8 @@
 //! Phase 3: what the caller wants. The body within its bounds, decoded, and one look at it.
 
 use super::{
+    Gateway,
+    authenticate::Caller,
     bodies::Room,
     client::{BodyError, Client},
     decode::{self, DecodeError},
@@ -20,12 +22,14 @@ use aione_core::{
     },
 };
 use bytes::Bytes;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// What is asked, read and bounded; nothing of it is trusted to choose an upstream.
 #[derive(Debug)]
 pub(crate) struct Ask {
     pub(crate) called: Called,
+    /// The provider that alone can be asked; `None`: any can.
+    pub(crate) origin: Option<Arc<str>>,
     /// Decoded; the bytes that the upstream gets, but for the model name.
     pub(crate) body: Bytes,
     pub(crate) peek: Peek,
@@ -77,8 +81,10 @@ impl Ask {
 }
 
 pub(crate) async fn read(
+    gateway: &Gateway,
     client: &mut Client<'_>,
     world: &Snapshot,
+    caller: &Caller,
     called: Called,
     mut room: Room,
 ) -> Result<Ask, Refusal> {
@@ -116,22 +122,31 @@ pub(crate) async fn read(
     let bounds = PeekBounds { needs_ceiling: !endpoint.counts(), ..PeekBounds::default() };
     let peek = peek::peek(endpoint.dialect(), &body, called.url(), &bounds)
         .map_err(|error| Refusal::invalid(error.message, error.param))?;
-    refuse_memory(&peek)?;
+    let origin = origin(gateway, world, caller, &peek).await?;
     let estimated_input = estimate::input_tokens(peek.text_bytes, peek.messages);
     let neutral = OnceLock::new();
-    Ok(Ask { called, body, peek, estimated_input, read_at: clock::steady(), neutral, room })
+    Ok(Ask { called, origin, body, peek, estimated_input, read_at: clock::steady(), neutral, room })
 }
 
-/// What leans on an answer that an upstream keeps.
-fn refuse_memory(peek: &Peek) -> Result<(), Refusal> {
+/// The provider that alone can go on from what it keeps; `None`: the request leans on nothing.
+async fn origin(
+    gateway: &Gateway,
+    world: &Snapshot,
+    caller: &Caller,
+    peek: &Peek,
+) -> Result<Option<Arc<str>>, Refusal> {
     let Memory { previous, refers_to_items, .. } = &peek.memory;
-    if previous.is_some() {
-        let message = "`previous_response_id` cannot be gone on from here: send the conversation in `input`";
-        return Err(Refusal::invalid(message, Some("previous_response_id")));
-    }
     if *refers_to_items {
         let message = "`input` names items that a provider keeps: send the items themselves";
         return Err(Refusal::invalid(message, Some("input")));
     }
-    Ok(())
+    let Some(id) = previous else { return Ok(None) };
+    match gateway.origins.of(caller.key.org, id, world.limits.redis_timeout).await {
+        Some(provider) => Ok(Some(provider)),
+        // The vendor's words, for answers that it has forgotten and those that others got alike.
+        None => {
+            let message = format!("Previous response with id '{id}' not found.");
+            Err(Refusal::invalid(message, Some("previous_response_id")))
+        }
+    }
 }

@@ -30,7 +30,7 @@ pub(super) async fn run(
     let world = gateway.world();
     let caller = authenticate::caller(gateway, &world.snapshot, client, trace).await?;
     trace.caller(&caller);
-    let ask = ask::read(client, &world.snapshot, called, gateway.bodies.room()).await?;
+    let ask = ask::read(gateway, client, &world.snapshot, &caller, called, gateway.bodies.room()).await?;
     let route = route::resolve(&world, &caller, &ask, trace)?;
     let grant = admit::reserve_count(gateway, &world, &caller, &route, &ask, trace.id).await?;
     let Ok(counted) = upstream::count(gateway, &world, &route, &ask, client, trace.id).await else {

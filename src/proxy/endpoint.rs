@@ -11,11 +11,19 @@ use aione_core::{
 };
 use http::HeaderMap;
 
+/// The model of a moderation that names none, as most do:
+/// <https://platform.openai.com/docs/api-reference/moderations/create>.
+const MODERATION_MODEL: &str = "omni-moderation-latest";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     ChatCompletions,
     Completions,
     Embeddings,
+    ImagesGenerations,
+    AudioSpeech,
+    Moderations,
+    Rerank,
     Responses,
     Messages,
     MessagesCountTokens,
@@ -40,6 +48,10 @@ impl Called {
             "/v1/chat/completions" => Endpoint::ChatCompletions,
             "/v1/completions" => Endpoint::Completions,
             "/v1/embeddings" => Endpoint::Embeddings,
+            "/v1/images/generations" => Endpoint::ImagesGenerations,
+            "/v1/audio/speech" => Endpoint::AudioSpeech,
+            "/v1/moderations" => Endpoint::Moderations,
+            "/v1/rerank" => Endpoint::Rerank,
             "/v1/responses" => Endpoint::Responses,
             "/v1/messages" => Endpoint::Messages,
             "/v1/messages/count_tokens" => Endpoint::MessagesCountTokens,
@@ -65,20 +77,27 @@ impl Called {
         Some(Self { endpoint, model: Some(model.into_owned()) })
     }
 
-    /// What stands in the URL and not in the body.
+    /// What stands in the URL and not in the body, or goes without saying.
     pub(crate) fn url(&self) -> UrlSays<'_> {
         let stream = match self.endpoint {
             Endpoint::GenerateContent(manner) => Some(manner != Manner::Plain),
             _ => None,
         };
-        UrlSays { model: self.model.as_deref(), stream }
+        let unsaid = (self.endpoint == Endpoint::Moderations).then_some(MODERATION_MODEL);
+        UrlSays { model: self.model.as_deref().or(unsaid), stream }
     }
 }
 
 impl Endpoint {
     pub(crate) fn dialect(self) -> Dialect {
         match self {
-            Self::ChatCompletions | Self::Completions | Self::Embeddings => Dialect::OpenAiChat,
+            Self::ChatCompletions
+            | Self::Completions
+            | Self::Embeddings
+            | Self::ImagesGenerations
+            | Self::AudioSpeech
+            | Self::Moderations
+            | Self::Rerank => Dialect::OpenAiChat,
             Self::Responses => Dialect::OpenAiResponses,
             Self::Messages | Self::MessagesCountTokens => Dialect::AnthropicMessages,
             Self::GenerateContent(_) | Self::CountTokens | Self::EmbedContent | Self::BatchEmbedContents => {
@@ -93,6 +112,10 @@ impl Endpoint {
             Self::ChatCompletions => "/chat/completions",
             Self::Completions => "/completions",
             Self::Embeddings => "/embeddings",
+            Self::ImagesGenerations => "/images/generations",
+            Self::AudioSpeech => "/audio/speech",
+            Self::Moderations => "/moderations",
+            Self::Rerank => "/rerank",
             Self::Responses => "/responses",
             Self::Messages => "/messages",
             Self::MessagesCountTokens => "/messages/count_tokens",
@@ -133,6 +156,10 @@ impl Endpoint {
     pub(crate) fn capability(self) -> Option<&'static str> {
         match self {
             Self::Embeddings | Self::EmbedContent | Self::BatchEmbedContents => Some("embeddings"),
+            Self::ImagesGenerations => Some("image_output"),
+            Self::AudioSpeech => Some("audio"),
+            Self::Moderations => Some("moderation"),
+            Self::Rerank => Some("rerank"),
             Self::Completions => None,
             _ => Some("chat"),
         }
@@ -145,7 +172,12 @@ impl Endpoint {
 
     /// Whether an answer has output tokens that a ceiling can bound.
     pub(crate) fn generates(self) -> bool {
-        self.is_chat() || self == Self::Completions
+        self.is_chat() || matches!(self, Self::Completions | Self::ImagesGenerations)
+    }
+
+    /// Whether what is answered is said in bytes that nobody reads, and not in JSON.
+    pub(crate) fn makes_media(self) -> bool {
+        self == Self::AudioSpeech
     }
 
     /// Whether tokens are only counted.

@@ -16,7 +16,7 @@ pub(crate) async fn run(
     let caller = authenticate::caller(gateway, &world.snapshot, client, trace).await?; // 2 who are they
     trace.caller(&caller);
     let room = gateway.bodies.room();
-    let mut ask = ask::read(client, &world.snapshot, called, room).await?; //    3 what do they want
+    let mut ask = ask::read(gateway, client, &world.snapshot, &caller, called, room).await?; // 3 what do they want
     let route = route::resolve(&world, &caller, &ask, trace)?; //                4 where could it go
     ask.make_room(&route)?; //                                                   another dialect takes more
     let mut hold = admit::reserve(gateway, &world, &caller, &route, &ask, trace).await?; // 5 may they

@@ -42,7 +42,7 @@ use crate::{
     clock,
     journal::Journal,
     keyring::KeyRing,
-    store::limits::Limits,
+    store::{limits::Limits, origins::Origins},
     telemetry::{access::AccessLog, metrics::Metrics},
 };
 use aione_core::{config::snapshot::Snapshot, wire::Dialect};
@@ -60,6 +60,7 @@ pub(crate) struct Gateway {
     pub(crate) limits: Limits,
     pub(crate) budgets: Arc<Budgets>,
     pub(crate) journal: Journal,
+    pub(crate) origins: Origins,
     pub(crate) connectors: Connectors,
     pub(crate) targets: Arc<Targets>,
     pub(crate) metrics: Arc<Metrics>,
@@ -109,9 +110,11 @@ impl Gateway {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { worlds, keyring, limits, budgets, journal, connectors, targets, metrics, access, admin } =
             parts;
+        let origins = Origins::new(limits.shared().cloned());
         Self {
             worlds,
             keyring,
+            origins,
             limits,
             budgets,
             journal,

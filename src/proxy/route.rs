@@ -11,6 +11,7 @@ use aione_core::{
         standing::{Out, Turn, standing},
     },
     domain::{estimate, plan::Plan},
+    wire::Dialect,
 };
 use rand::RngExt;
 use std::sync::Arc;
@@ -51,6 +52,10 @@ pub(crate) fn resolve(world: &World, caller: &Caller, ask: &Ask, trace: &Trace) 
         let message = format!("Model '{asked}' does not serve this endpoint");
         return Err(Refusal::invalid(message, Some("model")));
     }
+    if ask.endpoint() == Endpoint::ChatCompletions && ask.peek.stream && draws(model) {
+        let message = format!("Model '{asked}' makes images, which come at once: `stream` must be false");
+        return Err(Refusal::invalid(message, Some("stream")));
+    }
     let ceiling = ceiling(ask, model, snapshot.limits.default_ceiling);
     if !ask.endpoint().counts() {
         check_window(ask, model, ceiling)?;
@@ -67,6 +72,15 @@ pub(crate) fn resolve(world: &World, caller: &Caller, ask: &Ask, trace: &Trace) 
 fn serves(model: &Model, endpoint: Endpoint) -> bool {
     let Some(needed) = endpoint.capability() else { return true };
     model.capabilities.as_ref().is_none_or(|stated| stated.iter().any(|it| it == needed))
+}
+
+/// Whether the model makes images that chat's stream has no place for: it says so itself, and no upstream of it
+/// speaks chat.
+fn draws(model: &Model) -> bool {
+    let says_so =
+        model.capabilities.as_ref().is_some_and(|stated| stated.iter().any(|it| it == "image_output"));
+    let speaks_chat = |it: &Arc<Deployment>| it.provider.dialects.contains(&Dialect::OpenAiChat);
+    says_so && !model.route.deployments.iter().any(speaks_chat)
 }
 
 /// What admission counts with. A ceiling that the caller names goes for each choice; one over
@@ -97,7 +111,8 @@ fn candidates(
     let mut is_served = false;
     let mut ready: Vec<Arc<Deployment>> = Vec::with_capacity(model.route.deployments.len());
     for deployment in &model.route.deployments {
-        if ask.endpoint().dialect_for(&deployment.provider).is_none() {
+        let is_elsewhere = ask.origin.as_ref().is_some_and(|origin| *origin != deployment.provider.name);
+        if is_elsewhere || ask.endpoint().dialect_for(&deployment.provider).is_none() {
             continue;
         }
         is_served = true;
@@ -109,6 +124,10 @@ fn candidates(
             }
             Err(Out::NotForSandbox | Out::Drained) => {}
         }
+    }
+    if !is_served && ask.origin.is_some() {
+        let message = "The previous response is with a provider that does not serve this model";
+        return Err(Refusal::invalid(message, Some("previous_response_id")));
     }
     if !is_served {
         let message = format!("No deployment of model '{}' serves this endpoint", ask.peek.model);

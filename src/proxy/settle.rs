@@ -5,6 +5,7 @@ use super::{
     admit::{Hold, Tally},
     ask::Ask,
     client::Client,
+    endpoint::Endpoint,
     relay::{Ending, Tail},
     trace::Trace,
 };
@@ -21,6 +22,9 @@ use bytes::Bytes;
 pub(crate) struct Accounted(Ticket);
 
 pub(crate) fn close(mut hold: Hold, ask: &Ask, trace: &mut Trace) -> Accounted {
+    if ask.peek.memory.keeps_answer {
+        hold.note_origin();
+    }
     count(&mut hold.tally, ask);
     let (closed, ticket) = hold.close();
     trace.closed(closed);
@@ -58,8 +62,11 @@ fn count(tally: &mut Tally, ask: &Ask) {
         tally.provenance = Provenance::Partial;
         return;
     }
-    tally.usage =
-        Usage { input: ask.estimated_input, output: reading.estimated_output(), ..Usage::default() };
+    tally.usage = match ask.endpoint() {
+        // Who tells no tokens sells by the piece.
+        Endpoint::ImagesGenerations => Usage { images: ask.peek.choices, ..Usage::default() },
+        _ => Usage { input: ask.estimated_input, output: reading.estimated_output(), ..Usage::default() },
+    };
     tally.provenance = Provenance::Estimated;
 }
 

@@ -24,6 +24,7 @@ pub mod limits;
 pub mod local;
 mod margin_rows;
 mod meta;
+pub mod origins;
 mod overview;
 mod plan_rows;
 mod postgres;

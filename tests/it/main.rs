@@ -22,6 +22,7 @@ mod crash;
 mod disconnect;
 mod docs;
 mod driver;
+mod endpoints;
 mod first;
 mod foreign;
 mod invoices;

@@ -47,7 +47,7 @@ impl Default for PeekBounds {
 pub struct Peek {
     pub dialect: Dialect,
     pub model: String,
-    /// The string literal, quotes included; `None`: the model is in the URL.
+    /// The string literal, quotes included; `None`: the model is in the URL, or goes without saying.
     pub model_span: Option<Range<usize>>,
     pub stream: bool,
     /// `None`: the key is not there, or the dialect's streams tell their usage anyway.
@@ -124,7 +124,7 @@ impl From<JsonError> for PeekError {
     }
 }
 
-/// Reads `body` once. Of `url` only Gemini says anything.
+/// Reads `body` once. Of `url` only Gemini says anything; elsewhere it names the model that goes without saying.
 ///
 /// # Errors
 /// What is not strict JSON, names a member twice, gives a known one a wrong type, an absurd value or an

@@ -5,6 +5,7 @@
 mod tests;
 
 use super::{
+    Dialect,
     json::push_string,
     peek::{Peek, StreamOptions},
 };
@@ -29,10 +30,16 @@ pub struct Spliced {
 #[must_use]
 pub fn splice(body: &Bytes, peek: &Peek, upstream_model: &str, ask_usage: bool) -> Spliced {
     let mut edits: Vec<(Range<usize>, Bytes)> = Vec::with_capacity(2);
-    if let Some(span) = &peek.model_span
-        && peek.model != upstream_model
-    {
-        edits.push((span.clone(), literal(upstream_model)));
+    match &peek.model_span {
+        _ if peek.model == upstream_model => {}
+        Some(span) => edits.push((span.clone(), literal(upstream_model))),
+        // It is in the URL.
+        None if peek.dialect == Dialect::Gemini => {}
+        // It went without saying; other members follow.
+        None => {
+            let member = [b"\"model\":", &*literal(upstream_model), b","].concat();
+            edits.push((peek.body_open..peek.body_open, member.into()));
+        }
     }
     if ask_usage && peek.stream && !peek.wants_usage() {
         edits.push(usage_edit(peek));

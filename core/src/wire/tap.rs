@@ -39,6 +39,8 @@ pub struct Reading {
     /// It came to its own end: a whole JSON object, or the terminal event of a stream, or, where
     /// an upstream sends none, a clean end after the reason why it finished.
     pub complete: bool,
+    /// The answer's own id, in the one dialect where an id can come back.
+    pub answer_id: Option<Box<str>>,
     pub written: Written,
 }
 

@@ -262,6 +262,8 @@ impl StreamTranslator {
             error: self.error.is_some(),
             blames_request: self.blames_request(),
             complete: self.done,
+            // It is no upstream's that keeps answers under it.
+            answer_id: None,
             written: Written::Text(std::mem::take(&mut self.text)),
         }
     }

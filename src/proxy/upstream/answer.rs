@@ -116,6 +116,8 @@ pub(crate) enum Tap {
     Opaque {
         bytes: u64,
     },
+    /// The body is a sound, say, which passes and tells nothing.
+    Media,
     /// The body has been read to its end.
     Read(Reading),
 }
@@ -135,14 +137,14 @@ impl Tap {
                 *bytes = bytes.saturating_add(part.len() as u64);
                 out.push(part);
             }
-            Self::Read(_) => out.push(part),
+            Self::Media | Self::Read(_) => out.push(part),
         }
     }
 
     /// What can be said of an error before anything is released.
     pub(crate) fn begins_with_error(&self) -> Option<bool> {
         match self {
-            Self::Plain(_) | Self::Collected(_) | Self::Opaque { .. } => Some(false),
+            Self::Plain(_) | Self::Collected(_) | Self::Opaque { .. } | Self::Media => Some(false),
             Self::Read(reading) => Some(reading.error),
             Self::Stream(tap) => begins_with_error(tap.first()),
             Self::Translated(tap) => begins_with_error(tap.first()),
@@ -155,7 +157,7 @@ impl Tap {
             Self::Stream(tap) => tap.blames_request(),
             Self::Translated(tap) => tap.blames_request(),
             Self::Read(reading) => reading.blames_request,
-            Self::Plain(_) | Self::Collected(_) | Self::Opaque { .. } => false,
+            Self::Plain(_) | Self::Collected(_) | Self::Opaque { .. } | Self::Media => false,
         }
     }
 
@@ -234,7 +236,7 @@ impl Tap {
                 ..Reading::default()
             },
             Self::Read(reading) => reading,
-            Self::Stream(_) | Self::Translated(_) => Reading::default(),
+            Self::Media | Self::Stream(_) | Self::Translated(_) => Reading::default(),
         }
     }
 }
@@ -401,6 +403,15 @@ impl Answer {
             hidden.extend_from_slice(&body[at..]);
             self.pending = vec![hidden.into()];
         }
+    }
+
+    /// Whether the upstream says that a thought in the conversation is encrypted, and not by it: another of the
+    /// route's accounts may have thought it.
+    pub(crate) fn is_anothers_thought(&self) -> bool {
+        const CODE: &[u8] = b"invalid_encrypted_content";
+        self.head.status == 400
+            && self.is_read()
+            && self.pending.iter().any(|part| memchr::memmem::find(part, CODE).is_some())
     }
 
     pub(crate) fn fault(&self) -> Option<Fault> {

@@ -209,6 +209,8 @@ pub(super) fn tap_for(head: &ResponseHeader, ask: &Ask) -> Tap {
     } else if endpoint == Endpoint::GenerateContent(Manner::Array) && head.status.is_success() {
         // This stream is plain JSON by its head.
         Tap::Stream(Box::new(stream()))
+    } else if endpoint.makes_media() && head.status.is_success() {
+        Tap::Media
     } else {
         Tap::Plain(Box::new(PlainTap::new(endpoint.dialect())))
     }

@@ -95,7 +95,8 @@ pub(crate) async fn call(
                         visit.failed(clock::steady());
                     }
                     // What the upstream said is worth more than what we could say of it.
-                    let retries = retries(&rules.retry_on, fault) && !is_requests_fault;
+                    let is_elsewheres = answer.is_anothers_thought();
+                    let retries = is_elsewheres || (retries(&rules.retry_on, fault) && !is_requests_fault);
                     if is_last || client.is_gone() || !retries {
                         Kept::give_up(kept, hold);
                         return answer.with_status_of(fault);

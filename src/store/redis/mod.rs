@@ -239,6 +239,28 @@ impl Shared {
         }
     }
 
+    /// Has `value` found under `name` by all nodes for so long.
+    pub(super) fn keep(&self, name: String, value: Arc<str>, how_long: Duration) {
+        self.later(Task::Keep(name, value, how_long.as_secs()));
+    }
+
+    /// What is to be found under `name`; nothing where Redis is away, or does not say so in time.
+    pub(super) async fn kept(&self, name: &str, timeout: Duration) -> Option<String> {
+        if !self.circuit.is_closed() {
+            return None;
+        }
+        let mut command = redis::cmd("GET");
+        command.arg(name);
+        let asking = pin!(self.link.ask::<Option<String>>(&command));
+        match crate::clock::within(timeout, asking).await? {
+            Ok(kept) => kept,
+            Err(error) => {
+                self.note_failure(&error, error.is_unrecoverable_error());
+                None
+            }
+        }
+    }
+
     fn hold(self: &Arc<Self>, lease: Arc<Lease>) -> Held {
         self.open.insert(lease.id, lease.clone());
         Held { shared: self.clone(), lease: Some(lease) }

@@ -44,6 +44,8 @@ pub(super) enum Task {
     Enter(Arc<Lease>),
     /// It ended, when.
     Leave(Arc<Lease>, Exit, Steady),
+    /// Something is to be found under this name for so many seconds.
+    Keep(String, Arc<str>, u64),
 }
 
 /// The one who does it.
@@ -218,6 +220,11 @@ impl Upkeep {
                     Task::Leave(lease, exit, ended) => {
                         let waited = Duration::from_nanos(now.since_ns(*ended));
                         lease.leave(&scripts.close, exit.told_after(waited))
+                    }
+                    Task::Keep(name, value, seconds) => {
+                        let mut command = redis::cmd("SET");
+                        command.arg(name).arg(&**value).arg("EX").arg(seconds);
+                        command
                     }
                 })
                 .collect();

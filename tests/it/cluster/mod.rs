@@ -1,6 +1,7 @@
 //! Two nodes on one Redis and one PostgreSQL: limits hold over both, changes are heard of on both, and
 //! Redis may go away in every manner.
 
+mod answers;
 mod away;
 mod budgets;
 mod changes;

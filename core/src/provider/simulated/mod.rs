@@ -18,6 +18,8 @@
 //!   text is shown where the dialect shows it or is asked to. What else stands in a message with a tool's
 //!   result is no new question.
 //! - **Counting** for messages and Gemini: what a generation says that its prompt is.
+//! - **Images**, **speech**, **moderation**, **rerank**: a grey dot, silence, nothing flagged, and an order that the
+//!   same texts always have.
 //! - **Embedding**: unit vectors of 8 numbers, or of `dimensions`, as floats or base64. The same
 //!   input has the same vector in every batch.
 //!
@@ -63,6 +65,7 @@ mod embedding;
 mod foreign;
 mod frames;
 mod heard;
+mod media;
 mod schema;
 mod speech;
 mod stream;
@@ -101,6 +104,14 @@ pub enum Endpoint<'a> {
     Completion,
     /// `/v1/embeddings`
     Embedding,
+    /// `/v1/images/generations`
+    Images,
+    /// `/v1/audio/speech`
+    Speech,
+    /// `/v1/moderations`
+    Moderation,
+    /// `/v1/rerank`
+    Rerank,
     /// `/v1/messages`
     Messages,
     /// `/v1/messages/count_tokens`
@@ -128,7 +139,13 @@ impl Endpoint<'_> {
     #[must_use]
     pub fn dialect(self) -> Dialect {
         match self {
-            Self::Chat | Self::Completion | Self::Embedding => Dialect::OpenAiChat,
+            Self::Chat
+            | Self::Completion
+            | Self::Embedding
+            | Self::Images
+            | Self::Speech
+            | Self::Moderation
+            | Self::Rerank => Dialect::OpenAiChat,
             Self::Messages | Self::MessagesCountTokens => Dialect::AnthropicMessages,
             Self::Responses => Dialect::OpenAiResponses,
             Self::GenerateContent { .. }
@@ -181,6 +198,8 @@ impl fmt::Debug for Parts {
 /// What an endpoint has to say, before the directive has its way with it.
 enum Reply {
     Plain(Value),
+    /// Bytes of this type.
+    Media(&'static str, Vec<u8>),
     /// Events, without the `[DONE]` at their end.
     Stream(Box<dyn Iterator<Item = Value> + Send>),
 }
@@ -208,6 +227,10 @@ pub fn answer(
         Endpoint::Chat => chat::reply,
         Endpoint::Completion => completion::reply,
         Endpoint::Embedding => embedding::reply,
+        Endpoint::Images => media::images,
+        Endpoint::Speech => media::speech,
+        Endpoint::Moderation => media::moderation,
+        Endpoint::Rerank => media::rerank,
         _ => return foreign::answer(endpoint, body, directive, id_seed, created),
     };
     let directive = match Directive::parse(directive.unwrap_or_default()) {
@@ -221,10 +244,15 @@ pub fn answer(
     let setting = Setting { directive, id_seed, created };
     match ask::parse(body).and_then(|body| reply(&setting, &body)) {
         Ok(Reply::Stream(events)) => stream::script(&setting.directive, events),
-        Ok(Reply::Plain(_)) if setting.directive.error_event.is_some() => {
+        Ok(Reply::Plain(_) | Reply::Media(..)) if setting.directive.error_event.is_some() => {
             plain(&setting.directive, 200, stream::error_event().to_string().into())
         }
         Ok(Reply::Plain(answer)) => plain(&setting.directive, 200, answer.to_string().into()),
+        Ok(Reply::Media(kind, bytes)) => {
+            let mut script = plain(&setting.directive, 200, bytes.into());
+            script.headers[0].1 = kind.to_owned();
+            script
+        }
         Err(problem) => refuse(&problem),
     }
 }

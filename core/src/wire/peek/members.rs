@@ -86,6 +86,10 @@ const CHAT: &[Field] = &[
     Field::new("tools", Means::Text),
     Field::new("functions", Means::Text),
     Field::new("response_format", Means::Text),
+    // How a text is to be spoken, and what documents are ranked by.
+    Field::new("instructions", Means::Text),
+    Field::new("query", Means::Text),
+    Field::new("documents", Means::Text),
 ];
 
 /// <https://platform.claude.com/docs/en/api/messages>

@@ -138,10 +138,15 @@ impl<'r> Reader<'r> {
                 check_model(name, name.len())?;
                 (name.to_owned(), None, self.url.stream.unwrap_or(false))
             }
-            _ => {
-                let (name, span) = self.model.ok_or_else(|| PeekError::at("model", "is required"))?;
-                (name, Some(span), self.stream)
-            }
+            _ => match self.model {
+                Some((name, span)) => (name, Some(span), self.stream),
+                // What goes without saying does so in a request that says something.
+                None => {
+                    let unsaid = self.url.model.filter(|_| self.text_bytes > 0);
+                    let name = unsaid.ok_or_else(|| PeekError::at("model", "is required"))?;
+                    (name.to_owned(), None, self.stream)
+                }
+            },
         };
         let wants_ceiling = self.dialect == Dialect::AnthropicMessages && self.bounds.needs_ceiling;
         if wants_ceiling && self.ceiling.is_none() {

@@ -137,6 +137,7 @@ impl Meter {
             flagged: self.flagged || is_bad,
             error: self.error,
             blames_request: self.blames_request,
+            answer_id: self.reader.answer_id(),
             complete: by_reason || (self.done && !self.reader.ends_by_reason()),
             written: Written::Text(std::mem::take(&mut self.text)),
         }

@@ -73,6 +73,7 @@ impl PlainTap {
             error: found.error,
             blames_request: found.blames_request,
             complete: found.complete,
+            answer_id: reader::answer_id(dialect, &self.beginning),
             written: Written::Answer { dialect, beginning: self.beginning, bytes: self.bytes },
         }
     }

@@ -64,7 +64,7 @@ pub(super) enum Outlook {
 pub(super) enum Reader {
     Chat,
     Anthropic(anthropic::Reader),
-    Responses,
+    Responses(responses::Reader),
     Gemini(Box<gemini::Reader>),
 }
 
@@ -73,7 +73,7 @@ impl Reader {
         match dialect {
             Dialect::OpenAiChat => Self::Chat,
             Dialect::AnthropicMessages => Self::Anthropic(anthropic::Reader::default()),
-            Dialect::OpenAiResponses => Self::Responses,
+            Dialect::OpenAiResponses => Self::Responses(responses::Reader::default()),
             Dialect::Gemini => Self::Gemini(Box::default()),
         }
     }
@@ -84,7 +84,7 @@ impl Reader {
         match self {
             Self::Chat => chat(data, text),
             Self::Anthropic(reader) => reader.read(event, data, text),
-            Self::Responses => responses::read(event, data, text),
+            Self::Responses(reader) => reader.read(event, data, text),
             Self::Gemini(reader) => reader.read(data, text),
         }
     }
@@ -92,7 +92,7 @@ impl Reader {
     /// Of an event that was too large to be kept; also whether something of it may be missing.
     pub(super) fn read_long(&mut self, long: &Long) -> (Seen, bool) {
         match self {
-            Self::Responses => responses::read_long(long),
+            Self::Responses(_) => responses::read_long(long),
             Self::Gemini(reader) => reader.read_long(long),
             Self::Chat | Self::Anthropic(_) => (Seen::default(), true),
         }
@@ -104,7 +104,7 @@ impl Reader {
             Self::Chat if event::may_be_terminal(beginning) => return Outlook::Open,
             Self::Chat | Self::Gemini(_) => return Outlook::Passes,
             Self::Anthropic(_) => anthropic::is_end,
-            Self::Responses => responses::is_end,
+            Self::Responses(_) => responses::is_end,
         };
         let data = sse::data(beginning);
         match data.as_deref().and_then(walk::kind) {
@@ -120,11 +120,21 @@ impl Reader {
         if let Self::Gemini(reader) = self { reader.usage() } else { (last, false) }
     }
 
+    /// See [`super::Reading::answer_id`].
+    pub(super) fn answer_id(&self) -> Option<Box<str>> {
+        if let Self::Responses(reader) = self { reader.answer_id.clone() } else { None }
+    }
+
     /// Whether an end without a reason to finish is no whole answer's: the dialect has no other end than
     /// that of a body.
     pub(super) fn ends_by_reason(&self) -> bool {
         matches!(self, Self::Gemini(_))
     }
+}
+
+/// The id of a plain answer that begins with `beginning`.
+pub(super) fn answer_id(dialect: Dialect, beginning: &[u8]) -> Option<Box<str>> {
+    if dialect == Dialect::OpenAiResponses { responses::id_of(beginning, false) } else { None }
 }
 
 impl Told {

@@ -9,9 +9,11 @@ use crate::wire::{
     json::{JsonError, Scanner, Token},
     openai_chat::{error_of, is_error, usage::Decoded},
     openai_responses::OpenAiResponses,
+    peek::MAX_ID_BYTES,
     tap::{KeptText, long::Long, walk},
 };
 
+const CREATED: &[u8] = b"response.created";
 const COMPLETED: &[u8] = b"response.completed";
 const INCOMPLETE: &[u8] = b"response.incomplete";
 const FAILED: &[u8] = b"response.failed";
@@ -19,10 +21,45 @@ const FAILED: &[u8] = b"response.failed";
 /// Members of an item whose strings the model generated.
 const WRITTEN: &[&str] = &["text", "refusal", "arguments", "name", "input", "code"];
 
-pub(super) fn read(event: &[u8], data: &[u8], text: &mut KeptText) -> Seen {
-    let kind = walk::kind(data);
-    let kind = kind.map(|kind| kind.decode_bytes());
-    match kind.as_deref() {
+#[derive(Debug, Default)]
+pub(in super::super) struct Reader {
+    pub(super) answer_id: Option<Box<str>>,
+}
+
+impl Reader {
+    pub(super) fn read(&mut self, event: &[u8], data: &[u8], text: &mut KeptText) -> Seen {
+        let kind = walk::kind(data);
+        let kind = kind.map(|kind| kind.decode_bytes());
+        let kind = kind.as_deref();
+        // Whoever leaves the first of them out says it at the end.
+        if self.answer_id.is_none() && kind.is_some_and(|kind| kind == CREATED || is_end(kind)) {
+            self.answer_id = id_of(data, true);
+        }
+        read(kind, event, data, text)
+    }
+}
+
+/// The id of a response, or of the one within an event.
+pub(super) fn id_of(data: &[u8], is_event: bool) -> Option<Box<str>> {
+    let mut found = None;
+    let mut see = |key: &[u8], scanner: &mut Scanner<'_>| match key {
+        b"id" if found.is_none() => {
+            found = walk::string(scanner)?.map(|id| id.decode().into_owned().into_boxed_str());
+            Ok(())
+        }
+        _ => walk::skip(scanner),
+    };
+    // What was cut off comes after it.
+    let _ = walk::document(data, |key, scanner| match key {
+        b"response" if is_event => walk::object(scanner, &mut see),
+        _ if is_event => walk::skip(scanner),
+        _ => see(key, scanner),
+    });
+    found.filter(|id| id.len() <= MAX_ID_BYTES)
+}
+
+fn read(kind: Option<&[u8]>, event: &[u8], data: &[u8], text: &mut KeptText) -> Seen {
+    match kind {
         // Its deltas are not text.
         Some(b"response.audio.delta" | b"response.output_audio.delta") => Seen::default(),
         Some(kind) if kind.ends_with(b".delta") => {
