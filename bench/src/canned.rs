@@ -104,12 +104,24 @@ fn filler(bytes: usize) -> String {
     text
 }
 
+/// The dialects that the fake upstream answers in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Dialect {
+    /// OpenAI's chat, in which the load driver asks.
+    Chat,
+    /// Anthropic's Messages, which a gateway has to translate.
+    Messages,
+}
+
 /// The plain answer, head and body.
-pub(crate) fn plain_answer() -> Vec<u8> {
-    let body = |padding: &str| {
-        format!(
+pub(crate) fn plain_answer(dialect: Dialect) -> Vec<u8> {
+    let body = |padding: &str| match dialect {
+        Dialect::Chat => format!(
             r#"{{"id":"chatcmpl-bench","object":"chat.completion","created":1700000000,"model":"bench","choices":[{{"index":0,"message":{{"role":"assistant","content":"{CONTENT} {padding}","refusal":null}},"logprobs":null,"finish_reason":"stop"}}],"usage":{{"prompt_tokens":210,"completion_tokens":48,"total_tokens":258,"prompt_tokens_details":{{"cached_tokens":0}},"completion_tokens_details":{{"reasoning_tokens":0}}}},"system_fingerprint":"fp_bench"}}"#
-        )
+        ),
+        Dialect::Messages => format!(
+            r#"{{"id":"msg_bench","type":"message","role":"assistant","model":"bench","content":[{{"type":"text","text":"{CONTENT} {padding}"}}],"stop_reason":"end_turn","stop_sequence":null,"usage":{{"input_tokens":210,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":48,"service_tier":"standard"}}}}"#
+        ),
     };
     let padding = "x".repeat(ANSWER_BYTES.saturating_sub(body("").len()));
     let body = body(&padding);
@@ -128,8 +140,40 @@ pub(crate) const PROBE_ANSWER: &[u8] =
 pub(crate) const STREAM_HEAD: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n";
 
-/// The last event and the end of the body.
-pub(crate) const STREAM_END: &[u8] = b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n";
+/// What a stream begins with; nothing in chat.
+pub(crate) fn stream_opening(dialect: Dialect) -> Vec<u8> {
+    match dialect {
+        Dialect::Chat => Vec::new(),
+        Dialect::Messages => [
+            http_chunk(
+                "event: message_start\n",
+                r#"{"type":"message_start","message":{"id":"msg_bench","type":"message","role":"assistant","model":"bench","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":210,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":1}}}"#,
+            ),
+            http_chunk(
+                "event: content_block_start\n",
+                r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+            ),
+        ]
+        .concat(),
+    }
+}
+
+/// The last events and the end of the body.
+pub(crate) fn stream_end(dialect: Dialect) -> Vec<u8> {
+    match dialect {
+        Dialect::Chat => b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n".to_vec(),
+        Dialect::Messages => [
+            http_chunk("event: content_block_stop\n", r#"{"type":"content_block_stop","index":0}"#),
+            http_chunk(
+                "event: message_delta\n",
+                r#"{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":48}}"#,
+            ),
+            http_chunk("event: message_stop\n", r#"{"type":"message_stop"}"#),
+            b"0\r\n\r\n".to_vec(),
+        ]
+        .concat(),
+    }
+}
 
 /// One event with content, in its HTTP chunk, whose send time is filled in at the last moment.
 #[derive(Clone)]
@@ -139,11 +183,22 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
-    pub(crate) fn new(index: u32) -> Self {
+    pub(crate) fn new(dialect: Dialect, index: u32) -> Self {
         let zeros = "0".repeat(STAMP_DIGITS);
-        let bytes = http_chunk(&format!(
-            r#"{{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1700000000,"model":"bench","system_fingerprint":"fp_bench","choices":[{{"index":0,"delta":{{"content":"t={zeros} n={index} "}},"logprobs":null,"finish_reason":null}}],"usage":null}}"#
-        ));
+        let bytes = match dialect {
+            Dialect::Chat => http_chunk(
+                "",
+                &format!(
+                    r#"{{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1700000000,"model":"bench","system_fingerprint":"fp_bench","choices":[{{"index":0,"delta":{{"content":"t={zeros} n={index} "}},"logprobs":null,"finish_reason":null}}],"usage":null}}"#
+                ),
+            ),
+            Dialect::Messages => http_chunk(
+                "event: content_block_delta\n",
+                &format!(
+                    r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"t={zeros} n={index} "}}}}"#
+                ),
+            ),
+        };
         let stamp_at = memchr::memmem::find(&bytes, STAMP).map_or(0, |at| at + STAMP.len());
         Self { bytes, stamp_at }
     }
@@ -161,12 +216,14 @@ impl Chunk {
 /// The event with the usage that `stream_options.include_usage` asks for.
 pub(crate) fn usage_chunk() -> Vec<u8> {
     http_chunk(
+        "",
         r#"{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1700000000,"model":"bench","system_fingerprint":"fp_bench","choices":[],"usage":{"prompt_tokens":210,"completion_tokens":48,"total_tokens":258,"prompt_tokens_details":{"cached_tokens":0}}}"#,
     )
 }
 
-fn http_chunk(json: &str) -> Vec<u8> {
-    let event = format!("data: {json}\n\n");
+/// `name`: the line that names the event, where it has one.
+fn http_chunk(name: &str, json: &str) -> Vec<u8> {
+    let event = format!("{name}data: {json}\n\n");
     format!("{:x}\r\n{event}\r\n", event.len()).into_bytes()
 }
 
@@ -181,16 +238,20 @@ mod tests {
             assert_eq!(body.len(), bytes);
             serde_json::from_str::<serde_json::Value>(&body).unwrap();
         }
-        let answer = String::from_utf8(plain_answer()).unwrap();
-        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert_eq!(body.len(), ANSWER_BYTES);
-        serde_json::from_str::<serde_json::Value>(body).unwrap();
+        for dialect in [Dialect::Chat, Dialect::Messages] {
+            let answer = String::from_utf8(plain_answer(dialect)).unwrap();
+            let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert_eq!(body.len(), ANSWER_BYTES);
+            serde_json::from_str::<serde_json::Value>(body).unwrap();
+        }
     }
 
     #[test]
     fn a_chunk_carries_its_time() {
-        let mut chunk = Chunk::new(7);
-        let text = String::from_utf8(chunk.stamped(1_790_000_000_000_000_001).to_vec()).unwrap();
-        assert!(text.contains(r#""content":"t=1790000000000000001 n=7 ""#), "{text}");
+        for (dialect, name) in [(Dialect::Chat, "content"), (Dialect::Messages, "text")] {
+            let mut chunk = Chunk::new(dialect, 7);
+            let text = String::from_utf8(chunk.stamped(1_790_000_000_000_000_001).to_vec()).unwrap();
+            assert!(text.contains(&format!(r#""{name}":"t=1790000000000000001 n=7 ""#)), "{text}");
+        }
     }
 }

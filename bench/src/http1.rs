@@ -57,6 +57,11 @@ impl Message {
         &self.body
     }
 
+    /// What a request asks for, with its query.
+    pub(crate) fn path(&self) -> &[u8] {
+        self.head.split(|byte| *byte == b' ').nth(1).unwrap_or_default()
+    }
+
     pub(crate) fn is_post(&self) -> bool {
         self.head.starts_with(b"POST ")
     }

@@ -1,4 +1,4 @@
-//! The fake upstream: answers chat completions from canned bytes, on raw TCP, at next to no cost.
+//! The fake upstream: answers chats from canned bytes, in two dialects, on raw TCP, at next to no cost.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::canned::{self, Chunk};
+use crate::canned::{self, Chunk, Dialect};
 use crate::clock;
 use crate::http1::Message;
 
@@ -32,17 +32,38 @@ pub(crate) struct Options {
 /// What all connections share; a connection clones the chunks that it stamps.
 #[derive(Clone)]
 struct Canned {
-    plain: Vec<u8>,
-    chunks: Vec<Chunk>,
-    usage: Vec<u8>,
+    chat: Said,
+    messages: Said,
     pace: Duration,
+}
+
+/// What is said in one dialect.
+#[derive(Clone)]
+struct Said {
+    plain: Vec<u8>,
+    opening: Vec<u8>,
+    chunks: Vec<Chunk>,
+    /// Where it is asked for.
+    usage: Vec<u8>,
+    end: Vec<u8>,
+}
+
+impl Said {
+    fn new(dialect: Dialect, chunks: u32) -> Self {
+        Self {
+            plain: canned::plain_answer(dialect),
+            opening: [canned::STREAM_HEAD, &canned::stream_opening(dialect)].concat(),
+            chunks: (0..chunks).map(|index| Chunk::new(dialect, index)).collect(),
+            usage: canned::usage_chunk(),
+            end: canned::stream_end(dialect),
+        }
+    }
 }
 
 pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     let canned = Canned {
-        plain: canned::plain_answer(),
-        chunks: (0..options.chunks).map(Chunk::new).collect(),
-        usage: canned::usage_chunk(),
+        chat: Said::new(Dialect::Chat, options.chunks),
+        messages: Said::new(Dialect::Messages, options.chunks),
         pace: options.pace,
     };
     tokio::runtime::Builder::new_current_thread()
@@ -95,24 +116,25 @@ async fn answer(stream: &mut TcpStream, request: &Message, canned: &mut Canned) 
         return Ok(());
     }
     let body = request.body();
+    let paced = canned.pace;
+    let said = if request.path().ends_with(b"/messages") { &mut canned.messages } else { &mut canned.chat };
     if !is_true(body, b"\"stream\"") {
-        stream.write_all(&canned.plain).await?;
+        stream.write_all(&said.plain).await?;
         return Ok(());
     }
-    let (pace, count) = pace(request, canned);
+    let (pace, count) = pace(request, paced, said.chunks.len());
     let usage = is_true(body, b"\"include_usage\"");
-    stream_answer(stream, canned, pace, count, usage).await
+    stream_answer(stream, said, pace, count, usage).await
 }
 
 /// The time between two chunks, and how many there are.
-fn pace(request: &Message, canned: &Canned) -> (Option<Duration>, usize) {
-    let count = canned.chunks.len();
+fn pace(request: &Message, paced: Duration, count: usize) -> (Option<Duration>, usize) {
     let asked = request.field("x-bench-pace-ms").and_then(|value| value.parse().ok());
     if let Some(pace_ms) = asked {
         return (Some(Duration::from_millis(pace_ms)), count);
     }
     if memmem::rfind(request.body(), b"\"bench-paced\"").is_some() {
-        return (Some(canned.pace), count);
+        return (Some(paced), count);
     }
     if memmem::rfind(request.body(), b"\"bench-idle\"").is_some() {
         return (Some(IDLE_PACE), IDLE_CHUNKS.min(count));
@@ -124,14 +146,14 @@ fn pace(request: &Message, canned: &Canned) -> (Option<Duration>, usize) {
 /// what is measured.
 async fn stream_answer(
     stream: &mut TcpStream,
-    canned: &mut Canned,
+    said: &mut Said,
     pace: Option<Duration>,
     count: usize,
     usage: bool,
 ) -> anyhow::Result<()> {
-    stream.write_all(canned::STREAM_HEAD).await?;
+    stream.write_all(&said.opening).await?;
     let mut due = tokio::time::Instant::from_std(clock::now());
-    for (index, chunk) in canned.chunks.iter_mut().take(count).enumerate() {
+    for (index, chunk) in said.chunks.iter_mut().take(count).enumerate() {
         if let Some(pace) = pace
             && index > 0
         {
@@ -141,9 +163,9 @@ async fn stream_answer(
         stream.write_all(chunk.stamped(clock::epoch_ns())).await?;
     }
     if usage {
-        stream.write_all(&canned.usage).await?;
+        stream.write_all(&said.usage).await?;
     }
-    stream.write_all(canned::STREAM_END).await?;
+    stream.write_all(&said.end).await?;
     Ok(())
 }
 

@@ -121,7 +121,7 @@ fn stamp(bytes: &[u8]) -> (u64, Option<u32>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::canned::{self, Chunk};
+    use crate::canned::{self, Chunk, Dialect};
     use crate::load::request::Request;
 
     fn answer(mode: Mode) -> Answer {
@@ -138,10 +138,10 @@ mod tests {
         for (chunks, passes) in [(2, true), (1, false)] {
             let mut bytes = canned::STREAM_HEAD.to_vec();
             for index in 0..chunks {
-                bytes.extend_from_slice(Chunk::new(index).stamped(clock::epoch_ns()));
+                bytes.extend_from_slice(Chunk::new(Dialect::Chat, index).stamped(clock::epoch_ns()));
             }
             bytes.extend_from_slice(&canned::usage_chunk());
-            bytes.extend_from_slice(canned::STREAM_END);
+            bytes.extend_from_slice(&canned::stream_end(Dialect::Chat));
             let mut answer = answer(Mode::Stream);
             assert!(answer.take(&bytes, &mut Tally::default()).unwrap());
             assert_eq!(answer.verify().is_ok(), passes);
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_plain_answer_must_say_what_the_upstream_said() {
         let mut right = answer(Mode::Plain);
-        assert!(right.take(&canned::plain_answer(), &mut Tally::default()).unwrap());
+        assert!(right.take(&canned::plain_answer(Dialect::Chat), &mut Tally::default()).unwrap());
         right.verify().unwrap();
         let mut wrong = answer(Mode::Plain);
         assert!(wrong.take(canned::PROBE_ANSWER, &mut Tally::default()).unwrap());

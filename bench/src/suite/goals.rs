@@ -6,7 +6,7 @@ use Bar::{AtLeast, AtMost};
 
 use super::figures::{Figures, Metric};
 use super::table::write_row;
-use super::target::{DRIVER, GROUP, INTERVAL, NGINX_NAME, PINGORA};
+use super::target::{DRIVER, GROUP, INTERVAL, NGINX_NAME, PINGORA, TRANSLATED};
 
 /// One goal: a figure, and the two bars that it is held against.
 struct Goal {
@@ -24,6 +24,8 @@ enum By {
     /// The driver alone.
     Driver,
     Nginx,
+    /// The gateway where nothing is translated.
+    Group,
     /// Not a ratio but the figure itself.
     Itself,
 }
@@ -36,7 +38,7 @@ enum Bar {
 }
 
 /// CPU holds for `group`, latency for `interval` with `group` beside it.
-const GOALS: [Goal; 16] = [
+const GOALS: [Goal; 18] = [
     Goal {
         title: "plain 1 KB, proxy CPU ÷ bare Pingora",
         metric: Metric::PlainProxy,
@@ -158,6 +160,22 @@ const GOALS: [Goal; 16] = [
         first_bar: AtLeast(100_000.0),
         goal: AtLeast(500_000.0),
     },
+    Goal {
+        title: "translated: plain 1 KB, proxy CPU ÷ same dialect",
+        metric: Metric::PlainProxy,
+        of: TRANSLATED,
+        by: By::Group,
+        first_bar: AtMost(2.0),
+        goal: AtMost(1.3),
+    },
+    Goal {
+        title: "translated: a stream's chunk, proxy CPU ÷ same dialect",
+        metric: Metric::StreamPerChunk,
+        of: TRANSLATED,
+        by: By::Group,
+        first_bar: AtMost(3.0),
+        goal: AtMost(1.5),
+    },
     // The median of the rounds' ratios, each of two runs beside each other.
     Goal {
         title: "keys known: proxy CPU at 1 000 000 keys ÷ at 10",
@@ -196,6 +214,7 @@ impl Goal {
             By::Itself => figures.median(self.of, self.metric),
             By::Pingora => figures.ratio(self.metric, self.of, PINGORA),
             By::Driver => figures.ratio(self.metric, self.of, DRIVER),
+            By::Group => figures.ratio(self.metric, self.of, GROUP),
             By::Nginx => figures.ratio(self.metric, self.of, NGINX_NAME),
         }
     }

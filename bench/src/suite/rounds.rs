@@ -123,7 +123,7 @@ impl Round<'_> {
             if !self.options.wants(*workload) {
                 continue;
             }
-            for (target, up) in started.iter().filter(|(target, _)| !target.is_direct()) {
+            for (target, up) in started.iter().filter(|(target, _)| target.takes(*workload)) {
                 self.measure_cpu(target, up, *mode, *connections, metrics).await?;
             }
         }
@@ -134,7 +134,7 @@ impl Round<'_> {
             up.running.stop(target.patience()).await?;
         }
         if self.options.wants(Workload::Memory) {
-            for target in targets.iter().filter(|target| !target.is_direct()) {
+            for target in targets.iter().filter(|target| target.takes(Workload::Memory)) {
                 self.measure_memory(target).await?;
             }
         }
@@ -201,7 +201,7 @@ impl Round<'_> {
         let mut direct = (0.0, 0.0);
         let closed = Load::closed(Mode::Plain, 32, self.options.seconds);
         let load = Load { rate: Some(RATE_PER_S), ..closed };
-        for (target, up) in started {
+        for (target, up) in started.iter().filter(|(target, _)| target.takes(Workload::Latency)) {
             let report = load.run(up).await?;
             drive::judge(target, &report, self.figures);
             let (p50, p99) = (report.latency_us.p50, report.latency_us.p99);

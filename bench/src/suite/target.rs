@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
-use super::Options;
 use super::process::{self, Core, Running};
+use super::{Options, Workload};
 use crate::client;
 
 const NGINX: &str = "/usr/sbin/nginx";
@@ -39,6 +39,8 @@ pub(super) enum Kind {
         database: Option<String>,
         /// `None`: its limits are its own.
         redis: Option<String>,
+        /// The kind of its provider: of another dialect than the load driver's, all is translated.
+        provider: &'static str,
     },
 }
 
@@ -84,10 +86,11 @@ pub(super) fn all(options: &Options) -> anyhow::Result<Vec<Target>> {
         does: "carries exchanges as the gateway does, and nothing more: no key, limit, meter or journal",
     });
     if let Some(binary) = our_binary(options)? {
-        let ours = |sync, name, does| Target {
+        let ours = |sync, provider, name, does| Target {
             kind: Kind::Ours {
                 binary: binary.clone(),
                 sync,
+                provider,
                 keys_age_max: None,
                 database: options.database.clone(),
                 redis: options.redis.clone(),
@@ -97,13 +100,22 @@ pub(super) fn all(options: &Options) -> anyhow::Result<Vec<Target>> {
         };
         targets.push(ours(
             "group",
+            SAME,
             GROUP,
             "the gateway: key, limits, metering, prices, store and journal on; an answer's last bytes wait for fsync",
         ));
         targets.push(ours(
             "interval",
+            SAME,
             INTERVAL,
             "the same, but an answer's last bytes wait for `write()` only",
+        ));
+        targets.push(ours(
+            "group",
+            "anthropic",
+            TRANSLATED,
+            "as `ours, group`, but what is asked in OpenAI's chat is answered in Anthropic's Messages: only for what is \
+             plain, and streams without a pace",
         ));
     }
     Ok(targets)
@@ -118,6 +130,7 @@ pub(super) fn with_few_and_many_keys(options: &Options) -> anyhow::Result<Option
             keys_age_max: Some(KEYS_AGE_MAX),
             database: None,
             redis: None,
+            provider: SAME,
         },
         name,
         does: "the gateway, its last bytes waiting for fsync",
@@ -138,10 +151,22 @@ pub(super) const PINGORA: &str = "bare Pingora";
 pub(super) const DRIVER: &str = "driver alone";
 pub(super) const GROUP: &str = "ours, group";
 pub(super) const INTERVAL: &str = "ours, interval";
+pub(super) const TRANSLATED: &str = "ours, translated";
+/// The kind of provider that is asked as the gateway is.
+const SAME: &str = "openai_compatible";
 
 impl Target {
     pub(super) fn is_direct(&self) -> bool {
         matches!(self.kind, Kind::Direct)
+    }
+
+    /// Whether it is measured under `workload`.
+    pub(super) fn takes(&self, workload: Workload) -> bool {
+        match workload {
+            Workload::Latency => self.name != TRANSLATED,
+            Workload::Plain | Workload::Stream => !self.is_direct(),
+            _ => !self.is_direct() && self.name != TRANSLATED,
+        }
     }
 
     pub(super) fn is_ours(&self) -> bool {
@@ -165,10 +190,11 @@ impl Target {
             Kind::Nginx => start_nginx(folder, address, upstream).await,
             Kind::Pingora => start_floor("floor", folder, address, upstream).await,
             Kind::Driver => start_floor("driver", folder, address, upstream).await,
-            Kind::Ours { binary, sync, keys_age_max, database, redis } => {
+            Kind::Ours { binary, sync, keys_age_max, database, redis, provider } => {
                 let bind = Bind { address, admin: process::free_port()?, metrics: process::free_port()? };
                 let database = database.clone().unwrap_or_else(|| format!("sqlite://{DATABASE}"));
-                let config = our_config(sync, *keys_age_max, &database, redis.as_deref(), &bind, upstream);
+                let config =
+                    our_config(sync, *keys_age_max, &database, redis.as_deref(), provider, &bind, upstream);
                 start_ours(folder, binary, &config, &bind).await
             }
         };
@@ -277,6 +303,7 @@ fn our_config(
     keys_age_max: Option<Duration>,
     database: &str,
     redis: Option<&str>,
+    provider: &str,
     bind: &Bind,
     upstream: SocketAddr,
 ) -> String {
@@ -305,7 +332,7 @@ storage:
 secrets: {{ key_pepper: \"{PEPPER}\" }}
 {keys}log: {{ level: warn }}
 providers:
-  up: {{ kind: openai_compatible, base_url: \"http://{upstream}/v1\", credentials: [bench] }}
+  up: {{ kind: {provider}, base_url: \"http://{upstream}/v1\", credentials: [bench] }}
 models:
 {models}default_plan: {PLAN}
 plans:
