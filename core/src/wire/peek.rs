@@ -22,6 +22,8 @@ use std::ops::Range;
 
 /// Longest model name, in bytes of UTF-8.
 pub const MAX_MODEL_BYTES: usize = 512;
+/// Most requests of one batch.
+pub const MAX_BATCH: usize = 1024;
 /// Longest id of an answer to go on from, in bytes of UTF-8.
 pub const MAX_ID_BYTES: usize = 512;
 
@@ -49,6 +51,8 @@ pub struct Peek {
     pub model: String,
     /// The string literal, quotes included; `None`: the model is in the URL, or goes without saying.
     pub model_span: Option<Range<usize>>,
+    /// The string literals in which a body names the model of its URL again.
+    pub repeated_spans: Vec<Range<usize>>,
     pub stream: bool,
     /// `None`: the key is not there, or the dialect's streams tell their usage anyway.
     pub stream_options: Option<StreamOptions>,

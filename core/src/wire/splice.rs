@@ -15,7 +15,7 @@ use std::ops::Range;
 /// A body in a few slices, to be sent one after the other.
 #[derive(Clone, Debug, Default)]
 pub struct Spliced {
-    /// At most five; none is empty.
+    /// At most five, and two for each time that the body repeats the model of its URL; none is empty.
     pub parts: Vec<Bytes>,
     /// Bytes of all parts together.
     pub bytes: usize,
@@ -40,6 +40,10 @@ pub fn splice(body: &Bytes, peek: &Peek, upstream_model: &str, ask_usage: bool) 
             let member = [b"\"model\":", &*literal(upstream_model), b","].concat();
             edits.push((peek.body_open..peek.body_open, member.into()));
         }
+    }
+    if peek.model != upstream_model {
+        let again = |span: &Range<usize>| (span.clone(), literal(&format!("models/{upstream_model}")));
+        edits.extend(peek.repeated_spans.iter().map(again));
     }
     if ask_usage && peek.stream && !peek.wants_usage() {
         edits.push(usage_edit(peek));

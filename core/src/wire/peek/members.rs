@@ -24,6 +24,8 @@ pub(super) enum Means {
     Text,
     /// An object whose members tell something themselves.
     Members(&'static Table),
+    /// A list of such objects.
+    Each(&'static Table),
     /// The answer that this one goes on from.
     Previous,
     /// Whether the upstream keeps the answer.
@@ -127,6 +129,22 @@ const RESPONSES: &[Field] = &[
 
 /// <https://ai.google.dev/api/generate-content>, and what its siblings count or embed.
 const GENERATE_CONTENT: &[Field] = &[
+    Field::new("generateContentRequest", Means::Members(&GENERATE_INNER_TABLE))
+        .or("generate_content_request"),
+    Field::new("requests", Means::Each(&EMBED_TABLE)),
+    Field::new("content", Means::Text),
+    GENERATE[0],
+    GENERATE[1],
+    GENERATE[2],
+    GENERATE[3],
+    GENERATE[4],
+    GENERATE[5],
+];
+
+/// One request of a batch.
+const EMBED: &[Field] = &[Field::new("model", Means::ModelOfUrl), Field::new("content", Means::Text)];
+
+const GENERATE: &[Field] = &[
     Field::new("model", Means::ModelOfUrl),
     Field::new("contents", Means::Messages(Alone::Message)),
     Field::new("systemInstruction", Means::Text).or("system_instruction"),
@@ -135,9 +153,6 @@ const GENERATE_CONTENT: &[Field] = &[
     // As `conversation` above.
     Field::new("cachedContent", Means::Refused("names what a provider keeps: send its contents"))
         .or("cached_content"),
-    Field::new("generateContentRequest", Means::Text).or("generate_content_request"),
-    Field::new("content", Means::Text),
-    Field::new("requests", Means::Text),
 ];
 
 const GENERATION_CONFIG: &[Field] = &[
@@ -166,6 +181,8 @@ static CHAT_TABLE: Table = Table::of(CHAT);
 static MESSAGES_TABLE: Table = Table::of(MESSAGES);
 static RESPONSES_TABLE: Table = Table::of(RESPONSES);
 static GENERATE_CONTENT_TABLE: Table = Table::of(GENERATE_CONTENT);
+static GENERATE_INNER_TABLE: Table = Table::of(GENERATE);
+static EMBED_TABLE: Table = Table::of(EMBED);
 static GENERATION: Table = Table::of(GENERATION_CONFIG);
 static UPSTREAM_TABLE: Table = Table::of(UPSTREAM);
 
@@ -273,7 +290,7 @@ mod tests {
     #[test]
     fn every_field_is_found_by_its_names_and_by_none_that_is_alike() {
         for dialect in Dialect::ALL {
-            for table in [of(dialect), &GENERATION, &UPSTREAM_TABLE] {
+            for table in [of(dialect), &GENERATION, &GENERATE_INNER_TABLE, &EMBED_TABLE, &UPSTREAM_TABLE] {
                 let mut bits = 0;
                 for field in table.fields {
                     for name in [field.name, field.second] {

@@ -1,7 +1,7 @@
 //! Reads the members of a request by what they mean.
 
 use super::{
-    MAX_ID_BYTES, MAX_MODEL_BYTES, Memory, Peek, PeekBounds, PeekError, StreamOptions,
+    MAX_BATCH, MAX_ID_BYTES, MAX_MODEL_BYTES, Memory, Peek, PeekBounds, PeekError, StreamOptions,
     members::{self, Field, Means, Table},
     text::{self, TextCounter},
 };
@@ -18,6 +18,7 @@ pub(super) struct Reader<'r> {
     url: UrlSays<'r>,
     bounds: &'r PeekBounds,
     model: Option<(String, Range<usize>)>,
+    repeated_spans: Vec<Range<usize>>,
     stream: bool,
     stream_options: Option<StreamOptions>,
     ceiling: Option<u64>,
@@ -36,6 +37,7 @@ impl<'r> Reader<'r> {
             url,
             bounds,
             model: None,
+            repeated_spans: Vec::new(),
             stream: false,
             stream_options: None,
             ceiling: None,
@@ -109,6 +111,7 @@ impl<'r> Reader<'r> {
                 Token::Null => {}
                 _ => return Err(PeekError::at(param, "must be an object")),
             },
+            Means::Each(table) => self.each(scanner, param, table)?,
             Means::Previous => self.memory.previous = id(scanner, param)?,
             Means::Store => self.memory.keeps_answer = boolean(scanner, param)?.unwrap_or(true),
             Means::Background => {
@@ -129,6 +132,32 @@ impl<'r> Reader<'r> {
             },
         }
         Ok(())
+    }
+
+    /// Reads a list of objects that have these members.
+    fn each(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        param: &'static str,
+        table: &'static Table,
+    ) -> Result<(), PeekError> {
+        match first(scanner)? {
+            Token::Null => return Ok(()),
+            Token::ArrayOpen => {}
+            _ => return Err(PeekError::at(param, "must be an array")),
+        }
+        let mut count = 0;
+        loop {
+            match scanner.next()? {
+                Some(Token::ObjectOpen) if count == MAX_BATCH => {
+                    return Err(PeekError::at(param, &format!("must have at most {MAX_BATCH} elements")));
+                }
+                Some(Token::ObjectOpen) => self.members(scanner, table)?,
+                Some(Token::ArrayClose) => return Ok(()),
+                _ => return Err(PeekError::at(param, "must be an array of objects")),
+            }
+            count += 1;
+        }
     }
 
     pub(super) fn conclude(self, body_open: usize) -> Result<Peek, PeekError> {
@@ -156,6 +185,7 @@ impl<'r> Reader<'r> {
             dialect: self.dialect,
             model,
             model_span,
+            repeated_spans: self.repeated_spans,
             stream,
             stream_options: self.stream_options,
             body_open,
@@ -168,7 +198,7 @@ impl<'r> Reader<'r> {
     }
 
     /// The body's model, which must be the URL's; both may have the vendor's prefix.
-    fn model_of_url(&self, scanner: &mut Scanner<'_>) -> Result<(), PeekError> {
+    fn model_of_url(&mut self, scanner: &mut Scanner<'_>) -> Result<(), PeekError> {
         let text = match first(scanner)? {
             Token::Null => return Ok(()),
             Token::String(text) => text,
@@ -179,6 +209,7 @@ impl<'r> Reader<'r> {
         if self.url.model.map(bare) != Some(bare(&name)) {
             return Err(PeekError::at("model", "is not the one that the URL names"));
         }
+        self.repeated_spans.push(scanner.span());
         Ok(())
     }
 

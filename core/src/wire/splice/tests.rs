@@ -92,9 +92,11 @@ fn usage_is_asked_for_in_chat_alone() {
 
 #[test]
 fn a_body_whose_model_is_in_the_url_is_left_alone() {
-    for body in ["{}", r#"{ "model":"models/of-url","stream":true,"contents":[] } "#] {
+    for (body, upstream) in
+        [("{}", "n"), (r#"{ "model":"models/of-url","stream":true,"contents":[] } "#, "of-url")]
+    {
         let bytes = Bytes::from_static(body.as_bytes());
-        let same = splice(&bytes, &peek_in(Dialect::Gemini, &bytes), "n", true);
+        let same = splice(&bytes, &peek_in(Dialect::Gemini, &bytes), upstream, true);
         assert_eq!((same.parts.len(), same.bytes), (1, body.len()));
         assert_eq!(same.parts[0].as_ptr(), bytes.as_ptr(), "nothing is copied");
     }
@@ -211,4 +213,39 @@ proptest! {
 /// Whether the caller asked for usage.
 fn caller_asked(body: &serde_json::Map<String, Value>) -> bool {
     body.get("stream_options").is_some_and(|options| options["include_usage"] == json!(true))
+}
+
+#[test]
+fn a_body_that_repeats_the_model_of_its_url_names_the_upstreams() {
+    let url = UrlSays { model: Some("mine"), stream: None };
+    for (body, expected) in [
+        (
+            r#"{"model": "models/mine", "content": {"parts": []}}"#,
+            r#"{"model": "models/theirs", "content": {"parts": []}}"#,
+        ),
+        (
+            r#"{"requests":[{"model":"mine","content":{}},{"content":{},"model":"models/mine"}]}"#,
+            r#"{"requests":[{"model":"models/theirs","content":{}},{"content":{},"model":"models/theirs"}]}"#,
+        ),
+        (
+            r#"{"generateContentRequest":{"model":"models/mine","contents":[]}}"#,
+            r#"{"generateContentRequest":{"model":"models/theirs","contents":[]}}"#,
+        ),
+        (r#"{"contents":[{"parts":[{"text":"model"}]}]}"#, r#"{"contents":[{"parts":[{"text":"model"}]}]}"#),
+    ] {
+        let bytes = Bytes::copy_from_slice(body.as_bytes());
+        let read = peek::peek(Dialect::Gemini, &bytes, url, &PeekBounds::default()).unwrap();
+        let spliced = splice(&bytes, &read, "theirs", true);
+        let written = spliced.parts.concat();
+        assert_eq!((std::str::from_utf8(&written).unwrap(), written.len()), (expected, spliced.bytes));
+        assert_eq!(splice(&bytes, &read, "mine", true).parts.concat(), body.as_bytes());
+    }
+    for other in [r#"{"requests":[{"model":"other"}]}"#, r#"{"requests":[1]}"#, r#"{"requests":{}}"#] {
+        assert!(
+            peek::peek(Dialect::Gemini, other.as_bytes(), url, &PeekBounds::default()).is_err(),
+            "{other}"
+        );
+    }
+    let many = format!(r#"{{"requests":[{}{{}}]}}"#, "{},".repeat(1024));
+    assert!(peek::peek(Dialect::Gemini, many.as_bytes(), url, &PeekBounds::default()).is_err());
 }
