@@ -1,10 +1,13 @@
 //! Streams, answers and errors through every pair of dialects.
 
 use super::*;
-use crate::wire::{
-    chat::Fold,
-    codec::CODECS,
-    tests::{fixtures, setting},
+use crate::{
+    domain::usage::Usage,
+    wire::{
+        chat::Fold,
+        codec::CODECS,
+        tests::{fixtures, setting},
+    },
 };
 
 fn pairs() -> impl Iterator<Item = Pair> {
@@ -117,5 +120,75 @@ fn plain_answers_and_errors_come_in_the_callers_words() {
         let (status, body, reading) = pair.error(429, b"{\"error\":{\"message\":\"Slow down\"}}", "gen-1");
         assert_eq!((status, reading.error, reading.blames_request), (429, true, false));
         assert!(String::from_utf8(body).unwrap().contains("Slow down"), "{pair:?}");
+    }
+}
+
+/// In every dialect an answer, and the last event of a stream, with `usage` in it.
+fn with_usage(upstream: Dialect, usage: &str) -> (String, String) {
+    let finish = r#"{"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}"#;
+    match upstream {
+        Dialect::OpenAiChat => (
+            format!(
+                r#"{{"choices":[{{"index":0,"message":{{"content":"x"}},"finish_reason":"stop"}}],"usage":{usage}}}"#
+            ),
+            format!("data: {finish}\n\ndata: {{\"choices\":[],\"usage\":{usage}}}\n\ndata: [DONE]\n\n"),
+        ),
+        Dialect::OpenAiResponses => {
+            let response = format!(r#"{{"id":"resp_1","status":"completed","output":[],"usage":{usage}}}"#);
+            let event = format!(r#"{{"type":"response.completed","response":{response}}}"#);
+            (response, format!("event: response.completed\ndata: {event}\n\n"))
+        }
+        Dialect::AnthropicMessages => {
+            let end = r#"{"stop_reason":"end_turn"}"#;
+            let delta = format!(r#"{{"type":"message_delta","delta":{end},"usage":{usage}}}"#);
+            (
+                format!(r#"{{"content":[],"stop_reason":"end_turn","usage":{usage}}}"#),
+                format!("data: {delta}\n\ndata: {{\"type\":\"message_stop\"}}\n\n"),
+            )
+        }
+        Dialect::Gemini => {
+            let answer = format!(
+                r#"{{"candidates":[{{"content":{{"parts":[]}},"finishReason":"STOP"}}],"usageMetadata":{usage}}}"#
+            );
+            let stream = format!("data: {answer}\n\n");
+            (answer, stream)
+        }
+    }
+}
+
+#[test]
+fn usage_that_cannot_be_believed_or_contradicts_itself_is_flagged_when_it_is_translated_too() {
+    let names = |upstream| match upstream {
+        Dialect::OpenAiChat => ("prompt_tokens", "completion_tokens"),
+        Dialect::OpenAiResponses | Dialect::AnthropicMessages => ("input_tokens", "output_tokens"),
+        Dialect::Gemini => ("promptTokenCount", "candidatesTokenCount"),
+    };
+    for pair in pairs() {
+        let upstream = pair.upstream.dialect();
+        let (prompt, completion) = names(upstream);
+        for (count, is_believed) in
+            [("7", true), ("-1", false), ("1e400", false), ("7.5", false), ("18446744073709551616", false)]
+        {
+            let usage = format!(r#"{{"{prompt}":3,"{completion}":{count}}}"#);
+            let (answer, stream) = with_usage(upstream, &usage);
+            let (_, plain) = pair.answer(answer.as_bytes(), &setting(), &mut Dropped::default()).unwrap();
+            let (_, _, mut streamed) = run(&pair, &[stream.as_bytes()]);
+            for reading in [plain, streamed.take_reading()] {
+                assert_eq!(
+                    (reading.flagged, reading.usage.is_some()),
+                    (!is_believed, is_believed),
+                    "{pair:?} {usage}"
+                );
+            }
+        }
+    }
+    // Parts that are more than their whole count as far as it goes, and are told.
+    let pair = Pair::of(Dialect::OpenAiChat, Dialect::AnthropicMessages).unwrap();
+    let odd = r#"{"input_tokens":3,"output_tokens":2,"output_tokens_details":{"thinking_tokens":9}}"#;
+    let (answer, stream) = with_usage(Dialect::AnthropicMessages, odd);
+    let (_, plain) = pair.answer(answer.as_bytes(), &setting(), &mut Dropped::default()).unwrap();
+    let (_, _, mut streamed) = run(&pair, &[stream.as_bytes()]);
+    for reading in [plain, streamed.take_reading()] {
+        assert!(reading.flagged && reading.usage.is_some_and(|usage| usage.reasoning == 2));
     }
 }
