@@ -11,7 +11,7 @@ use super::{
     sse::{PieceKind, Splitter, data},
 };
 use crate::domain::usage::Usage;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 /// Reads and writes one dialect. Everything is pure: bytes in, meaning out, and back.
 pub trait Codec: Sync {
@@ -107,6 +107,7 @@ pub struct Setting {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Malformed {
+    /// It begins with the field, since not every dialect's errors have a place for that.
     pub message: String,
     /// The field, as the dialect writes it.
     pub param: Option<String>,
@@ -118,9 +119,11 @@ impl Malformed {
         Self { message: message.into(), param: None }
     }
 
+    /// `what` is wrong with the field `param`.
     #[must_use]
-    pub fn at(param: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { message: message.into(), param: Some(param.into()) }
+    pub fn at(param: impl Into<String>, what: impl fmt::Display) -> Self {
+        let param = param.into();
+        Self { message: format!("{param}: {what}"), param: Some(param) }
     }
 }
 

@@ -9,7 +9,6 @@
 mod end;
 
 use super::{
-    DIALECT,
     error::{broken, code_of},
     event::{Event, Failure, Response, Say},
     types::{Content, Contents, Incomplete, Item},
@@ -322,7 +321,7 @@ impl Writer {
         self.start(out);
         let code = code_of(error);
         let text = ErrorText { code: Some(code), ..ErrorText::of(error, &self.setting.id) };
-        out.extend_from_slice(&error::event(DIALECT, text, self.say.sequence));
+        out.extend_from_slice(&error::responses_error(text, self.say.sequence));
         self.say.sequence += 1;
         // What was not said to its end is not repeated.
         let open: Vec<_> = self.open.values().map(|open| open.item).collect();
