@@ -8,6 +8,7 @@ use super::{
     Dialect,
     chat::{ChatError, ChatEvent, ChatRequest, Dropped, ErrorKind},
     codec::{Codec, Malformed, Setting, StreamReader, StreamWriter, UrlSays, codec},
+    openai_chat,
     tap::{First, PlainTap, Reading, StreamMeter},
 };
 use bytes::Bytes;
@@ -77,6 +78,16 @@ impl Pair {
         tap.feed(body);
         let reading = Reading { complete: true, error: false, blames_request: false, ..tap.finish() };
         Ok((self.caller.encode_answer(&answer, setting, dropped), reading))
+    }
+
+    /// The status that an error would have had that came under a 2xx, where [`Self::answer`] finds no answer;
+    /// `None`: it is no error either. What it says is for [`Self::error`] to tell.
+    #[must_use]
+    pub fn error_within(&self, body: &[u8]) -> Option<u16> {
+        let mut tap = PlainTap::new(self.upstream.dialect());
+        tap.feed(body);
+        // Where a dialect has a status in its errors, it is their code.
+        tap.finish().error.then(|| openai_chat::error_of(None, body).status)
     }
 
     /// An answer of `status`, which is an error's, as the caller reads it under the status that is returned,

@@ -23,6 +23,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 /// Most bytes that are kept of one answer to be repeated at its end.
 const KEPT_BYTES_MAX: usize = 32 << 20;
+/// What an item takes up besides its text, in bytes.
+const ITEM_BYTES: usize = 256;
 /// Reasons of the vendor's own for a response that is not whole.
 const OWN_REASONS: [&str; 3] = ["max_messages", "steered", "max_tool_calls"];
 
@@ -142,6 +144,7 @@ impl Writer {
     /// Adds an item, with an id if it has none, and gives its index.
     fn add(&mut self, mut item: Item, out: &mut Vec<u8>) -> usize {
         self.start(out);
+        self.kept = self.kept.saturating_add(ITEM_BYTES);
         let at = self.response.output.len();
         // A message is whole when another item follows.
         self.close_message(at.checked_sub(1), "completed", out);

@@ -192,3 +192,29 @@ fn usage_that_cannot_be_believed_or_contradicts_itself_is_flagged_when_it_is_tra
         assert!(reading.flagged && reading.usage.is_some_and(|usage| usage.reasoning == 2));
     }
 }
+
+#[test]
+fn an_error_under_status_200_is_told_from_an_answer() {
+    for (upstream, body, status) in [
+        (Dialect::OpenAiChat, r#"{"error":{"message":"m","type":"overloaded_error"}}"#, Some(503)),
+        (Dialect::OpenAiChat, r#"{"error":{"message":"m","code":429}}"#, Some(429)),
+        (Dialect::OpenAiChat, r#"{"error":"m"}"#, Some(500)),
+        (
+            Dialect::AnthropicMessages,
+            r#"{"type":"error","error":{"type":"rate_limit_error","message":"m"}}"#,
+            Some(429),
+        ),
+        (
+            Dialect::OpenAiResponses,
+            r#"{"status":"failed","error":{"code":"server_error","message":"m"}}"#,
+            Some(500),
+        ),
+        (Dialect::Gemini, r#"{"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}"#, Some(503)),
+        (Dialect::OpenAiChat, r#"{"error":null}"#, None),
+        (Dialect::Gemini, "<html>", None),
+    ] {
+        let pair = pairs().find(|pair| pair.upstream.dialect() == upstream).unwrap();
+        assert!(pair.answer(body.as_bytes(), &setting(), &mut Dropped::default()).is_err(), "{body}");
+        assert_eq!(pair.error_within(body.as_bytes()), status, "{body}");
+    }
+}
