@@ -50,9 +50,8 @@ fn open_objects(schema: &str) -> Result<Vec<usize>, JsonError> {
             Token::ArrayOpen => open.push(Open { is_types: types, ..Open::default() }),
             Token::ArrayClose => drop(open.pop()),
             Token::ObjectClose => {
-                if open.pop().is_some_and(|closed| closed.is_object && !closed.says) {
-                    places.push(scanner.span().start);
-                }
+                let closed = open.pop().unwrap_or_default();
+                places.extend((closed.is_object && !closed.says).then(|| scanner.span().start));
             }
             Token::Key(key) => {
                 let Some(inside) = open.last_mut().filter(|inside| !inside.is_named) else { continue };
