@@ -139,6 +139,10 @@ pub trait StreamReader: Send {
 pub trait StreamWriter: Send {
     fn write(&mut self, event: &ChatEvent, out: &mut Vec<u8>);
 
+    /// Whether nothing is written any more: the end was, or an error, also one of the writer's own where an
+    /// answer is past its bounds.
+    fn is_over(&self) -> bool;
+
     /// What may be sent at any time between two events, so that nobody takes the stream for dead.
     fn keep_alive(&self) -> &'static [u8];
 }

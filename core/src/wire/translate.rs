@@ -157,13 +157,7 @@ impl StreamTranslator {
         let last = if self.has_finish {
             ChatEvent::Done
         } else {
-            ChatEvent::Error(ChatError {
-                kind: ErrorKind::Internal,
-                status: 502,
-                message: "The upstream's answer has no end".to_owned(),
-                code: None,
-                param: None,
-            })
+            ChatEvent::Error(broken("The upstream's answer has no end"))
         };
         self.write(&mut vec![last], out);
     }
@@ -179,6 +173,9 @@ impl StreamTranslator {
             // the answer is whole is not.
             let to = if event == ChatEvent::Done { &mut self.terminal } else { &mut written };
             self.writer.write(&event, to);
+            if self.writer.is_over() && !self.done && self.error.is_none() {
+                self.error = Some(broken("The answer is past what can be put in order"));
+            }
         }
         events.clear();
         if !written.is_empty() {
@@ -249,4 +246,9 @@ impl StreamTranslator {
             ..self.meter.take_reading()
         }
     }
+}
+
+/// What the caller cannot be told to its end.
+fn broken(message: &str) -> ChatError {
+    ChatError { kind: ErrorKind::Internal, status: 502, message: message.to_owned(), code: None, param: None }
 }

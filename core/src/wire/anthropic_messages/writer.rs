@@ -107,6 +107,10 @@ impl StreamWriter for Writer {
         }
     }
 
+    fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+
     fn keep_alive(&self) -> &'static [u8] {
         b"event: ping\ndata: {\"type\": \"ping\"}\n\n"
     }

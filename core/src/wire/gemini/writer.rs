@@ -107,6 +107,10 @@ impl StreamWriter for Writer {
         }
     }
 
+    fn is_over(&self) -> bool {
+        self.is_over
+    }
+
     fn keep_alive(&self) -> &'static [u8] {
         b"\n"
     }

@@ -455,6 +455,10 @@ impl StreamWriter for Writer {
         }
     }
 
+    fn is_over(&self) -> bool {
+        self.over
+    }
+
     fn keep_alive(&self) -> &'static [u8] {
         b": keep-alive\n\n"
     }

@@ -218,3 +218,46 @@ fn an_error_under_status_200_is_told_from_an_answer() {
         assert_eq!(pair.error_within(body.as_bytes()), status, "{body}");
     }
 }
+
+#[test]
+fn parallel_calls_wait_for_each_other_within_bounds_and_none_is_lost() {
+    let pair = Pair::of(Dialect::AnthropicMessages, Dialect::OpenAiChat).unwrap();
+    let chunk = |calls: &str, finish: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"choices\":[{{\"index\":0,\"delta\":{{{calls}}},\"finish_reason\":{finish}}}]}}\n\n"
+        )
+    };
+    let piece = |index: usize, text: &str| {
+        let named = format!(
+            r#""tool_calls":[{{"index":{index},"id":"call_{index}","function":{{"name":"f","arguments":"{text}"}}}}]"#
+        );
+        chunk(&named, "null")
+    };
+    let end = chunk("", "\"tool_calls\"") + "data: [DONE]\n\n";
+    // Begun one after the other and told in turns.
+    let turns: String =
+        ["{", "\\\"a\\\":1", "}"].iter().flat_map(|text| (0..3).map(|at| piece(at, text))).collect();
+    let (out, terminal, mut stream) = run(&pair, &[turns.as_bytes(), end.as_bytes()]);
+    let (mut reader, mut events, mut fold) = (pair.caller.reader(), Vec::new(), Fold::default());
+    reader.feed(&[out, terminal].concat(), &mut events);
+    events.iter().for_each(|event| fold.feed(event));
+    let calls: Vec<_> = fold.answer().choices[0]
+        .parts
+        .iter()
+        .map(|part| match part {
+            crate::wire::chat::Part::ToolCall(call) => (call.id.clone(), call.arguments.clone()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let expect = |at: usize| (format!("call_{at}"), "{\"a\":1}".to_owned());
+    assert_eq!(calls, [expect(0), expect(1), expect(2)]);
+    assert!(stream.take_reading().complete);
+
+    // What is too much is an error to the caller, and no whole answer to whoever accounts for it.
+    let long = piece(0, "{") + &piece(1, &"x".repeat(700_000)) + &piece(1, &"x".repeat(700_000));
+    let (out, terminal, mut stream) = run(&pair, &[long.as_bytes(), end.as_bytes()]);
+    let out = String::from_utf8(out).unwrap();
+    assert!(out.matches("event: error").count() == 1 && out.ends_with("}\n\n") && terminal.is_empty());
+    let reading = stream.take_reading();
+    assert_eq!((reading.error, reading.complete, reading.blames_request), (true, false, false));
+}
