@@ -17,6 +17,7 @@ pub mod request;
 
 pub use answer::{ChatAnswer, Choice, Finish};
 pub use dropped::Dropped;
+pub(super) use error::code_of_words;
 pub use error::{ChatError, ErrorKind};
 pub use event::{ChatEvent, Delta, Fold, Start};
 pub(super) use event::{empty, extend, pieces};
