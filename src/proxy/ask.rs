@@ -18,6 +18,7 @@ use aione_core::{
         chat::{ChatRequest, Dropped},
         codec::Malformed,
         peek::{self, Memory, Peek, PeekBounds},
+        sealed,
         translate::Pair,
     },
 };
@@ -62,6 +63,16 @@ impl Ask {
             return Ok(());
         }
         self.room.fit(3 * self.body.len()).map_err(|_| Refusal::Overloaded)
+    }
+
+    /// The body, and what it says, for an upstream of the caller's own dialect under its name `model`, where it
+    /// holds what an upstream of another dialect has signed: without that, which it would refuse. `None`: as it is.
+    pub(crate) fn unsealed(&self, model: &str) -> Option<(Bytes, Peek)> {
+        let dialect = self.endpoint().dialect();
+        let body = sealed::strip(dialect, &self.body, model)?;
+        // It was accepted with more in it.
+        let peek = peek::peek(dialect, &body, self.called.url(), &peek_bounds(self.endpoint())).ok()?;
+        Some((body.into(), peek))
     }
 
     /// The request in the neutral form, and what that cannot say.
@@ -119,13 +130,16 @@ pub(crate) async fn read(
     room.fit(body.len()).map_err(|_| Refusal::Overloaded)?;
     room.shrink_to(body.len());
     let endpoint = called.endpoint;
-    let bounds = PeekBounds { needs_ceiling: !endpoint.counts(), ..PeekBounds::default() };
-    let peek = peek::peek(endpoint.dialect(), &body, called.url(), &bounds)
+    let peek = peek::peek(endpoint.dialect(), &body, called.url(), &peek_bounds(endpoint))
         .map_err(|error| Refusal::invalid(error.message, error.param))?;
     let origin = origin(gateway, world, caller, &peek).await?;
     let estimated_input = estimate::input_tokens(peek.text_bytes, peek.messages);
     let neutral = OnceLock::new();
     Ok(Ask { called, origin, body, peek, estimated_input, read_at: clock::steady(), neutral, room })
+}
+
+fn peek_bounds(endpoint: Endpoint) -> PeekBounds {
+    PeekBounds { needs_ceiling: !endpoint.counts(), ..PeekBounds::default() }
 }
 
 /// The provider that alone can go on from what it keeps; `None`: the request leans on nothing.

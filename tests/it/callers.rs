@@ -384,3 +384,34 @@ async fn models_are_listed_in_three_shapes_page_by_page() {
     assert_eq!(none.status, 404);
     error_message(Dialect::Gemini, &none.json());
 }
+
+#[tokio::test]
+async fn what_another_dialect_signed_does_not_reach_a_vendor_of_the_callers() {
+    let upstream = Upstream::start().await;
+    let (gateway, key) = stage(&upstream).await;
+    let thoughtful = Truth { reasoning: 40, completion: 90, ..Truth::of(84) };
+    upstream.next(Script::json(200, honest_of(Dialect::Gemini, &thoughtful).plain));
+    let first = gateway.send(&call(Dialect::AnthropicMessages, "gemini", false).bearer(&key)).await.ok().json();
+    let thought = &first["content"][0];
+    assert_eq!(thought["type"], "thinking", "{first}");
+    let next = |model: &str| {
+        let body = json!({
+            "model": model, "max_tokens": 4096, "thinking": { "type": "enabled", "budget_tokens": 1024 },
+            "messages": [
+                { "role": "user", "content": "Say it." },
+                { "role": "assistant", "content": first["content"] },
+                { "role": "user", "content": "And again." },
+            ],
+        });
+        Call::post("/v1/messages", body.to_string()).bearer(&key)
+    };
+    gateway.send(&next("anthropic_messages")).await.ok();
+    let asked = upstream.seen().pop().unwrap().json();
+    assert!(!asked.to_string().contains("aione."), "{asked}");
+    assert_eq!(asked["model"], "up-anthropic_messages");
+    assert_eq!(asked["messages"].as_array().unwrap().len(), 3);
+    // Whoever signed it gets it back.
+    gateway.send(&next("gemini")).await.ok();
+    let asked = upstream.seen().pop().unwrap().json().to_string();
+    assert!(asked.contains(gemini::SIGNATURE), "{asked}");
+}

@@ -11,7 +11,7 @@ use super::{
     sse::{PieceKind, Splitter, data},
 };
 use crate::domain::usage::Usage;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 /// Reads and writes one dialect. Everything is pure: bytes in, meaning out, and back.
 pub trait Codec: Sync {
@@ -130,6 +130,7 @@ pub struct Setting {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Malformed {
+    /// It begins with the field, since not every dialect's errors have a place for that.
     pub message: String,
     /// The field, as the dialect writes it.
     pub param: Option<String>,
@@ -141,9 +142,11 @@ impl Malformed {
         Self { message: message.into(), param: None }
     }
 
+    /// `what` is wrong with the field `param`.
     #[must_use]
-    pub fn at(param: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { message: message.into(), param: Some(param.into()) }
+    pub fn at(param: impl Into<String>, what: impl fmt::Display) -> Self {
+        let param = param.into();
+        Self { message: format!("{param}: {what}"), param: Some(param) }
     }
 }
 
@@ -158,6 +161,10 @@ pub trait StreamReader: Send {
 /// Writes a stream, whole events at a time.
 pub trait StreamWriter: Send {
     fn write(&mut self, event: &ChatEvent, out: &mut Vec<u8>);
+
+    /// Whether nothing is written any more: the end was, or an error, also one of the writer's own where an
+    /// answer is past its bounds.
+    fn is_over(&self) -> bool;
 }
 
 /// Reads the data of server-sent events, for the readers of all dialects that use them.

@@ -51,18 +51,26 @@ pub fn body(dialect: Dialect, error: ErrorText<'_>) -> Vec<u8> {
     }
 }
 
-/// The event that tells of an error after a stream has begun. Nothing may follow it: a clean
-/// end (`[DONE]`) would make it look like a whole answer.
+/// What tells of an error after a stream has begun: one event, in Responses two, of which SDKs act on the
+/// first and Codex on the second alone. Nothing may follow it: a clean end (`[DONE]`) would make it look
+/// like a whole answer.
 ///
-/// `sequence` is the number of the event in dialects that count them.
+/// `sequence` is the number of the first event in dialects that count them.
 #[must_use]
 pub fn event(dialect: Dialect, error: ErrorText<'_>, sequence: u64) -> Vec<u8> {
-    let (name, data): (&[u8], _) = match dialect {
-        Dialect::OpenAiChat | Dialect::Gemini => (b"", body(dialect, error)),
-        Dialect::OpenAiResponses => (b"event: error\n", responses_event(error, sequence)),
-        Dialect::AnthropicMessages => (b"event: error\n", anthropic_body(error)),
-    };
-    [name, b"data: ", &data, b"\n\n"].concat()
+    match dialect {
+        Dialect::OpenAiChat | Dialect::Gemini => framed(None, &body(dialect, error)),
+        Dialect::AnthropicMessages => framed(Some("error"), &anthropic_body(error)),
+        Dialect::OpenAiResponses => {
+            let failed = responses_failed(error, sequence.saturating_add(1));
+            [responses_error(error, sequence), framed(Some("response.failed"), &failed)].concat()
+        }
+    }
+}
+
+fn framed(name: Option<&str>, data: &[u8]) -> Vec<u8> {
+    let name = name.map_or_else(String::new, |name| format!("event: {name}\n"));
+    [name.as_bytes(), b"data: ", data, b"\n\n"].concat()
 }
 
 fn openai_body(error: ErrorText<'_>) -> Vec<u8> {
@@ -83,15 +91,39 @@ fn openai_body(error: ErrorText<'_>) -> Vec<u8> {
     out
 }
 
-/// In this dialect an error within a stream has no `error` around it.
-fn responses_event(error: ErrorText<'_>, sequence: u64) -> Vec<u8> {
-    let mut out = b"{\"type\":\"error\",\"code\":".to_vec();
+/// The `error` event of Responses. The vendor's reference has its members flat, its servers send them in an
+/// `error`, which is what SDKs raise: <https://github.com/openai/openai-dotnet/issues/881>. Here they are both.
+pub(super) fn responses_error(error: ErrorText<'_>, sequence: u64) -> Vec<u8> {
+    let mut out = b"{\"type\":\"error\",".to_vec();
+    push_responses_members(&mut out, error);
+    out.extend_from_slice(format!(",\"sequence_number\":{sequence},\"error\":{{\"type\":").as_bytes());
+    push_string(&mut out, error.kind);
+    out.push(b',');
+    push_responses_members(&mut out, error);
+    out.extend_from_slice(b"}}");
+    framed(Some("error"), &out)
+}
+
+fn push_responses_members(out: &mut Vec<u8>, error: ErrorText<'_>) {
+    out.extend_from_slice(b"\"code\":");
+    push_string(out, error.code.unwrap_or(error.kind));
+    out.extend_from_slice(b",\"message\":");
+    push_string(out, error.message);
+    out.extend_from_slice(b",\"param\":");
+    push_or_null(out, error.param);
+}
+
+/// The end of a response of which nothing else is known.
+fn responses_failed(error: ErrorText<'_>, sequence: u64) -> Vec<u8> {
+    let mut out = b"{\"type\":\"response.failed\",\"response\":{\"id\":".to_vec();
+    let id = error.request_id.strip_prefix("resp_").unwrap_or(error.request_id);
+    push_string(&mut out, &format!("resp_{id}"));
+    out.extend_from_slice(b",\"object\":\"response\",\"status\":\"failed\",\"error\":{\"code\":");
     push_string(&mut out, error.code.unwrap_or(error.kind));
     out.extend_from_slice(b",\"message\":");
     push_string(&mut out, error.message);
-    out.extend_from_slice(b",\"param\":");
-    push_or_null(&mut out, error.param);
-    out.extend_from_slice(format!(",\"sequence_number\":{sequence}}}").as_bytes());
+    let rest = "},\"incomplete_details\":null,\"output\":[],\"usage\":null},\"sequence_number\":";
+    out.extend_from_slice(format!("{rest}{sequence}}}").as_bytes());
     out
 }
 
@@ -182,21 +214,35 @@ mod tests {
     }
 
     #[test]
-    fn an_error_event_is_one_data_line_with_its_name() {
+    fn an_error_event_is_one_data_line_with_its_name_and_in_responses_the_response_fails_too() {
         for dialect in Dialect::ALL {
             let event = String::from_utf8(event(dialect, nasty(), 7)).unwrap();
             let event = event.strip_suffix("\n\n").unwrap();
+            let (event, failed) = event.split_once("\n\n").unwrap_or((event, ""));
             let is_named = matches!(dialect, Dialect::OpenAiResponses | Dialect::AnthropicMessages);
             let data = if is_named { event.strip_prefix("event: error\n").unwrap() } else { event };
             let data = data.strip_prefix("data: ").unwrap();
             assert!(!data.contains(['\n', '\r', '\u{2028}', '\u{2029}', '\0', '\u{7f}']));
             let value: Value = serde_json::from_str(data).unwrap();
             if dialect == Dialect::OpenAiResponses {
+                let error =
+                    json!({"type": "rate_limit_error", "code": "x", "message": NASTY, "param": "m\"x"});
                 let expected = json!({
-                    "type": "error", "code": "x", "message": NASTY, "param": "m\"x", "sequence_number": 7
+                    "type": "error", "code": "x", "message": NASTY, "param": "m\"x", "sequence_number": 7,
+                    "error": error,
                 });
                 assert_eq!(value, expected);
+                let data = failed.strip_prefix("event: response.failed\ndata: ").unwrap();
+                let value: Value = serde_json::from_str(data).unwrap();
+                assert_eq!(
+                    (&value["type"], &value["sequence_number"]),
+                    (&json!("response.failed"), &json!(8))
+                );
+                assert_eq!(value["response"]["status"], "failed");
+                assert_eq!(value["response"]["error"], json!({"code": "x", "message": NASTY}));
+                assert_eq!(value["response"]["id"], "resp_id");
             } else {
+                assert_eq!(failed, "");
                 assert_eq!(value, expected(dialect));
             }
         }

@@ -362,6 +362,18 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// Whether `text` is a JSON object that no reader can take for another, within the bounds of
+/// [`Scanner::strict`].
+#[must_use]
+pub fn is_object(text: &str) -> bool {
+    let Ok(mut scanner) = Scanner::strict(text.as_bytes()) else { return false };
+    let mut first = None;
+    let walked = scanner.walk(|token| {
+        first.get_or_insert(*token);
+    });
+    walked.is_ok() && first == Some(Token::ObjectOpen) && scanner.next() == Ok(None)
+}
+
 /// The keys of the objects that are open, to find one that is given twice.
 ///
 /// Sorting instead of hashing keeps the cost near linear for any keys a stranger chooses,

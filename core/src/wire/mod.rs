@@ -10,6 +10,7 @@ pub mod json;
 pub mod openai_chat;
 pub mod openai_responses;
 pub mod peek;
+pub mod sealed;
 pub mod splice;
 pub mod sse;
 pub mod tap;

@@ -2,6 +2,7 @@
 //! which is the caller's as well: the bytes stay as they are.
 
 mod framing;
+mod heard;
 mod long;
 mod meter;
 mod outline;
@@ -12,6 +13,7 @@ mod stream;
 mod tests;
 mod walk;
 
+pub use heard::StreamMeter;
 pub use plain::PlainTap;
 pub use stream::{First, HOLD_MAX, LONG_END_HELD, StreamTap, TERMINAL_MAX};
 

@@ -5,6 +5,9 @@
 //! `stream_*.sse`, `stream_*.json`. A new one is walked without another line here. What each becomes in
 //! each dialect is a snapshot in `snapshots/`; `INSTA_UPDATE=always` writes them anew.
 
+mod bombs;
+mod rounds;
+
 use super::{
     Dialect,
     chat::{ChatAnswer, ChatEvent, Choice, Dropped, Fold, Part},
@@ -12,7 +15,7 @@ use super::{
 };
 use std::{fs, path::PathBuf};
 
-/// Largest stream that is cut at every byte.
+/// Largest stream that a fixture may be: each is cut at every byte.
 const CUT_BYTES_MAX: usize = 4096;
 
 /// What writers are told in every test.
@@ -222,12 +225,11 @@ fn every_stream_reaches_every_dialect_wherever_it_is_cut() {
         for (name, stream) in fixtures(from.dialect(), "stream_") {
             let what = format!("{} {name}", from.dialect().as_str());
             let events = read(from, &[&stream]);
-            if stream.len() <= CUT_BYTES_MAX {
-                for cut in 0..=stream.len() {
-                    let (front, back) = stream.split_at(cut);
-                    assert_eq!(read(from, &[front, back]), events, "{what} cut at {cut}");
-                    cuts += 1;
-                }
+            assert!(stream.len() <= CUT_BYTES_MAX, "{what} is too long to be cut at every byte");
+            for cut in 0..=stream.len() {
+                let (front, back) = stream.split_at(cut);
+                assert_eq!(read(from, &[front, back]), events, "{what} cut at {cut}");
+                cuts += 1;
             }
             let one_by_one: Vec<&[u8]> = stream.chunks(1).collect();
             assert_eq!(read(from, &one_by_one), events, "{what} byte by byte");

@@ -6,11 +6,11 @@ mod tests;
 
 use super::{
     Dialect,
-    chat::{ChatError, ChatEvent, ChatRequest, Delta, Dropped, ErrorKind, Part, Start},
+    chat::{ChatError, ChatEvent, ChatRequest, Dropped, ErrorKind},
     codec::{Codec, Malformed, Setting, StreamReader, StreamWriter, UrlSays, codec, keep_alive},
-    tap::{First, KeptText, Reading, Written},
+    openai_chat,
+    tap::{First, PlainTap, Reading, StreamMeter},
 };
-use crate::domain::usage::Usage;
 use bytes::Bytes;
 
 /// Largest plain answer that is translated, in bytes: it is held whole, and an image is a few megabytes.
@@ -73,18 +73,21 @@ impl Pair {
         dropped: &mut Dropped,
     ) -> Result<(Vec<u8>, Reading), Malformed> {
         let answer = self.upstream.decode_answer(body)?;
-        let mut text = KeptText::default();
-        for part in answer.choices.iter().flat_map(|choice| &choice.parts) {
-            note_part(part, &mut text);
-        }
-        let reading = Reading {
-            usage: answer.usage,
-            usage_is_final: true,
-            complete: true,
-            written: Written::Text(text),
-            ..Reading::default()
-        };
+        // What it used is read as for a caller of its own dialect, so that it costs the same.
+        let mut tap = PlainTap::new(self.upstream.dialect());
+        tap.feed(body);
+        let reading = Reading { complete: true, error: false, blames_request: false, ..tap.finish() };
         Ok((self.caller.encode_answer(&answer, setting, dropped), reading))
+    }
+
+    /// The status that an error would have had that came under a 2xx, where [`Self::answer`] finds no answer;
+    /// `None`: it is no error either. What it says is for [`Self::error`] to tell.
+    #[must_use]
+    pub fn error_within(&self, body: &[u8]) -> Option<u16> {
+        let mut tap = PlainTap::new(self.upstream.dialect());
+        tap.feed(body);
+        // Where a dialect has a status in its errors, it is their code.
+        tap.finish().error.then(|| openai_chat::error_of(None, body).status)
     }
 
     /// An answer of `status`, which is an error's, as the caller reads it under the status that is returned,
@@ -104,10 +107,9 @@ impl Pair {
             caller: self.caller,
             reader: self.upstream.reader(),
             writer: self.caller.writer(setting),
+            meter: StreamMeter::new(self.upstream.dialect()),
             events: Vec::new(),
             first: First::Unknown,
-            usage: None,
-            text: KeptText::default(),
             error: None,
             has_finish: false,
             done: false,
@@ -121,11 +123,11 @@ pub struct StreamTranslator {
     caller: &'static dyn Codec,
     reader: Box<dyn StreamReader>,
     writer: Box<dyn StreamWriter>,
+    /// What it used is read as for a caller of its own dialect, so that it costs the same.
+    meter: StreamMeter,
     /// Kept for its room.
     events: Vec<ChatEvent>,
     first: First,
-    usage: Option<Usage>,
-    text: KeptText,
     error: Option<ChatError>,
     has_finish: bool,
     done: bool,
@@ -135,6 +137,7 @@ pub struct StreamTranslator {
 impl StreamTranslator {
     /// Reads `chunk` and appends to `out` what may go to the caller now, in one part.
     pub fn feed(&mut self, chunk: &[u8], out: &mut Vec<Bytes>) {
+        self.meter.feed(chunk);
         let mut events = std::mem::take(&mut self.events);
         self.reader.feed(chunk, &mut events);
         self.write(&mut events, out);
@@ -144,6 +147,7 @@ impl StreamTranslator {
     /// The upstream's body has come to its proper end. One that had no end of its own gets one where it
     /// told why it ended, and was cut otherwise.
     pub fn finish(&mut self, out: &mut Vec<Bytes>) {
+        self.meter.finish();
         let mut events = Vec::new();
         self.reader.end(&mut events);
         self.write(&mut events, out);
@@ -153,13 +157,7 @@ impl StreamTranslator {
         let last = if self.has_finish {
             ChatEvent::Done
         } else {
-            ChatEvent::Error(ChatError {
-                kind: ErrorKind::Internal,
-                status: 502,
-                message: "The upstream's answer has no end".to_owned(),
-                code: None,
-                param: None,
-            })
+            ChatEvent::Error(broken("The upstream's answer has no end"))
         };
         self.write(&mut vec![last], out);
     }
@@ -175,6 +173,9 @@ impl StreamTranslator {
             // the answer is whole is not.
             let to = if event == ChatEvent::Done { &mut self.terminal } else { &mut written };
             self.writer.write(&event, to);
+            if self.writer.is_over() && !self.done && self.error.is_none() {
+                self.error = Some(broken("The answer is past what can be put in order"));
+            }
         }
         events.clear();
         if !written.is_empty() {
@@ -192,13 +193,7 @@ impl StreamTranslator {
             };
         }
         match event {
-            ChatEvent::Begin { start: Start::Whole(part), .. } => note_part(part, &mut self.text),
-            ChatEvent::Begin { start: Start::ToolCall { name, .. }, .. } => self.text.push_str(name),
-            ChatEvent::Delta { delta: Delta::Text(text) | Delta::Arguments(text), .. } => {
-                self.text.push_str(text);
-            }
             ChatEvent::Finish { .. } => self.has_finish = true,
-            ChatEvent::Usage(usage) => self.usage = Some(*usage),
             ChatEvent::Error(error) => self.error = Some(error.clone()),
             ChatEvent::Done => self.done = true,
             _ => {}
@@ -256,28 +251,15 @@ impl StreamTranslator {
     /// What was read so far; the text is moved out.
     pub fn take_reading(&mut self) -> Reading {
         Reading {
-            usage: self.usage,
-            usage_is_final: self.done || self.has_finish,
-            flagged: false,
             error: self.error.is_some(),
             blames_request: self.blames_request(),
             complete: self.done,
-            // It is no upstream's that keeps answers under it.
-            answer_id: None,
-            written: Written::Text(std::mem::take(&mut self.text)),
+            ..self.meter.take_reading()
         }
     }
 }
 
-/// The text that the model wrote in a part.
-fn note_part(part: &Part, text: &mut KeptText) {
-    match part {
-        Part::Text { text: written, .. } | Part::Refusal { text: written } => text.push_str(written),
-        Part::Thinking(thinking) => text.push_str(&thinking.text),
-        Part::ToolCall(call) => {
-            text.push_str(&call.name);
-            text.push_str(&call.arguments);
-        }
-        _ => {}
-    }
+/// What the caller cannot be told to its end.
+fn broken(message: &str) -> ChatError {
+    ChatError { kind: ErrorKind::Internal, status: 502, message: message.to_owned(), code: None, param: None }
 }

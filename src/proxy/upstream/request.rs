@@ -99,7 +99,11 @@ impl<'r> Outgoing<'r> {
             if dialect == own { ask.endpoint() } else { Endpoint::of_chat(dialect, ask.peek.stream) };
         let (Spliced { parts: body, bytes: body_len }, translation) = if dialect == own {
             let ask_usage = ask.peek.stream && deployment.provider.stream_usage && endpoint.generates();
-            (splice::splice(&ask.body, &ask.peek, &deployment.model, ask_usage), None)
+            let spliced = match ask.unsealed(&deployment.model) {
+                None => splice::splice(&ask.body, &ask.peek, &deployment.model, ask_usage),
+                Some((body, peek)) => splice::splice(&body, &peek, &deployment.model, ask_usage),
+            };
+            (spliced, None)
         } else {
             let (body, translation) = translated(ask, dialect, &deployment.model, client.headers(), id)?;
             let bytes = body.len();

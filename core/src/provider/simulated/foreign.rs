@@ -117,7 +117,7 @@ fn reply(
         Task::Answer(manner) => manner,
     };
     if asked.dialect == Dialect::AnthropicMessages && request.max_tokens.is_none() {
-        return Err(Malformed::at("max_tokens", "max_tokens: Field required"));
+        return Err(Malformed::at("max_tokens", "Field required"));
     }
     let (streamed, head) = (request.stream, Head::new(asked.dialect, id, &request));
     let freeform_tools = request.freeform_tools.clone();

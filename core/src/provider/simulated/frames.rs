@@ -62,7 +62,8 @@ impl Frames {
             let text = ErrorText::of(error, &self.setting.id);
             out = error::event(self.dialect, text, self.taken);
         }
-        (!out.is_empty()).then(|| out.into())
+        self.push(out);
+        self.ready.pop_front()
     }
 
     /// Takes apart what was written at once.

@@ -6,7 +6,7 @@ use super::{
     usage,
 };
 use crate::wire::{
-    chat::{self, ChatAnswer, Choice, Dropped, Finish, Part, Signature, Thinking},
+    chat::{self, ChatAnswer, Choice, Dropped, Finish, Part, Signature, Thinking, UNSIGNED},
     codec::{Malformed, Setting},
     openai_chat,
 };
@@ -146,7 +146,7 @@ fn thought(thinking: &Thinking) -> Option<Block> {
     let Some(signature) = &thinking.signature else {
         // Whatever has no signature can only be shown.
         let shown = Thinking { redacted: false, ..thinking.clone() };
-        return (!shown.text.is_empty()).then(|| turns::thought(&shown, String::new()));
+        return (!shown.text.is_empty()).then(|| turns::thought(&shown, UNSIGNED.to_owned()));
     };
     let sealed = signature.sealed(DIALECT);
     // A block of empty thinking under a foreign signature would be taken for what carries one.

@@ -39,7 +39,7 @@ pub(super) fn request(
     let output = wire.output_config.unwrap_or_default();
     note(&output.rest, dropped);
     let metadata = wire.metadata.unwrap_or_default();
-    dropped.note_if(!metadata.rest.is_empty(), "metadata");
+    dropped.note_if(metadata.rest.values().any(Option::is_some), "metadata");
     let stream = wire.stream.unwrap_or(false);
     Ok(ChatRequest {
         model: wire.model.or_else(|| url.model.map(str::to_owned)).unwrap_or_default(),
@@ -70,7 +70,8 @@ pub(super) fn request(
 }
 
 pub(super) fn note(rest: &Rest, dropped: &mut Dropped) {
-    rest.keys().for_each(|name| dropped.note(name));
+    let said = rest.iter().filter(|(_, value)| value.is_some());
+    said.for_each(|(name, _)| dropped.note(name));
 }
 
 pub(super) fn missing(here: &str, name: &str) -> Malformed {

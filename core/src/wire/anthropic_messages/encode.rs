@@ -2,6 +2,7 @@
 
 use super::{
     model::Model,
+    schema,
     thinking::Plan,
     turns,
     types::{Content, Message, Metadata, OutputConfig, OutputFormat, ThinkingConfig, Tool, ToolChoice},
@@ -160,7 +161,8 @@ fn output_format(format: &Format, dropped: &mut Dropped) -> Option<OutputFormat>
         Format::Schema { description, schema, strict, .. } => {
             dropped.note_if(description.is_some(), "response_format.description");
             dropped.note_if(*strict == Some(false), "strict");
-            Some(OutputFormat { kind: Cow::Borrowed("json_schema"), schema: Some((*schema.0).to_owned()) })
+            let schema = (*schema::closed(schema).0).to_owned();
+            Some(OutputFormat { kind: Cow::Borrowed("json_schema"), schema: Some(schema) })
         }
     }
 }

@@ -16,7 +16,10 @@
 //! - **A schema's name** is only a label and has no place here; its description is dropped by name.
 //! - **Signatures of other dialects** reach callers sealed: of a thought in its own block, of a call in a
 //!   block of empty thinking before it, of a text in a redacted one behind it. Callers return these blocks as
-//!   they are; no upstream is ever sent them.
+//!   they are; no upstream is ever sent them ([`super::sealed`]). A thought without any signature has a mark
+//!   in its place.
+//! - **Ids of calls** of other dialects that hold more than letters, digits, `_` and `-`, which is all that
+//!   the vendor takes, are spelt in those, and as they were once they come back.
 
 mod answer;
 mod codec;
@@ -25,6 +28,7 @@ mod encode;
 mod model;
 mod parts;
 mod reader;
+mod schema;
 mod thinking;
 mod turns;
 mod types;

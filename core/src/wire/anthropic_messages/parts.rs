@@ -7,7 +7,7 @@ use super::{
     types::{Block, Citation, Citations, Content, Source},
 };
 use crate::wire::{
-    chat::{self, CacheMark, Dropped, Part, Signature, Thinking, ToolCall, ToolResult},
+    chat::{self, CacheMark, Dropped, Part, Signature, Thinking, ToolCall, ToolResult, UNSIGNED, call_id},
     codec::Malformed,
 };
 
@@ -63,7 +63,7 @@ fn of_caller(block: Block, here: &str, dropped: &mut Dropped) -> Result<Option<P
             }
         }
         "tool_result" => Part::ToolResult(ToolResult {
-            call_id: block.tool_use_id.ok_or_else(|| missing(here, "tool_use_id"))?,
+            call_id: call_id::unspelt(block.tool_use_id.ok_or_else(|| missing(here, "tool_use_id"))?),
             name: None,
             parts: result(block.content, &format!("{here}.content"), dropped)?,
             is_error: block.is_error.unwrap_or(false),
@@ -114,7 +114,8 @@ pub(super) fn of_assistant(
     here: &str,
     signed: impl Fn(&str) -> Signature,
 ) -> Result<Option<Part>, Malformed> {
-    let signature = |data: Option<String>| data.filter(|data| !data.is_empty()).map(|data| signed(&data));
+    let is_one = |data: &String| !data.is_empty() && data != UNSIGNED;
+    let signature = |data: Option<String>| data.filter(is_one).map(|data| signed(&data));
     let cache = block.cache_control.map(CacheMark::from);
     Ok(Some(match &*block.kind {
         "text" => Part::Text {
@@ -145,7 +146,7 @@ pub(super) fn of_assistant(
             }),
         },
         "tool_use" => Part::ToolCall(ToolCall {
-            id: block.id.ok_or_else(|| missing(here, "id"))?,
+            id: call_id::unspelt(block.id.ok_or_else(|| missing(here, "id"))?),
             name: block.name.ok_or_else(|| missing(here, "name"))?,
             arguments: block.input.map_or_else(|| "{}".to_owned(), |input| input.get().to_owned()),
             signature: None,

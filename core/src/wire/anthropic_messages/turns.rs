@@ -8,8 +8,9 @@ use super::{
     types::{Block, Citations, Content, Message, Source},
 };
 use crate::wire::{
-    chat::{self, CacheMark, Dropped, Part, Raw, Role, Signature, Thinking, ToolCall, ToolResult, Turn},
+    chat::{self, CacheMark, Dropped, Part, Role, Signature, Thinking, ToolCall, ToolResult, Turn, call_id},
     codec::Malformed,
+    json,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::value::RawValue;
@@ -43,10 +44,7 @@ pub(super) fn encode(turns: &[Turn], dropped: &mut Dropped) -> Result<Said, Malf
                 continue;
             }
             Role::User | Role::Tool => "user",
-            Role::Assistant => {
-                trim_thoughts(&mut blocks, dropped);
-                "assistant"
-            }
+            Role::Assistant => "assistant",
         };
         match drafts.last_mut() {
             Some((last, said)) if *last == role => said.append(&mut blocks),
@@ -54,7 +52,13 @@ pub(super) fn encode(turns: &[Turn], dropped: &mut Dropped) -> Result<Said, Malf
             _ => drafts.push((role, blocks)),
         }
     }
-    drafts.iter_mut().for_each(|(_, blocks)| blocks.sort_by_key(|block| block.kind != "tool_result"));
+    for (role, blocks) in &mut drafts {
+        match *role {
+            "assistant" => trim_thoughts(blocks, dropped),
+            _ => blocks.sort_by_key(|block| block.kind != "tool_result"),
+        }
+    }
+    drafts.retain(|(_, blocks)| !blocks.is_empty());
     if let Some(("assistant", blocks)) = drafts.last_mut() {
         trim_end(blocks);
         trim_thoughts(blocks, dropped);
@@ -202,17 +206,18 @@ pub(super) fn tool_use(call: &ToolCall) -> Block {
         serde_json::value::to_raw_value(&wrapped).expect("a value is JSON")
     });
     Block {
-        id: Some(call.id.clone()),
+        id: Some(call_id::spelt(&call.id).into_owned()),
         name: Some(call.name.clone()),
         input: Some(input),
         ..Block::of("tool_use")
     }
 }
 
-/// What a model wrote as arguments, byte for byte; `None`: it is no object. Nothing at all is an empty one.
+/// What a model wrote as arguments, byte for byte; `None`: it is no object that every reader takes for the
+/// same, or one of bottomless depth. Nothing at all is an empty one.
 fn object(arguments: &str) -> Option<Box<RawValue>> {
     let text = if arguments.trim().is_empty() { "{}" } else { arguments };
-    Raw::from_text(text).map(|raw| (*raw.0).to_owned()).filter(|raw| raw.get().starts_with('{'))
+    json::is_object(text).then(|| RawValue::from_string(text.to_owned()).ok()).flatten()
 }
 
 fn tool_result(result: &ToolResult, dropped: &mut Dropped) -> Result<Block, Malformed> {
@@ -221,7 +226,7 @@ fn tool_result(result: &ToolResult, dropped: &mut Dropped) -> Result<Block, Malf
         blocks.extend(block(part, Role::Tool, dropped)?);
     }
     Ok(Block {
-        tool_use_id: Some(result.call_id.clone()),
+        tool_use_id: Some(call_id::spelt(&result.call_id).into_owned()),
         content: (!blocks.is_empty()).then(|| Content::short(blocks)),
         is_error: result.is_error.then_some(true),
         ..Block::of("tool_result")

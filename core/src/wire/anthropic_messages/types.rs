@@ -12,8 +12,8 @@ use serde::{
 use serde_json::{Number, Value, value::RawValue};
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-/// Fields that the neutral form has not.
-pub(super) type Rest = BTreeMap<String, IgnoredAny>;
+/// Fields that the neutral form has not. Those that are null say nothing.
+pub(super) type Rest = BTreeMap<String, Option<IgnoredAny>>;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]

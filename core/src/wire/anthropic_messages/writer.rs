@@ -14,7 +14,9 @@ use super::{
 use crate::{
     domain::usage::Usage,
     wire::{
-        chat::{ChatError, ChatEvent, Delta, ErrorKind, Finish, Signature, Start, Thinking, ToolCall},
+        chat::{
+            ChatError, ChatEvent, Delta, ErrorKind, Finish, Signature, Start, Thinking, ToolCall, UNSIGNED,
+        },
         codec::{Setting, StreamWriter},
         error::{self, ErrorText},
     },
@@ -103,6 +105,10 @@ impl StreamWriter for Writer {
             ChatEvent::Error(error) => self.fail(error, out),
             ChatEvent::Done => self.done(out),
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.state == State::Over
     }
 }
 
@@ -295,7 +301,8 @@ impl Held {
         }
         let signature = self.signature.take();
         let sealed = signature.as_ref().map(|signature| signature.sealed(DIALECT));
-        if let (Kind::Thinking, Some(index), Some(signature)) = (&self.kind, self.index, &sealed) {
+        if let (Kind::Thinking, Some(index)) = (&self.kind, self.index) {
+            let signature = sealed.as_deref().unwrap_or(UNSIGNED);
             event::delta(index, BlockDelta::Signature { signature }, out);
         }
         if let Some(index) = self.index {

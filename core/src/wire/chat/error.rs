@@ -99,9 +99,49 @@ impl ErrorKind {
     }
 }
 
+/// OpenAI's code for a prompt that is too long for the model: Codex makes it shorter, and nothing else makes
+/// it.
+const CONTEXT_EXCEEDED: &str = "context_length_exceeded";
+
+/// The code of what `message` says, where its vendor has no code for it.
+pub(in crate::wire) fn code_of_words(message: &str) -> Option<String> {
+    // Anthropic's words, and Google's.
+    const WORDS: [&str; 3] =
+        ["prompt is too long", "exceed context limit", "exceeds the maximum number of tokens allowed"];
+    WORDS.iter().any(|words| message.contains(words)).then(|| CONTEXT_EXCEEDED.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::codec::CODECS;
+
+    #[test]
+    fn a_prompt_that_is_too_long_has_its_code_whoever_says_so() {
+        let [chat, responses, anthropic, gemini] = CODECS;
+        for (codec, body) in [
+            (
+                anthropic,
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 208310 tokens > 200000 maximum"}}"#,
+            ),
+            (
+                anthropic,
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"input length and `max_tokens` exceed context limit: 190000 + 32000 > 200000"}}"#,
+            ),
+            (
+                gemini,
+                r#"{"error":{"code":400,"status":"INVALID_ARGUMENT","message":"The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."}}"#,
+            ),
+            (chat, r#"{"error":{"code":"context_length_exceeded","message":"Too long."}}"#),
+        ] {
+            let error = codec.decode_error(400, body.as_bytes());
+            let told: serde_json::Value =
+                serde_json::from_slice(&responses.encode_error(&error, "g")).unwrap();
+            assert_eq!(told["error"]["code"], CONTEXT_EXCEEDED, "{body}");
+        }
+        let other = anthropic.decode_error(400, br#"{"error":{"message":"no"}}"#);
+        assert_eq!(other.code, None);
+    }
 
     #[test]
     fn a_kinds_status_is_of_that_kind() {

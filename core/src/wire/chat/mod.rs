@@ -7,6 +7,7 @@
 //! JSON that is passed on (schemas, arguments) keeps its bytes: its order means something to models.
 
 pub mod answer;
+pub(super) mod call_id;
 pub mod dropped;
 pub mod error;
 pub mod event;
@@ -16,10 +17,12 @@ pub mod request;
 
 pub use answer::{ChatAnswer, Choice, Finish};
 pub use dropped::Dropped;
+pub(super) use error::code_of_words;
 pub use error::{ChatError, ErrorKind};
 pub use event::{ChatEvent, Delta, Fold, Start};
 pub(super) use event::{empty, extend, pieces};
 pub use part::{CacheMark, Citation, Part, Raw, Signature, Source, Thinking, ToolCall, ToolResult};
+pub(super) use part::{SEAL, UNSIGNED};
 pub use request::{
     ChatRequest, Effort, Format, ImageOutput, Reasoning, Role, Sampling, Tool, ToolChoice, Turn,
 };

@@ -166,8 +166,11 @@ pub struct Signature {
     pub data: String,
 }
 
-/// How a signature begins that a foreign dialect carries.
-const SEAL: &str = "aione.";
+/// How a signature begins that a foreign dialect carries, whatever else it says.
+pub(in crate::wire) const SEAL: &str = "aione.";
+/// What stands in the place of the signature of a thought that nobody signed, in dialects that demand one: a
+/// vendor would refuse the thought, so that it must be known again.
+pub(in crate::wire) const UNSIGNED: &str = "aione.unsigned";
 
 impl Signature {
     /// As `carrier`'s callers are given it: their own one as it is, a foreign one with its dialect's

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     domain::usage::Usage,
     wire::{
-        chat::{ChatAnswer, Choice, Citation, Dropped, Finish, Part},
+        chat::{ChatAnswer, Choice, Citation, Dropped, Finish, Part, call_id},
         codec::{Malformed, Setting},
     },
 };
@@ -32,8 +32,9 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Malformed> {
     // Without a number, in the order in which they come.
     candidates.sort_by_key(|candidate| candidate.index.unwrap_or(0));
     let mut choices = Vec::with_capacity(candidates.len());
+    let mut searched = BTreeSet::new();
     for (number, candidate) in (0..).zip(candidates) {
-        let (choice, beside) = choice(candidate, &id, number);
+        let (choice, beside) = choice(candidate, &id, number, &mut searched);
         usage = usage.map(|usage| usage.plus(&beside));
         choices.push(choice);
     }
@@ -63,7 +64,12 @@ pub(super) fn seconds(time: Option<&str>) -> Option<i64> {
 }
 
 /// What a candidate says, and what of it counts beside its tokens.
-fn choice(mut candidate: Candidate, id: &str, number: u32) -> (Choice, Usage) {
+fn choice(
+    mut candidate: Candidate,
+    id: &str,
+    number: u32,
+    searched: &mut BTreeSet<String>,
+) -> (Choice, Usage) {
     let (mut parts, mut calls, mut text) = (Vec::new(), 0, Cited::default());
     // Where each part of the dialect's begins in the text, and which parts here are text.
     let (mut begins, mut texts, mut chars) = (Vec::new(), Vec::new(), 0);
@@ -81,7 +87,7 @@ fn choice(mut candidate: Candidate, id: &str, number: u32) -> (Choice, Usage) {
     for citation in citation::read(&candidate, &text, &begins) {
         attach(&mut parts, &texts, citation);
     }
-    let beside = beside(&candidate, &parts, &mut BTreeSet::new());
+    let beside = beside(&candidate, &parts, searched);
     let finish = finish::read(candidate.finish_reason.as_deref(), calls > 0);
     (Choice { parts, finish, stop_sequence: None, logprobs: None }, beside)
 }
@@ -95,7 +101,7 @@ pub(super) fn take_parts(candidate: &mut Candidate) -> Vec<types::Part> {
 pub(super) fn said(mut wire: types::Part, id: &str, choice: u32, calls: &mut u32) -> Vec<Part> {
     let signature = wire.thought_signature.take().filter(|text| !text.is_empty()).map(signature::own);
     let id_of = |name: &str, arguments: &str| {
-        signature::made_id(&[id, &choice.to_string(), &calls.to_string(), name, arguments])
+        call_id::made(&[id, &choice.to_string(), &calls.to_string(), name, arguments])
     };
     let said = part::read(wire, signature, id_of).unwrap_or_default();
     *calls += u32::from(said.iter().any(|part| matches!(part, Part::ToolCall(_))));

@@ -9,8 +9,9 @@ use super::{
 };
 use crate::wire::{
     Dialect,
-    chat::{Dropped, Part, Role, ToolResult, Turn},
+    chat::{Dropped, Part, Role, ToolResult, Turn, call_id},
     codec::Malformed,
+    json,
 };
 use std::collections::HashMap;
 
@@ -124,6 +125,10 @@ impl<'a, 'd> Contents<'a, 'd> {
         })?;
         // What was thought and is not shown says nothing without its signature.
         self.dropped.note_if(wire.is_none() && matches!(said, Part::Thinking(_)), "reasoning");
+        if let Part::ToolCall(call) = said {
+            let is_broken = !call.arguments.trim().is_empty() && !json::is_object(&call.arguments);
+            self.dropped.note_if(is_broken, "arguments");
+        }
         if let Some(call) = wire.as_mut().and_then(|wire| wire.function_call.as_mut()) {
             call.id = call.id.take().filter(|id| self.is_told(id));
         }
@@ -132,7 +137,7 @@ impl<'a, 'd> Contents<'a, 'd> {
 
     /// Whether the upstream is told of an id; one that was made here only if it must have one.
     fn is_told(&self, id: &str) -> bool {
-        !id.is_empty() && (self.is_strict || !signature::is_made(id))
+        !id.is_empty() && (self.is_strict || !call_id::is_made(id))
     }
 
     fn results(&mut self, turn: &Turn) -> Result<(), Malformed> {

@@ -1,7 +1,7 @@
 //! Errors of upstreams: <https://ai.google.dev/gemini-api/docs/troubleshooting>, in the shape that all of
 //! the vendor's services have: <https://cloud.google.com/apis/design/errors>.
 
-use crate::wire::chat::{ChatError, ErrorKind};
+use crate::wire::chat::{ChatError, ErrorKind, code_of_words};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
@@ -45,13 +45,9 @@ pub(super) fn read(status: Option<u16>, error: &[u8]) -> ChatError {
         _ => ErrorKind::of_status(status),
     };
     let param = details.iter().find_map(|detail| detail["fieldViolations"][0]["field"].as_str());
-    ChatError {
-        kind,
-        status,
-        message: wire.message.unwrap_or_else(|| told(status, error)),
-        code: wire.status,
-        param: param.map(str::to_owned),
-    }
+    let message = wire.message.unwrap_or_else(|| told(status, error));
+    let code = code_of_words(&message).or(wire.status);
+    ChatError { kind, status, message, code, param: param.map(str::to_owned) }
 }
 
 /// The message of what is no error of this dialect.

@@ -28,6 +28,14 @@ pub use codec::Gemini;
 
 use super::chat::ErrorKind;
 
+/// What stands for the signature of a call that another model made.
+pub(super) const NO_SIGNATURE: &str = signature::NONE[0];
+
+/// Whether the model refuses calls that have no signature.
+pub(super) fn wants_signatures(model: &str) -> bool {
+    thinking::is_third(model)
+}
+
 /// What sort of error the value of an `error` member tells of, where no status is with it.
 pub(super) fn error_kind(error: &[u8]) -> ErrorKind {
     error::read(None, error).kind

@@ -8,7 +8,7 @@ use crate::wire::{
     Dialect,
     chat::{Part, Signature, Source, Thinking, ToolCall},
     codec::Malformed,
-    json::{Scanner, Token, push_string},
+    json::{is_object, push_string},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
@@ -267,16 +267,6 @@ pub(super) fn response_text(response: Option<&RawValue>) -> (String, bool) {
         _ => None,
     };
     told.unwrap_or_else(|| (response.get().to_owned(), false))
-}
-
-/// Whether `text` is a JSON object that no reader can take for another.
-fn is_object(text: &str) -> bool {
-    let Ok(mut scanner) = Scanner::strict(text.as_bytes()) else { return false };
-    let mut first = None;
-    let walked = scanner.walk(|token| {
-        first.get_or_insert(*token);
-    });
-    walked.is_ok() && first == Some(Token::ObjectOpen) && scanner.next() == Ok(None)
 }
 
 fn wrapped(name: &str, text: &str) -> Box<RawValue> {

@@ -71,6 +71,8 @@ struct Heard {
     choices: Vec<Choice>,
     /// Images and searches.
     beside: Usage,
+    /// What was looked for in the web.
+    searched: BTreeSet<String>,
     is_over: bool,
 }
 
@@ -81,8 +83,6 @@ struct Choice {
     calls: u32,
     text: Cited,
     cited: Vec<Citation>,
-    /// What was looked for in the web.
-    searched: BTreeSet<String>,
     /// The last reason to finish; older models give one with every event.
     finish: Option<Finish>,
 }
@@ -134,14 +134,17 @@ impl Heard {
             let created = answer::seconds(wire.create_time.as_deref());
             events.push(ChatEvent::Start { id, model: wire.model_version.unwrap_or_default(), created });
         }
+        let mut said = Vec::new();
         for (number, candidate) in (0..).zip(wire.candidates.unwrap_or_default()) {
-            self.candidate(candidate.index.unwrap_or(number), candidate, events);
+            self.candidate(candidate.index.unwrap_or(number), candidate, &mut said);
         }
         if is_blocked && let Some(choice) = self.choice(0) {
             choice.finish = Some(Finish::Filter);
         }
+        // In front, since some dialects tell the prompt's before anything is said.
         let usage = wire.usage_metadata.and_then(|usage| usage::decode(usage.get().as_bytes()));
         events.extend(usage.map(|usage| ChatEvent::Usage(usage.plus(&self.beside))));
+        events.append(&mut said);
     }
 
     fn choice(&mut self, number: u32) -> Option<&mut Choice> {
@@ -166,7 +169,7 @@ impl Heard {
         if let Some(finish) = finish::read(candidate.finish_reason.as_deref(), choice.calls > 0) {
             choice.finish = Some(finish);
         }
-        let beside = answer::beside(&candidate, &parts, &mut choice.searched);
+        let beside = answer::beside(&candidate, &parts, &mut self.searched);
         self.beside = self.beside.plus(&beside);
     }
 

@@ -1,4 +1,4 @@
-//! Thought signatures, and the ids of calls that were given none.
+//! Thought signatures.
 //!
 //! SDKs hold a signature as bytes and write it back in base64, some in the URL's alphabet:
 //! <https://ai.google.dev/gemini-api/docs/thought-signatures>. So a foreign one travels as base64 of
@@ -6,18 +6,11 @@
 
 use crate::wire::{Dialect, chat::Signature};
 use base64::{Engine, engine};
-use sha2::{Digest, Sha256};
 
 /// What stands for the signature of a call that another model made, by the vendor's document; the
 /// first is what is written.
 pub(super) const NONE: [&str; 2] =
     ["skip_thought_signature_validator", "context_engineering_is_the_way_to_go"];
-
-/// How an id begins that is made here, for a call that came without one.
-const MADE: &str = "call_aione_";
-/// Hexadecimal digits behind it: with them an id is well within the 40 characters that OpenAI's
-/// dialect takes.
-const MADE_DIGITS: usize = 20;
 
 /// Base64 in either alphabet, padded or not.
 const ANY_PADDING: engine::GeneralPurposeConfig =
@@ -59,24 +52,6 @@ pub(super) fn standard(base64: String) -> String {
     out
 }
 
-/// The id of a call that has none: the same wherever the same `marks` are read.
-pub(super) fn made_id(marks: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for mark in marks {
-        // With its length, so that no two lists of marks are one text.
-        hash.update((mark.len() as u64).to_be_bytes());
-        hash.update(mark.as_bytes());
-    }
-    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{MADE}{}", &hex[..MADE_DIGITS])
-}
-
-/// Whether an id was made here.
-pub(super) fn is_made(id: &str) -> bool {
-    id.strip_prefix(MADE)
-        .is_some_and(|hex| hex.len() == MADE_DIGITS && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,16 +77,5 @@ mod tests {
         }
         assert_eq!(opened(NONE[0].to_owned()), None);
         assert_eq!(opened(String::new()), None);
-    }
-
-    #[test]
-    fn made_ids_are_known_again_and_differ() {
-        let id = made_id(&["a", "bc"]);
-        assert_eq!(id, made_id(&["a", "bc"]));
-        assert_ne!(id, made_id(&["ab", "c"]));
-        assert!(is_made(&id) && id.len() <= 40);
-        for other in ["call_aione_", "call_1", "call_aione_zzzzzzzzzzzzzzzzzzzz"] {
-            assert!(!is_made(other));
-        }
     }
 }

@@ -6,11 +6,11 @@
 use super::{
     decode::note,
     part,
-    signature::{made_id, opened},
+    signature::opened,
     types::{self, Content, FunctionResponse, List},
 };
 use crate::wire::{
-    chat::{Dropped, Part, Role, ToolResult, Turn},
+    chat::{Dropped, Part, Role, ToolResult, Turn, call_id},
     codec::Malformed,
 };
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -114,7 +114,7 @@ impl<'d> Turns<'d> {
         let is_drawn = wire.inline_data.is_some() || wire.file_data.is_some();
         self.dropped.note_if(wire.thought == Some(true) && is_drawn, "reasoning");
         let signature = wire.thought_signature.take().and_then(opened);
-        let said = part::read(wire, signature, |_, _| made_id(&["request", here]))
+        let said = part::read(wire, signature, |_, _| call_id::made(&["request", here]))
             .map_err(|what| Malformed::at(here, format!("{what} cannot be carried")))?;
         for part in &said {
             if let Part::ToolCall(call) = part {
@@ -129,7 +129,7 @@ impl<'d> Turns<'d> {
         let name = wire.name.filter(|name| !name.is_empty());
         let call_id = wire.id.filter(|id| !id.is_empty()).unwrap_or_else(|| {
             let called = self.calls.next(name.as_deref().unwrap_or_default());
-            called.unwrap_or_else(|| made_id(&["request", here]))
+            called.unwrap_or_else(|| call_id::made(&["request", here]))
         });
         self.calls.answered.insert(call_id.clone());
         let (text, is_error) = part::response_text(wire.response.as_deref());

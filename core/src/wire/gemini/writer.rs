@@ -23,8 +23,10 @@ use crate::{
 };
 use std::collections::{BTreeMap, VecDeque};
 
-/// Most text that waits for its turn, in bytes, of all parts together.
+/// Most that waits for its turn, in bytes, of all parts together.
 const HELD_BYTES_MAX: usize = 1 << 20;
+/// What a part that waits takes up besides its text, in bytes.
+const HELD_PART_BYTES: usize = 256;
 
 pub(super) struct Writer {
     setting: Setting,
@@ -84,6 +86,7 @@ impl StreamWriter for Writer {
                 let open = Open { number: *part, part: empty(start), has_ended: false };
                 self.held += size(&open.part);
                 self.choices.entry(*choice).or_default().open.push_back(open);
+                self.expect_room(out);
             }
             ChatEvent::Delta { choice, part, delta } => {
                 self.hold(*choice, *part, delta);
@@ -102,6 +105,10 @@ impl StreamWriter for Writer {
             ChatEvent::Error(error) => self.error(error, out),
             ChatEvent::Done => self.done(out),
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over
     }
 }
 
@@ -137,6 +144,7 @@ impl Writer {
             written(&first.part, &mut parts);
             if !first.has_ended {
                 clear(&mut first.part);
+                self.held += size(&first.part);
                 break;
             }
             talk.open.pop_front();
@@ -145,6 +153,11 @@ impl Writer {
             let content = Some(content(parts));
             self.chunk(vec![Candidate { content, index: Some(choice), ..Candidate::default() }], out);
         }
+        self.expect_room(out);
+    }
+
+    /// Breaks off where too much waits.
+    fn expect_room(&mut self, out: &mut Vec<u8>) {
         if self.held > HELD_BYTES_MAX {
             let message = format!("more than {HELD_BYTES_MAX} bytes of the answer came out of their order");
             let error =
@@ -220,13 +233,14 @@ fn size(part: &Part) -> usize {
     let size = |text: &str, signature: &Option<Signature>| {
         text.len() + signature.as_ref().map_or(0, |signature| signature.data.len())
     };
-    match part {
+    let said = match part {
         Part::Text { text, signature, .. } => size(text, signature),
         Part::Refusal { text } => text.len(),
         Part::Thinking(thinking) => size(&thinking.text, &thinking.signature),
         Part::ToolCall(call) => call.id.len() + call.name.len() + size(&call.arguments, &call.signature),
         _ => 0,
-    }
+    };
+    HELD_PART_BYTES + said
 }
 
 /// Leaves nothing in a part that goes on, since it was written.

@@ -2,23 +2,27 @@
 
 use super::types::{
     self, Annotation, Answer, CacheControl, Call, Choice as WireChoice, Content, ExtraContent, File, Message,
-    OneOrMany, Request, ResponseFormat,
+    OneOrMany, Request, ResponseFormat, Rest,
 };
 use crate::wire::{
     Dialect,
     chat::{
         CacheMark, ChatAnswer, ChatRequest, Choice, Citation, Dropped, Effort, Finish, Format, ImageOutput,
         Part, Reasoning, Role, Sampling, Signature, Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
-        Turn,
+        Turn, call_id, freeform,
     },
     codec::Malformed,
 };
 
 pub(super) fn request(body: &[u8], dropped: &mut Dropped) -> Result<ChatRequest, Malformed> {
     let wire: Request = serde_json::from_slice(body).map_err(|error| Malformed::new(error.to_string()))?;
-    wire.rest.keys().for_each(|name| dropped.note(name));
+    note(&wire.rest, dropped);
     let mut turns = Vec::new();
     for (at, message) in wire.messages.unwrap_or_default().into_iter().enumerate() {
+        note(&message.rest, dropped);
+        if let Some(Content::Parts(parts)) = &message.content {
+            parts.iter().for_each(|part| note(&part.rest, dropped));
+        }
         turn(message, &format!("messages[{at}]"), &mut turns)?;
     }
     let sampling = Sampling {
@@ -60,6 +64,11 @@ pub(super) fn request(body: &[u8], dropped: &mut Dropped) -> Result<ChatRequest,
     })
 }
 
+fn note(rest: &Rest, dropped: &mut Dropped) {
+    let said = rest.iter().filter(|(_, value)| value.is_some());
+    said.for_each(|(name, _)| dropped.note(name));
+}
+
 fn reasoning(effort: Option<String>) -> Result<Reasoning, Malformed> {
     let Some(word) = effort else { return Ok(Reasoning::default()) };
     match Effort::from_name(&word) {
@@ -93,6 +102,8 @@ fn tools(wire: Vec<types::Tool>, dropped: &mut Dropped) -> Result<Vec<Tool>, Mal
             dropped.note(&format!("tools.{}", tool.kind));
             continue;
         };
+        note(&tool.rest, dropped);
+        note(&function.rest, dropped);
         if function.name.is_empty() {
             return Err(Malformed::at(format!("tools[{at}].function.name"), "is missing"));
         }
@@ -144,7 +155,9 @@ fn turn(message: Message, here: &str, turns: &mut Vec<Turn>) -> Result<(), Malfo
     let name = message.name.clone();
     let mut parts = said(message, here)?;
     if role == Role::Tool {
-        let call_id = parts.1.unwrap_or_default();
+        // The older form, which has no ids, is not known any more.
+        let missing = || Malformed::at(format!("{here}.tool_call_id"), "is missing");
+        let call_id = parts.1.ok_or_else(missing)?;
         let result = ToolResult { call_id, name, parts: parts.0, ..ToolResult::default() };
         parts.0 = vec![Part::ToolResult(result)];
     }
@@ -193,10 +206,14 @@ fn said(message: Message, here: &str) -> Result<Said, Malformed> {
 
 fn tool_call(call: Call) -> ToolCall {
     let function = call.function.unwrap_or_default();
+    let (name, arguments) = match call.custom {
+        Some(custom) => (custom.name, freeform::arguments(&custom.input)),
+        None => (function.name.unwrap_or_default(), function.arguments.unwrap_or_default()),
+    };
     ToolCall {
         id: call.id.unwrap_or_default(),
-        name: function.name.unwrap_or_default(),
-        arguments: function.arguments.unwrap_or_default(),
+        name,
+        arguments,
         signature: signature(call.extra_content),
         cache: None,
     }
@@ -268,6 +285,9 @@ pub(super) fn citation(wire: Annotation) -> Option<Citation> {
 
 pub(super) fn answer(body: &[u8]) -> Result<ChatAnswer, Malformed> {
     let wire: Answer = serde_json::from_slice(body).map_err(|error| Malformed::new(error.to_string()))?;
+    if let Some(error) = wire.error.as_ref().filter(|error| super::is_error(error.get().as_bytes())) {
+        return Err(Malformed::new(super::error_of(None, error.get().as_bytes()).message));
+    }
     let Some(choices) = wire.choices else { return Err(Malformed::at("choices", "is missing")) };
     let mut answer = ChatAnswer {
         id: wire.id.unwrap_or_default(),
@@ -277,8 +297,9 @@ pub(super) fn answer(body: &[u8]) -> Result<ChatAnswer, Malformed> {
         usage: wire.usage.and_then(|usage| super::usage::decode(usage.get().as_bytes()).usage),
         service_tier: wire.service_tier,
     };
-    for choice in choices {
-        let (parts, ..) = said(choice.message.unwrap_or_default(), "choices[].message")?;
+    for (number, choice) in (0..).zip(choices) {
+        let (mut parts, ..) = said(choice.message.unwrap_or_default(), "choices[].message")?;
+        name_calls(&mut parts, &answer.id, number);
         answer.choices.push(Choice {
             parts,
             finish: choice.finish_reason.as_deref().map(finish),
@@ -287,6 +308,20 @@ pub(super) fn answer(body: &[u8]) -> Result<ChatAnswer, Malformed> {
         });
     }
     Ok(answer)
+}
+
+/// Gives ids to the calls of an upstream that gave them none.
+fn name_calls(parts: &mut [Part], answer: &str, choice: u32) {
+    let calls =
+        parts.iter_mut().filter_map(|part| if let Part::ToolCall(call) = part { Some(call) } else { None });
+    for (number, call) in (0..).zip(calls).filter(|(_, call)| call.id.is_empty()) {
+        call.id = made_id(answer, choice, number, &call.name);
+    }
+}
+
+/// The id of a call that has none: the same whether the answer comes at once or in pieces.
+pub(super) fn made_id(answer: &str, choice: u32, number: u32, name: &str) -> String {
+    call_id::made(&[answer, &choice.to_string(), &number.to_string(), name])
 }
 
 pub(super) fn finish(word: &str) -> Finish {

@@ -12,7 +12,7 @@ use crate::wire::{
     Dialect,
     chat::{
         ChatAnswer, ChatRequest, Choice, Citation, Dropped, Effort, Finish, Format, Part, Raw, Role,
-        Signature, Source, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+        Signature, Source, Tool, ToolCall, ToolChoice, ToolResult, Turn, call_id,
     },
     codec::{Malformed, Setting},
 };
@@ -20,6 +20,8 @@ use serde::Serialize;
 use serde_json::{Number, value::RawValue};
 use std::{borrow::Cow, collections::BTreeMap};
 
+/// Longest id of a call that the vendor takes, in characters; other vendors have longer ones.
+const CALL_ID_MAX: usize = 40;
 const PLAIN: &str = "these types have text keys and no failing serializer";
 
 #[derive(Serialize)]
@@ -34,6 +36,8 @@ struct Body<'a> {
     parallel_tool_calls: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_completion_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<&'a Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,8 +68,8 @@ struct Body<'a> {
     stream_options: Option<StreamOptions>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<&'a str>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    metadata: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     service_tier: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,21 +97,33 @@ pub(super) fn request(
     let reasoning = &request.reasoning;
     dropped.note_if(reasoning.shown.is_some() || reasoning.summary.is_some(), "reasoning");
     let effort = reasoning.effort.or_else(|| reasoning.budget.map(Effort::of_budget));
+    let has_tools = !request.tools.is_empty();
+    let wants_tool = !matches!(request.tool_choice, None | Some(ToolChoice::Auto | ToolChoice::None));
+    dropped.note_if(wants_tool && !has_tools, "tool_choice");
+    // No writer has them in a stream.
+    let logprobs = sampling.logprobs.filter(|_| !request.stream);
+    dropped.note_if(logprobs != sampling.logprobs, "logprobs");
+    // The vendor takes it only together with what is stored.
+    let is_stored = request.store == Some(true);
+    dropped.note_if(!is_stored && !request.metadata.is_empty(), "metadata");
+    let is_vendors = is_vendors(model);
     let body = Body {
         model,
         messages,
         tools: request.tools.iter().map(tool).collect(),
-        tool_choice: request.tool_choice.as_ref().map(tool_choice),
-        parallel_tool_calls: request.parallel_tools,
-        max_completion_tokens: request.max_tokens,
+        // The vendor refuses both where there are no tools.
+        tool_choice: request.tool_choice.as_ref().filter(|_| has_tools).map(tool_choice),
+        parallel_tool_calls: request.parallel_tools.filter(|_| has_tools),
+        max_completion_tokens: request.max_tokens.filter(|_| is_vendors),
+        max_tokens: request.max_tokens.filter(|_| !is_vendors),
         temperature: sampling.temperature.as_ref(),
         top_p: sampling.top_p.as_ref(),
         presence_penalty: sampling.presence_penalty.as_ref(),
         frequency_penalty: sampling.frequency_penalty.as_ref(),
         seed: sampling.seed,
         n: sampling.choices,
-        logprobs: sampling.logprobs.map(|_| true),
-        top_logprobs: sampling.logprobs.filter(|count| *count > 0),
+        logprobs: logprobs.map(|_| true),
+        top_logprobs: logprobs.filter(|count| *count > 0),
         logit_bias: sampling.logit_bias.as_ref().map(|raw| &*raw.0),
         stop: &request.stop,
         response_format: request.format.as_ref().map(format),
@@ -115,7 +131,7 @@ pub(super) fn request(
         stream: request.stream.then_some(true),
         stream_options: request.stream.then_some(StreamOptions { include_usage: Some(true) }),
         user: request.user.as_deref(),
-        metadata: &request.metadata,
+        metadata: Some(&request.metadata).filter(|metadata| is_stored && !metadata.is_empty()),
         service_tier: request.service_tier.as_deref(),
         prompt_cache_key: request.cache_key.as_deref(),
         store: request.store,
@@ -124,14 +140,25 @@ pub(super) fn request(
     Ok(serde_json::to_vec(&body).expect(PLAIN))
 }
 
+/// Whether a model is the vendor's own by its name. Its newer ones refuse `max_tokens`, while of those who
+/// imitate the dialect some refuse `max_completion_tokens` (Mistral) and some pass it over and write on
+/// (DeepSeek).
+fn is_vendors(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase();
+    let is_o_series =
+        name.strip_prefix('o').is_some_and(|rest| rest.starts_with(|each: char| each.is_ascii_digit()));
+    is_o_series || ["gpt", "codex", "computer-use"].iter().any(|family| name.contains(family))
+}
+
 fn tool(tool: &Tool) -> WireTool {
     let function = FunctionTool {
         name: tool.name.clone(),
         description: tool.description.clone(),
         parameters: tool.parameters.as_ref().map(boxed),
         strict: tool.strict,
+        ..FunctionTool::default()
     };
-    WireTool { kind: Cow::Borrowed("function"), function: Some(function), cache_control: None }
+    WireTool { kind: Cow::Borrowed("function"), function: Some(function), ..WireTool::default() }
 }
 
 fn boxed(raw: &Raw) -> Box<RawValue> {
@@ -182,8 +209,8 @@ fn format(format: &Format) -> ResponseFormat {
 
 fn push_turn(turn: &Turn, messages: &mut Vec<Message>, dropped: &mut Dropped) -> Result<(), Malformed> {
     let role = match turn.role {
-        Role::System => "system",
-        Role::Developer => "developer",
+        // The vendor takes one for the other, and most who imitate the dialect know only the first.
+        Role::System | Role::Developer => "system",
         Role::User => "user",
         Role::Assistant => "assistant",
         Role::Tool => {
@@ -209,11 +236,21 @@ fn push_turn(turn: &Turn, messages: &mut Vec<Message>, dropped: &mut Dropped) ->
             Part::ToolCall(call) => {
                 dropped.note_if(call.signature.is_some(), "signature");
                 dropped.note_if(call.cache.is_some(), "cache_control");
-                message.tool_calls.get_or_insert_default().push(wire_call(call, None, None));
+                let id = Some(call_id::at_most(&call.id, CALL_ID_MAX).into_owned());
+                let call = Call { id, ..wire_call(call, None, None) };
+                message.tool_calls.get_or_insert_default().push(call);
+            }
+            // What the model made cannot be put into its mouth again.
+            Part::Image { .. } | Part::Audio { .. } | Part::Document { .. }
+                if turn.role == Role::Assistant =>
+            {
+                dropped.note(medium(part));
             }
             // What was thought is not sent back in this dialect.
             Part::Thinking(_) => dropped.note("reasoning"),
-            Part::Refusal { text } if turn.role == Role::Assistant => message.refusal = Some(text.clone()),
+            Part::Refusal { text } if turn.role == Role::Assistant => {
+                message.refusal.get_or_insert_default().push_str(text);
+            }
             Part::Text { text, signature: Some(_), .. } if text.is_empty() => dropped.note("signature"),
             part => parts.push(content_part(part, dropped)?),
         }
@@ -224,6 +261,14 @@ fn push_turn(turn: &Turn, messages: &mut Vec<Message>, dropped: &mut Dropped) ->
     }
     messages.push(message);
     Ok(())
+}
+
+fn medium(part: &Part) -> &'static str {
+    match part {
+        Part::Image { .. } => "image",
+        Part::Audio { .. } => "audio",
+        _ => "document",
+    }
 }
 
 fn push_result(
@@ -242,7 +287,7 @@ fn push_result(
     messages.push(Message {
         role: Some(Cow::Borrowed("tool")),
         content: Some(content(texts).unwrap_or(Content::Text(String::new()))),
-        tool_call_id: Some(result.call_id.clone()),
+        tool_call_id: Some(call_id::at_most(&result.call_id, CALL_ID_MAX).into_owned()),
         ..Message::default()
     });
     Ok(())
@@ -321,12 +366,15 @@ pub(super) fn wire_call(call: &ToolCall, index: Option<u32>, signature: Option<&
         };
         ExtraContent { google: Some(Google { thought_signature: Some(text) }) }
     });
+    // Callers read it as JSON.
+    let arguments = if call.arguments.trim().is_empty() { "{}" } else { &*call.arguments };
     Call {
         index,
         id: Some(call.id.clone()),
         kind: Some(Cow::Borrowed("function")),
-        function: Some(Function { name: Some(call.name.clone()), arguments: Some(call.arguments.clone()) }),
+        function: Some(Function { name: Some(call.name.clone()), arguments: Some(arguments.to_owned()) }),
         extra_content: extra,
+        ..Call::default()
     }
 }
 

@@ -14,7 +14,7 @@ pub use codec::OpenAiChat;
 pub(super) use decode::data_uri;
 
 use super::{
-    chat::{ChatError, ErrorKind},
+    chat::{ChatError, ErrorKind, code_of_words},
     json::{Scanner, Token},
 };
 use serde_json::value::RawValue;
@@ -41,7 +41,7 @@ pub(super) fn error_of(status: Option<u16>, body: &[u8]) -> ChatError {
     let code = error.code.as_deref().and_then(|raw| {
         serde_json::from_str::<String>(raw.get()).ok().or_else(|| Some(raw.get().to_owned()))
     });
-    let code = code.filter(|code| code != "null");
+    let code = code.filter(|code| code != "null").or_else(|| code_of_words(&message));
     let by_code = || code.as_deref()?.parse().ok().filter(|status| (400..600).contains(status));
     let by_word = || {
         let kind = ErrorKind::ALL.into_iter().find(|kind| error.kind.as_deref() == Some(kind.word()));

@@ -12,11 +12,14 @@ use crate::wire::{
     error::{self, ErrorText},
 };
 use serde::Serialize;
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// The data of the event that ends a stream.
 const DONE: &[u8] = b"[DONE]";
-/// Most choices, and most parts of one, that are read: events of others are passed over.
+/// Most choices that are read: events of others are passed over.
 const CHOICES_MAX: u32 = 128;
 
 #[derive(Default)]
@@ -29,6 +32,8 @@ pub(super) struct Reader {
 struct State {
     started: bool,
     over: bool,
+    /// The answer's.
+    id: String,
     choices: BTreeMap<u32, Open>,
 }
 
@@ -39,9 +44,18 @@ struct Open {
     parts: u32,
     /// The text, thought or refusal that goes on.
     prose: Option<(Prose, u32)>,
-    /// By the upstream's number of the call.
-    calls: BTreeMap<u32, u32>,
+    /// Those that go on, by the upstream's number of the call.
+    calls: BTreeMap<u32, Called>,
+    /// How many calls have begun.
+    called: u32,
     finished: bool,
+}
+
+/// A call that goes on.
+struct Called {
+    part: u32,
+    /// As the upstream gave it; empty where it gave none.
+    id: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,6 +90,9 @@ impl State {
             return;
         }
         let Some(data) = data else { return self.fail("an event of the upstream is too large", out) };
+        if data.trim_ascii().is_empty() {
+            return;
+        }
         if data.trim_ascii() == DONE {
             self.choices.iter_mut().for_each(|(choice, open)| open.close(*choice, out));
             out.push(ChatEvent::Done);
@@ -110,12 +127,13 @@ impl State {
         if says_something && !self.started {
             self.started = true;
             let (id, model) = (chunk.id.unwrap_or_default(), chunk.model.unwrap_or_default());
+            self.id.clone_from(&id);
             out.push(ChatEvent::Start { id, model, created: chunk.created });
         }
         for choice in chunk.choices.into_iter().flatten() {
             let number = choice.index.unwrap_or(0);
             if number < CHOICES_MAX {
-                self.choices.entry(number).or_default().choice(number, choice, out);
+                self.choices.entry(number).or_default().choice(&self.id, number, choice, out);
             }
         }
         out.extend(chunk.service_tier.map(ChatEvent::ServiceTier));
@@ -125,9 +143,9 @@ impl State {
 }
 
 impl Open {
-    fn choice(&mut self, choice: u32, wire: AnswerChoice, out: &mut Vec<ChatEvent>) {
+    fn choice(&mut self, answer: &str, choice: u32, wire: AnswerChoice, out: &mut Vec<ChatEvent>) {
         if let Some(delta) = wire.delta.or(wire.message) {
-            self.delta(choice, delta, out);
+            self.delta(answer, choice, delta, out);
         }
         if let Some(word) = wire.finish_reason.filter(|_| !self.finished) {
             self.close(choice, out);
@@ -136,7 +154,7 @@ impl Open {
         }
     }
 
-    fn delta(&mut self, choice: u32, delta: Message, out: &mut Vec<ChatEvent>) {
+    fn delta(&mut self, answer: &str, choice: u32, delta: Message, out: &mut Vec<ChatEvent>) {
         if self.finished {
             return;
         }
@@ -162,7 +180,7 @@ impl Open {
             out.push(ChatEvent::Delta { choice, part, delta: Delta::Citation(citation) });
         }
         for call in delta.tool_calls.into_iter().flatten() {
-            self.call(choice, call, out);
+            self.call(answer, choice, call, out);
         }
     }
 
@@ -196,20 +214,24 @@ impl Open {
         out.push(ChatEvent::Delta { choice, part, delta: Delta::Text(text) });
     }
 
-    fn call(&mut self, choice: u32, call: Call, out: &mut Vec<ChatEvent>) {
+    fn call(&mut self, answer: &str, choice: u32, call: Call, out: &mut Vec<ChatEvent>) {
         let Function { name, arguments } = call.function.unwrap_or_default();
+        let (id, name) = (call.id.unwrap_or_default(), name.unwrap_or_default());
         // An upstream that numbers no calls sends each whole.
         let number = call.index.unwrap_or_else(|| u32::try_from(self.calls.len()).unwrap_or(u32::MAX));
-        let part = match self.calls.get(&number) {
-            Some(part) => *part,
+        // Some give all their calls one number: another name under another id is another call.
+        let goes_on = |open: &&Called| name.is_empty() || id.is_empty() || open.id == id;
+        let part = match self.calls.get(&number).filter(goes_on) {
+            Some(open) => open.part,
             None => {
-                if let Some((_, part)) = self.prose.take() {
-                    out.push(ChatEvent::End { choice, part });
-                }
-                let start =
-                    Start::ToolCall { id: call.id.unwrap_or_default(), name: name.unwrap_or_default() };
-                let part = self.begin(choice, start, out);
-                self.calls.insert(number, part);
+                let before = self.prose.take().map(|(_, part)| part);
+                let same = self.calls.remove(&number).map(|open| open.part);
+                out.extend(before.into_iter().chain(same).map(|part| ChatEvent::End { choice, part }));
+                let made = || decode::made_id(answer, choice, self.called, &name);
+                let told = if id.is_empty() { made() } else { id.clone() };
+                self.called += 1;
+                let part = self.begin(choice, Start::ToolCall { id: told, name }, out);
+                self.calls.insert(number, Called { part, id });
                 part
             }
         };
@@ -224,9 +246,8 @@ impl Open {
     /// Ends what is open.
     fn close(&mut self, choice: u32, out: &mut Vec<ChatEvent>) {
         let prose = self.prose.take().map(|(_, part)| part);
-        for part in prose.into_iter().chain(std::mem::take(&mut self.calls).into_values()) {
-            out.push(ChatEvent::End { choice, part });
-        }
+        let calls = std::mem::take(&mut self.calls).into_values().map(|open| open.part);
+        out.extend(prose.into_iter().chain(calls).map(|part| ChatEvent::End { choice, part }));
     }
 }
 
@@ -249,6 +270,8 @@ struct Written {
     /// What sort each part is, by its number; a call's is its own number among the calls.
     parts: BTreeMap<u32, Kind>,
     calls: u32,
+    /// The calls of which no arguments have come, by the numbers of their parts.
+    silent: BTreeSet<u32>,
 }
 
 #[derive(Clone, Copy)]
@@ -332,7 +355,9 @@ impl Writer {
         written.parts.insert(part, kind);
         if let (Start::ToolCall { id, name }, Kind::Call(number)) = (start, kind) {
             let call = ToolCall { id: id.clone(), name: name.clone(), ..ToolCall::default() };
-            let calls = vec![encode::wire_call(&call, Some(number), None)];
+            let function = Some(Function { name: Some(call.name.clone()), arguments: Some(String::new()) });
+            let calls = vec![Call { function, ..encode::wire_call(&call, Some(number), None) }];
+            written.silent.insert(part);
             self.delta(choice, Message { tool_calls: Some(calls), ..Message::default() }, out);
         }
         if let Start::Whole(Part::Text { text, .. }) = start {
@@ -341,7 +366,11 @@ impl Writer {
     }
 
     fn more(&mut self, choice: u32, part: u32, delta: &Delta, out: &mut Vec<u8>) {
-        let kind = self.choices.get(&choice).and_then(|written| written.parts.get(&part)).copied();
+        let Some(written) = self.choices.get_mut(&choice) else { return };
+        let kind = written.parts.get(&part).copied();
+        if matches!(delta, Delta::Arguments(more) if !more.is_empty()) {
+            written.silent.remove(&part);
+        }
         let message = match (kind, delta) {
             (Some(Kind::Prose(kind)), Delta::Text(text)) => prose(kind, text),
             (Some(Kind::Prose(Prose::Text)), Delta::Citation(citation)) => match encode::annotation(citation)
@@ -356,12 +385,21 @@ impl Writer {
             }
             (Some(Kind::Call(number)), Delta::Signature(signature)) => {
                 let call = encode::wire_call(&ToolCall::default(), Some(number), Some(signature));
-                let call = Call { id: None, kind: None, function: None, ..call };
+                // SDKs want every piece of a call to be one of its function.
+                let function = Some(Function { name: None, arguments: Some(String::new()) });
+                let call = Call { id: None, kind: None, function, ..call };
                 Message { tool_calls: Some(vec![call]), ..Message::default() }
             }
             _ => return,
         };
         self.delta(choice, message, out);
+    }
+
+    /// A call without arguments has an empty object of them: callers read them as JSON.
+    fn end(&mut self, choice: u32, part: u32, out: &mut Vec<u8>) {
+        if self.choices.get(&choice).is_some_and(|written| written.silent.contains(&part)) {
+            self.more(choice, part, &Delta::Arguments("{}".to_owned()), out);
+        }
     }
 
     fn finish(&mut self, choice: u32, finish: &Finish, out: &mut Vec<u8>) {
@@ -404,7 +442,7 @@ impl StreamWriter for Writer {
             }
             ChatEvent::Begin { choice, part, start } => self.begin(*choice, *part, start, out),
             ChatEvent::Delta { choice, part, delta } => self.more(*choice, *part, delta, out),
-            ChatEvent::End { .. } => {}
+            ChatEvent::End { choice, part } => self.end(*choice, *part, out),
             ChatEvent::Finish { choice, finish, .. } => self.finish(*choice, finish, out),
             ChatEvent::Usage(usage) => self.usage = Some(usage::Written::of(usage)),
             ChatEvent::ServiceTier(tier) => self.service_tier = Some(tier.clone()),
@@ -415,6 +453,10 @@ impl StreamWriter for Writer {
             }
             ChatEvent::Done => self.done(out),
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.over
     }
 }
 

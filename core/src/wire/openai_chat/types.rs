@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Number, value::RawValue};
 use std::{borrow::Cow, collections::BTreeMap};
 
-/// Fields that the neutral form has not.
-pub(super) type Rest = BTreeMap<String, IgnoredAny>;
+/// Fields that the neutral form has not. Those that are null say nothing: SDKs write out whole objects.
+pub(super) type Rest = BTreeMap<String, Option<IgnoredAny>>;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -85,6 +85,8 @@ pub(super) struct Message {
     pub(super) tool_call_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) annotations: Option<Vec<Annotation>>,
+    #[serde(flatten, skip_serializing)]
+    pub(super) rest: Rest,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -112,6 +114,8 @@ pub(super) struct Part {
     /// OpenRouter's habit, after Anthropic's.
     #[serde(skip_serializing)]
     pub(super) cache_control: Option<CacheControl>,
+    #[serde(flatten, skip_serializing)]
+    pub(super) rest: Rest,
 }
 
 #[derive(Deserialize, Serialize, Default)]
@@ -158,6 +162,9 @@ pub(super) struct Call {
     pub(super) kind: Option<Cow<'static, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) function: Option<Function>,
+    /// Of a tool that takes plain text.
+    #[serde(skip_serializing)]
+    pub(super) custom: Option<Custom>,
     /// Where Google's own endpoint of this dialect has its signatures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) extra_content: Option<ExtraContent>,
@@ -170,6 +177,13 @@ pub(super) struct Function {
     pub(super) name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) arguments: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Custom {
+    pub(super) name: String,
+    pub(super) input: String,
 }
 
 #[derive(Deserialize, Serialize, Default)]
@@ -215,6 +229,8 @@ pub(super) struct Tool {
     pub(super) function: Option<FunctionTool>,
     #[serde(skip_serializing)]
     pub(super) cache_control: Option<CacheControl>,
+    #[serde(flatten, skip_serializing)]
+    pub(super) rest: Rest,
 }
 
 #[derive(Deserialize, Serialize, Default)]
@@ -227,6 +243,8 @@ pub(super) struct FunctionTool {
     pub(super) parameters: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) strict: Option<bool>,
+    #[serde(flatten, skip_serializing)]
+    pub(super) rest: Rest,
 }
 
 #[derive(Deserialize, Serialize)]

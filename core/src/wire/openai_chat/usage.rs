@@ -1,9 +1,11 @@
 //! OpenAI's `usage` object, turned into the disjoint classes of [`Usage`].
 //!
-//! In this dialect `prompt_tokens` contains `prompt_tokens_details.cached_tokens` and
+//! In this dialect `prompt_tokens` contains `prompt_tokens_details.cached_tokens`, `.cache_write_tokens` and
 //! `.audio_tokens`, and `completion_tokens` contains `completion_tokens_details.reasoning_tokens`
 //! and `.audio_tokens`: here they are taken out. Embeddings have no `completion_tokens`.
-//! DeepSeek's name for the cached part, `prompt_cache_hit_tokens`, is read as well.
+//! DeepSeek's name for the cached part, `prompt_cache_hit_tokens`, is read as well. Writes to a cache cost
+//! more than other input from GPT-5.6 on, and are the class of short ones here: for how long they are kept is
+//! not told (<https://developers.openai.com/api/docs/guides/prompt-caching>).
 
 #[cfg(test)]
 mod tests;
@@ -31,7 +33,14 @@ pub(super) struct Written {
 #[derive(Clone, Copy, Debug, Serialize)]
 struct PromptDetails {
     cached_tokens: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    cache_write_tokens: u64,
     audio_tokens: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -48,6 +57,7 @@ impl Written {
             total_tokens: usage.total_tokens(),
             prompt_tokens_details: PromptDetails {
                 cached_tokens: usage.cache_read,
+                cache_write_tokens: usage.cache_write_5m.saturating_add(usage.cache_write_1h),
                 audio_tokens: usage.audio_in,
             },
             completion_tokens_details: CompletionDetails {
@@ -116,6 +126,7 @@ struct Fields {
     total: Count,
     cached: Count,
     cache_hit: Count,
+    cache_write: Count,
     audio_in: Count,
     reasoning: Count,
     audio_out: Count,
@@ -132,8 +143,15 @@ impl Fields {
                 b"total_tokens" => &mut fields.total,
                 b"prompt_cache_hit_tokens" => &mut fields.cache_hit,
                 b"prompt_tokens_details" => {
-                    let Self { cached, audio_in, .. } = &mut fields;
-                    read_details(scanner, &mut [("cached_tokens", cached), ("audio_tokens", audio_in)])?;
+                    let Self { cached, cache_write, audio_in, .. } = &mut fields;
+                    read_details(
+                        scanner,
+                        &mut [
+                            ("cached_tokens", cached),
+                            ("cache_write_tokens", cache_write),
+                            ("audio_tokens", audio_in),
+                        ],
+                    )?;
                     continue;
                 }
                 b"completion_tokens_details" => {
@@ -161,6 +179,7 @@ impl Fields {
             self.total,
             self.cached,
             self.cache_hit,
+            self.cache_write,
             self.audio_in,
             self.reasoning,
             self.audio_out,
@@ -183,6 +202,7 @@ impl Fields {
         };
         let mut input = prompt;
         let cache_read = take(&mut input, cached, &mut flagged);
+        let cache_write_5m = take(&mut input, self.cache_write.or_zero(), &mut flagged);
         let audio_in = take(&mut input, self.audio_in.or_zero(), &mut flagged);
         let mut output = completion;
         let audio_out = take(&mut output, self.audio_out.or_zero(), &mut flagged);
@@ -190,7 +210,16 @@ impl Fields {
             Some(reasoning) => reasoning,
             None => take(&mut output, self.reasoning.or_zero(), &mut flagged),
         };
-        let usage = Usage { input, cache_read, audio_in, output, reasoning, audio_out, ..Usage::default() };
+        let usage = Usage {
+            input,
+            cache_read,
+            cache_write_5m,
+            audio_in,
+            output,
+            reasoning,
+            audio_out,
+            ..Usage::default()
+        };
         Decoded { usage: Some(usage), flagged }
     }
 

@@ -71,7 +71,7 @@ fn refuse_memory(wire: &Request<'_>) -> Result<(), Malformed> {
         (wire.prompt.is_some(), "prompt", "send its text in `instructions`"),
     ] {
         if is_there {
-            let message = format!("`{name}` names what is kept with another provider: {instead}");
+            let message = format!("names what is kept with another provider: {instead}");
             return Err(Malformed::at(name, message));
         }
     }

@@ -82,7 +82,9 @@ pub(super) fn request(
     if thinks || input.iter().any(|item| item.encrypted_content.is_some()) {
         include.push(SIGNED_THOUGHTS);
     }
-    if request.sampling.logprobs.is_some() {
+    // No writer has them in a stream.
+    let logprobs = request.sampling.logprobs.filter(|_| !request.stream);
+    if logprobs.is_some() {
         include.push("message.output_text.logprobs");
     }
     let tier = request.service_tier.as_deref();
@@ -98,7 +100,7 @@ pub(super) fn request(
         max_output_tokens: request.max_tokens.map(|most| most.max(MAX_OUTPUT_LEAST)),
         temperature: request.sampling.temperature.as_ref(),
         top_p: request.sampling.top_p.as_ref(),
-        top_logprobs: request.sampling.logprobs.filter(|count| *count > 0),
+        top_logprobs: logprobs.filter(|count| *count > 0),
         text: request.format.as_ref().map(text),
         reasoning,
         include,
@@ -132,6 +134,7 @@ fn note_unsaid(request: &ChatRequest, dropped: &mut Dropped) {
         (sampling.seed.is_some(), "seed"),
         (sampling.choices.is_some_and(|choices| choices > 1), "n"),
         (sampling.logit_bias.is_some(), "logit_bias"),
+        (request.stream && sampling.logprobs.is_some(), "logprobs"),
         (!request.stop.is_empty(), "stop"),
         (request.modalities.iter().any(|kind| kind != "text"), "modalities"),
         (request.turns.iter().any(|turn| turn.name.is_some()), "name"),

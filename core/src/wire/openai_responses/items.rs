@@ -6,11 +6,9 @@ use super::{
     types::{Annotation, Content, Contents, Item},
 };
 use crate::wire::{
-    chat::{Dropped, Part, Role, Source, Thinking, ToolResult, Turn},
+    chat::{Dropped, Part, Role, Source, Thinking, ToolResult, Turn, call_id},
     codec::Malformed,
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use sha2::{Digest, Sha256};
 
 /// Longest id of a call that the vendor takes, in characters; other vendors have longer ones.
 const CALL_ID_MAX: usize = 64;
@@ -49,14 +47,6 @@ fn contents(mut parts: Vec<Content>) -> Contents {
     }
 }
 
-/// The id as the vendor takes it: a call and its result have the same in every turn.
-fn call_id(id: &str) -> String {
-    if id.chars().count() <= CALL_ID_MAX {
-        return id.to_owned();
-    }
-    format!("call_{}", URL_SAFE_NO_PAD.encode(Sha256::digest(id)))
-}
-
 /// What the model said: texts that follow each other are one message.
 fn said(turn: &Turn, items: &mut Vec<Item>, dropped: &mut Dropped) -> Result<(), Malformed> {
     let mut texts = Vec::new();
@@ -84,9 +74,9 @@ fn said(turn: &Turn, items: &mut Vec<Item>, dropped: &mut Dropped) -> Result<(),
             Part::ToolCall(call) => {
                 dropped.note_if(call.signature.is_some(), "signature");
                 dropped.note_if(call.cache.is_some(), "cache_control");
-                let arguments = if call.arguments.is_empty() { "{}" } else { &*call.arguments };
+                let arguments = if call.arguments.trim().is_empty() { "{}" } else { &*call.arguments };
                 Some(Item {
-                    call_id: Some(call_id(&call.id)),
+                    call_id: Some(call_id::at_most(&call.id, CALL_ID_MAX).into_owned()),
                     name: Some(call.name.clone()),
                     arguments: Some(arguments.to_owned()),
                     ..Item::of("function_call")
@@ -134,7 +124,7 @@ fn result(result: &ToolResult, dropped: &mut Dropped) -> Result<Item, Malformed>
     let parts = result.parts.iter().map(|part| input(part, dropped)).collect::<Result<Vec<_>, _>>()?;
     let output = contents(parts);
     Ok(Item {
-        call_id: Some(call_id(&result.call_id)),
+        call_id: Some(call_id::at_most(&result.call_id, CALL_ID_MAX).into_owned()),
         output: Some(output),
         ..Item::of("function_call_output")
     })

@@ -3,7 +3,8 @@
 //!
 //! Other dialects also sign calls and texts, and have thoughts that are nothing but a signature. Which
 //! of these a sealed one was, its beginning says, because some callers give nothing else back (Codex
-//! drops the ids of reasoning items).
+//! drops the ids of reasoning items). A thought that nobody signed has a mark there, so that the vendor is
+//! not given back what it never had ([`crate::wire::sealed`]).
 
 use super::DIALECT;
 use crate::wire::chat::Signature;

@@ -7,7 +7,8 @@ use super::{
 };
 use crate::wire::{
     chat::{
-        CacheMark, Dropped, Part, Role, Signature, Source, Thinking, ToolCall, ToolResult, Turn, freeform,
+        CacheMark, Dropped, Part, Role, Signature, Source, Thinking, ToolCall, ToolResult, Turn, UNSIGNED,
+        freeform,
     },
     codec::Malformed,
     openai_chat::data_uri,
@@ -107,7 +108,8 @@ fn of(role: Role, turns: &mut Vec<Turn>) -> &mut Vec<Part> {
 
 fn reasoning(item: Item, turns: &mut Vec<Turn>) {
     let (text, is_summary) = shown(item.content, item.summary);
-    let opened = item.encrypted_content.map(|sealed| seal::open(&sealed, !text.is_empty()));
+    let signed = item.encrypted_content.filter(|sealed| sealed != UNSIGNED);
+    let opened = signed.map(|sealed| seal::open(&sealed, !text.is_empty()));
     let (signature, redacted) = match opened {
         Some((signature, Of::Before)) => {
             let turn = turns.last_mut().filter(|turn| turn.role == Role::Assistant);

@@ -9,7 +9,6 @@
 mod end;
 
 use super::{
-    DIALECT,
     error::{broken, code_of},
     event::{Event, Failure, Response, Say},
     types::{Content, Contents, Incomplete, Item},
@@ -24,6 +23,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 /// Most bytes that are kept of one answer to be repeated at its end.
 const KEPT_BYTES_MAX: usize = 32 << 20;
+/// What an item takes up besides its text, in bytes.
+const ITEM_BYTES: usize = 256;
 /// Reasons of the vendor's own for a response that is not whole.
 const OWN_REASONS: [&str; 3] = ["max_messages", "steered", "max_tool_calls"];
 
@@ -98,6 +99,10 @@ impl StreamWriter for Writer {
             self.fail(&broken(format!("the answer is larger than {KEPT_BYTES_MAX} bytes")), out);
         }
     }
+
+    fn is_over(&self) -> bool {
+        self.over
+    }
 }
 
 impl Writer {
@@ -139,6 +144,7 @@ impl Writer {
     /// Adds an item, with an id if it has none, and gives its index.
     fn add(&mut self, mut item: Item, out: &mut Vec<u8>) -> usize {
         self.start(out);
+        self.kept = self.kept.saturating_add(ITEM_BYTES);
         let at = self.response.output.len();
         // A message is whole when another item follows.
         self.close_message(at.checked_sub(1), "completed", out);
@@ -318,7 +324,7 @@ impl Writer {
         self.start(out);
         let code = code_of(error);
         let text = ErrorText { code: Some(code), ..ErrorText::of(error, &self.setting.id) };
-        out.extend_from_slice(&error::event(DIALECT, text, self.say.sequence));
+        out.extend_from_slice(&error::responses_error(text, self.say.sequence));
         self.say.sequence += 1;
         // What was not said to its end is not repeated.
         let open: Vec<_> = self.open.values().map(|open| open.item).collect();

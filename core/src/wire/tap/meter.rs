@@ -69,7 +69,7 @@ impl Meter {
     pub(super) fn judge(&mut self, event: &[u8], data: &[u8]) -> Fate {
         let seen = self.reader.read(event, data, &mut self.text);
         let large = event.len() > HOLD_MAX;
-        if !seen.is_ping {
+        if !seen.says_nothing {
             self.see_first(if seen.error && !large { First::Error } else { First::Answer });
         }
         self.note(&seen);

@@ -34,8 +34,8 @@ pub(super) struct Seen {
     pub(super) only_usage: bool,
     /// It says why the answer ended.
     pub(super) finish: bool,
-    /// It only shows that the connection lives.
-    pub(super) is_ping: bool,
+    /// It is nothing of an answer yet: the connection lives, or an answer is to come.
+    pub(super) says_nothing: bool,
 }
 
 /// The usage of an event.
@@ -155,7 +155,7 @@ fn chat(data: &[u8], text: &mut KeptText) -> Seen {
         usage: seen.usage.map(Told::of),
         only_usage: seen.only_usage,
         finish: seen.finish,
-        is_ping: false,
+        says_nothing: false,
     }
 }
 

@@ -34,8 +34,8 @@ pub const TERMINAL_MAX: usize = 64 * 1024;
 /// What the first event is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum First {
-    /// Not known yet. Nothing should be sent to the client; this ends after [`HOLD_MAX`] bytes and
-    /// one chunk at the latest.
+    /// Not known yet: nothing has come, or only that an answer is to come. Nothing should be sent to the
+    /// client; this ends after [`HOLD_MAX`] bytes and one chunk at the latest.
     #[default]
     Unknown,
     /// A part of an answer, or something that is not read.

@@ -1,10 +1,13 @@
 //! Streams, answers and errors through every pair of dialects.
 
 use super::*;
-use crate::wire::{
-    chat::Fold,
-    codec::CODECS,
-    tests::{fixtures, setting},
+use crate::{
+    domain::usage::Usage,
+    wire::{
+        chat::Fold,
+        codec::CODECS,
+        tests::{fixtures, setting},
+    },
 };
 
 fn pairs() -> impl Iterator<Item = Pair> {
@@ -118,4 +121,143 @@ fn plain_answers_and_errors_come_in_the_callers_words() {
         assert_eq!((status, reading.error, reading.blames_request), (429, true, false));
         assert!(String::from_utf8(body).unwrap().contains("Slow down"), "{pair:?}");
     }
+}
+
+/// In every dialect an answer, and the last event of a stream, with `usage` in it.
+fn with_usage(upstream: Dialect, usage: &str) -> (String, String) {
+    let finish = r#"{"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}"#;
+    match upstream {
+        Dialect::OpenAiChat => (
+            format!(
+                r#"{{"choices":[{{"index":0,"message":{{"content":"x"}},"finish_reason":"stop"}}],"usage":{usage}}}"#
+            ),
+            format!("data: {finish}\n\ndata: {{\"choices\":[],\"usage\":{usage}}}\n\ndata: [DONE]\n\n"),
+        ),
+        Dialect::OpenAiResponses => {
+            let response = format!(r#"{{"id":"resp_1","status":"completed","output":[],"usage":{usage}}}"#);
+            let event = format!(r#"{{"type":"response.completed","response":{response}}}"#);
+            (response, format!("event: response.completed\ndata: {event}\n\n"))
+        }
+        Dialect::AnthropicMessages => {
+            let end = r#"{"stop_reason":"end_turn"}"#;
+            let delta = format!(r#"{{"type":"message_delta","delta":{end},"usage":{usage}}}"#);
+            (
+                format!(r#"{{"content":[],"stop_reason":"end_turn","usage":{usage}}}"#),
+                format!("data: {delta}\n\ndata: {{\"type\":\"message_stop\"}}\n\n"),
+            )
+        }
+        Dialect::Gemini => {
+            let answer = format!(
+                r#"{{"candidates":[{{"content":{{"parts":[]}},"finishReason":"STOP"}}],"usageMetadata":{usage}}}"#
+            );
+            let stream = format!("data: {answer}\n\n");
+            (answer, stream)
+        }
+    }
+}
+
+#[test]
+fn usage_that_cannot_be_believed_or_contradicts_itself_is_flagged_when_it_is_translated_too() {
+    let names = |upstream| match upstream {
+        Dialect::OpenAiChat => ("prompt_tokens", "completion_tokens"),
+        Dialect::OpenAiResponses | Dialect::AnthropicMessages => ("input_tokens", "output_tokens"),
+        Dialect::Gemini => ("promptTokenCount", "candidatesTokenCount"),
+    };
+    for pair in pairs() {
+        let upstream = pair.upstream.dialect();
+        let (prompt, completion) = names(upstream);
+        for (count, is_believed) in
+            [("7", true), ("-1", false), ("1e400", false), ("7.5", false), ("18446744073709551616", false)]
+        {
+            let usage = format!(r#"{{"{prompt}":3,"{completion}":{count}}}"#);
+            let (answer, stream) = with_usage(upstream, &usage);
+            let (_, plain) = pair.answer(answer.as_bytes(), &setting(), &mut Dropped::default()).unwrap();
+            let (_, _, mut streamed) = run(&pair, &[stream.as_bytes()]);
+            for reading in [plain, streamed.take_reading()] {
+                assert_eq!(
+                    (reading.flagged, reading.usage.is_some()),
+                    (!is_believed, is_believed),
+                    "{pair:?} {usage}"
+                );
+            }
+        }
+    }
+    // Parts that are more than their whole count as far as it goes, and are told.
+    let pair = Pair::of(Dialect::OpenAiChat, Dialect::AnthropicMessages).unwrap();
+    let odd = r#"{"input_tokens":3,"output_tokens":2,"output_tokens_details":{"thinking_tokens":9}}"#;
+    let (answer, stream) = with_usage(Dialect::AnthropicMessages, odd);
+    let (_, plain) = pair.answer(answer.as_bytes(), &setting(), &mut Dropped::default()).unwrap();
+    let (_, _, mut streamed) = run(&pair, &[stream.as_bytes()]);
+    for reading in [plain, streamed.take_reading()] {
+        assert!(reading.flagged && reading.usage.is_some_and(|usage| usage.reasoning == 2));
+    }
+}
+
+#[test]
+fn an_error_under_status_200_is_told_from_an_answer() {
+    for (upstream, body, status) in [
+        (Dialect::OpenAiChat, r#"{"error":{"message":"m","type":"overloaded_error"}}"#, Some(503)),
+        (Dialect::OpenAiChat, r#"{"error":{"message":"m","code":429}}"#, Some(429)),
+        (Dialect::OpenAiChat, r#"{"error":"m"}"#, Some(500)),
+        (
+            Dialect::AnthropicMessages,
+            r#"{"type":"error","error":{"type":"rate_limit_error","message":"m"}}"#,
+            Some(429),
+        ),
+        (
+            Dialect::OpenAiResponses,
+            r#"{"status":"failed","error":{"code":"server_error","message":"m"}}"#,
+            Some(500),
+        ),
+        (Dialect::Gemini, r#"{"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}"#, Some(503)),
+        (Dialect::OpenAiChat, r#"{"error":null}"#, None),
+        (Dialect::Gemini, "<html>", None),
+    ] {
+        let pair = pairs().find(|pair| pair.upstream.dialect() == upstream).unwrap();
+        assert!(pair.answer(body.as_bytes(), &setting(), &mut Dropped::default()).is_err(), "{body}");
+        assert_eq!(pair.error_within(body.as_bytes()), status, "{body}");
+    }
+}
+
+#[test]
+fn parallel_calls_wait_for_each_other_within_bounds_and_none_is_lost() {
+    let pair = Pair::of(Dialect::AnthropicMessages, Dialect::OpenAiChat).unwrap();
+    let chunk = |calls: &str, finish: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"choices\":[{{\"index\":0,\"delta\":{{{calls}}},\"finish_reason\":{finish}}}]}}\n\n"
+        )
+    };
+    let piece = |index: usize, text: &str| {
+        let named = format!(
+            r#""tool_calls":[{{"index":{index},"id":"call_{index}","function":{{"name":"f","arguments":"{text}"}}}}]"#
+        );
+        chunk(&named, "null")
+    };
+    let end = chunk("", "\"tool_calls\"") + "data: [DONE]\n\n";
+    // Begun one after the other and told in turns.
+    let turns: String =
+        ["{", "\\\"a\\\":1", "}"].iter().flat_map(|text| (0..3).map(|at| piece(at, text))).collect();
+    let (out, terminal, mut stream) = run(&pair, &[turns.as_bytes(), end.as_bytes()]);
+    let (mut reader, mut events, mut fold) = (pair.caller.reader(), Vec::new(), Fold::default());
+    reader.feed(&[out, terminal].concat(), &mut events);
+    events.iter().for_each(|event| fold.feed(event));
+    let calls: Vec<_> = fold.answer().choices[0]
+        .parts
+        .iter()
+        .map(|part| match part {
+            crate::wire::chat::Part::ToolCall(call) => (call.id.clone(), call.arguments.clone()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let expect = |at: usize| (format!("call_{at}"), "{\"a\":1}".to_owned());
+    assert_eq!(calls, [expect(0), expect(1), expect(2)]);
+    assert!(stream.take_reading().complete);
+
+    // What is too much is an error to the caller, and no whole answer to whoever accounts for it.
+    let long = piece(0, "{") + &piece(1, &"x".repeat(700_000)) + &piece(1, &"x".repeat(700_000));
+    let (out, terminal, mut stream) = run(&pair, &[long.as_bytes(), end.as_bytes()]);
+    let out = String::from_utf8(out).unwrap();
+    assert!(out.matches("event: error").count() == 1 && out.ends_with("}\n\n") && terminal.is_empty());
+    let reading = stream.take_reading();
+    assert_eq!((reading.error, reading.complete, reading.blames_request), (true, false, false));
 }

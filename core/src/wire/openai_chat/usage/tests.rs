@@ -35,6 +35,25 @@ fn the_classes_are_disjoint() {
 }
 
 #[test]
+fn what_was_written_to_a_cache_is_a_class_of_its_own() {
+    let written = Usage { input: 1, cache_read: 4, cache_write_5m: 3, output: 2, ..Usage::default() };
+    check(
+        r#"{"prompt_tokens":8,"completion_tokens":2,"total_tokens":10,
+            "prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":3}}"#,
+        Some(written),
+        false,
+    );
+    // More than is left of the prompt: as much as there is, and told.
+    let all = Usage { cache_read: 4, cache_write_5m: 4, output: 2, ..Usage::default() };
+    check(
+        r#"{"prompt_tokens":8,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":9}}"#,
+        Some(all),
+        true,
+    );
+    check(r#"{"prompt_tokens":8,"prompt_tokens_details":{"cache_write_tokens":-1}}"#, None, true);
+}
+
+#[test]
 fn compatible_upstreams_are_understood() {
     check(r#"{"prompt_tokens":8,"total_tokens":8}"#, usage(8, 0), false);
     check(r#"{"prompt_tokens":8}"#, usage(8, 0), false);

@@ -8,7 +8,7 @@ use super::{
     },
     Kind, Open, Writer, content_of, of_item,
 };
-use crate::wire::chat::freeform;
+use crate::wire::chat::{UNSIGNED, freeform};
 use std::borrow::Cow;
 
 impl Writer {
@@ -21,7 +21,7 @@ impl Writer {
             Kind::Thought { redacted } => {
                 let of = if redacted { Of::RedactedThought } else { Of::Thought };
                 let sealed = open.signature.take().map(|signature| seal(&signature, of));
-                self.end_thought(at, sealed, out);
+                self.end_thought(at, sealed.unwrap_or_else(|| UNSIGNED.to_owned()), out);
             }
             Kind::Call { freeform } => self.end_call(at, freeform, out),
         }
@@ -68,9 +68,9 @@ impl Writer {
         }
     }
 
-    fn end_thought(&mut self, at: usize, sealed: Option<String>, out: &mut Vec<u8>) {
+    fn end_thought(&mut self, at: usize, sealed: String, out: &mut Vec<u8>) {
         let item = &mut self.response.output[at];
-        item.encrypted_content = sealed;
+        item.encrypted_content = Some(sealed);
         if let Some([part]) = item.summary.as_deref() {
             let event = || Event { summary_index: Some(0), ..of_item(item, at) };
             let (kind, text) = ("response.reasoning_summary_text.done", part.text.as_deref());

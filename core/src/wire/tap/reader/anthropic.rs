@@ -44,10 +44,11 @@ impl Reader {
                     })
                 });
                 let usage = usage.filter(|_| read.is_ok());
-                Seen { usage: usage.and_then(|usage| self.told(&data[usage])), ..Seen::default() }
+                let usage = usage.and_then(|usage| self.told(&data[usage]));
+                Seen { usage, says_nothing: true, ..Seen::default() }
             }
             Some(b"message_delta") => self.message_delta(data).unwrap_or_default(),
-            Some(b"ping") => Seen { is_ping: true, ..Seen::default() },
+            Some(b"ping") => Seen { says_nothing: true, ..Seen::default() },
             Some(kind) if is_end(kind) => Seen { terminal: true, ..Seen::default() },
             Some(b"error") => {
                 let error = super::error_member(data).ok().flatten().unwrap_or(data);

@@ -89,7 +89,10 @@ fn read(kind: Option<&[u8]>, event: &[u8], data: &[u8], text: &mut KeptText) -> 
             let blames_request = blames_request(error.unwrap_or(data));
             Seen { error: true, blames_request, ..Seen::default() }
         }
-        // Begun, in progress, done: what they tell is told elsewhere, and may be long.
+        Some(b"response.created" | b"response.queued" | b"response.in_progress") => {
+            Seen { says_nothing: true, ..Seen::default() }
+        }
+        // Begun and done: what they tell is told elsewhere, and may be long.
         Some(kind) if kind.starts_with(b"response.") => Seen::default(),
         other => untyped(event, data, other.is_some(), blames_request),
     }

@@ -84,14 +84,42 @@ fn an_error_may_come_later() {
     };
     let start = r#"data: {"type":"message_start","message":{"usage":{"input_tokens":3,"output_tokens":1}}}"#;
     let error = r#"data: {"type":"error","error":{"type":"overloaded_error","message":"M"}}"#;
-    check(ANTHROPIC, &format!("{start}\n\n{error}\n\n"));
+    let text = r#"data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;
+    check(ANTHROPIC, &format!("{start}\n\n{text}\n\n{error}\n\n"));
     let created = r#"data: {"type":"response.created","response":{"error":null,"usage":null}}"#;
     let failed = r#"data: {"type":"response.failed","response":{"error":{"code":"server_error","message":"M"},"usage":{"input_tokens":3,"output_tokens":1}}}"#;
-    check(RESPONSES, &format!("{created}\n\n{failed}\n\n"));
+    let item = r#"data: {"type":"response.output_item.added","output_index":0,"item":{"type":"reasoning"}}"#;
+    check(RESPONSES, &format!("{created}\n\n{item}\n\n{failed}\n\n"));
     let told =
         r#"{"candidates":[{"content":{"parts":[{"text":"x"}]}}],"usageMetadata":{"promptTokenCount":3}}"#;
     check(GEMINI, &format!("data: {told}\n\ndata: {{\"error\":{{\"code\":500}}}}\n\n"));
     check(GEMINI, &format!("[{told},{{\"error\":{{\"code\":500}}}}]"));
+}
+
+#[test]
+fn what_only_says_that_an_answer_is_to_come_is_none_yet() {
+    let start = r#"data: {"type":"message_start","message":{"usage":{"input_tokens":3,"output_tokens":1}}}"#;
+    let overloaded = r#"{"type":"error","error":{"type":"overloaded_error","message":"M"}}"#;
+    check_first(ANTHROPIC, &format!("{start}\n\ndata: {overloaded}\n\n"), false, overloaded);
+    let begun = |kind: &str| {
+        format!(
+            "event: {kind}\ndata: {{\"type\":\"{kind}\",\"response\":{{\"id\":\"r\",\"error\":null}}}}\n\n"
+        )
+    };
+    let begun = ["response.created", "response.queued", "response.in_progress"].map(begun).concat();
+    let error = r#"{"code":"server_is_overloaded","message":"M"}"#;
+    let failed = format!(r#"data: {{"type":"response.failed","response":{{"id":"r","error":{error}}}}}"#);
+    check_first(RESPONSES, &format!("{begun}{failed}\n\n"), false, &format!("{{\"error\":{error}}}"));
+    // One that is longer than what is waited for is believed to be an answer.
+    let long = begun.replace("\"id\":\"r\"", &format!("\"instructions\":\"{}\"", "x".repeat(HOLD_MAX)));
+    let outcome = Outcome::in_dialect(RESPONSES, format!("{long}{failed}\n\n").as_bytes().chunks(4096));
+    assert_eq!((outcome.first, outcome.reading.error), (First::Answer, true));
+    let mut tap = StreamTap::new(RESPONSES, false);
+    tap.feed(&Bytes::from(begun), &mut Vec::new());
+    assert_eq!(tap.first(), First::Unknown);
+    let item = "data: {\"type\":\"response.output_item.added\",\"output_index\":0,\"item\":{\"type\":\"reasoning\"}}\n\n";
+    tap.feed(&Bytes::from_static(item.as_bytes()), &mut Vec::new());
+    assert_eq!(tap.first(), First::Answer);
 }
 
 #[test]

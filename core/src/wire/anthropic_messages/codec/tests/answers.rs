@@ -44,9 +44,9 @@ fn an_answer_holds_what_the_dialect_can() {
         body["content"],
         json!([
             {"type": "text", "text": "a", "citations": [web]},
-            {"type": "thinking", "thinking": "shown", "signature": ""},
-            {"type": "tool_use", "id": "", "name": "", "input": {"arguments": "{\"x\":"}},
-            {"type": "tool_use", "id": "", "name": "", "input": {}},
+            {"type": "thinking", "thinking": "shown", "signature": "aione.unsigned"},
+            {"type": "tool_use", "id": "aione-", "name": "", "input": {"arguments": "{\"x\":"}},
+            {"type": "tool_use", "id": "aione-", "name": "", "input": {}},
         ])
     );
     assert_eq!(

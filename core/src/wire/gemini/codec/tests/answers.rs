@@ -74,7 +74,7 @@ fn a_call_without_an_id_has_the_same_one_at_once_and_in_pieces() {
     // Another answer's are others, in dialects where ids are of a whole conversation.
     let other = read(&answer.replace("r1", "r2"));
     assert_ne!(ids(&other.choices[0].parts), whole);
-    assert!(whole.iter().all(|id| crate::wire::gemini::signature::is_made(id)));
+    assert!(whole.iter().all(|id| crate::wire::chat::call_id::is_made(id)));
 }
 
 #[test]
