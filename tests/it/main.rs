@@ -23,6 +23,7 @@ mod docs;
 mod driver;
 mod first;
 mod foreign;
+mod fuzz;
 mod invoices;
 mod lifecycle;
 mod limits;
