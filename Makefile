@@ -14,6 +14,7 @@ test:
 # What a change must pass besides the tests.
 check:
 	@cargo fmt --all -- --check
+	@cargo fmt --manifest-path fuzz/Cargo.toml -- --check
 	@cargo clippy --workspace --all-targets --locked -- -D warnings
 	@RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --document-private-items --locked --quiet
 	@command -v cargo-deny >/dev/null || cargo install --locked --quiet cargo-deny
@@ -32,7 +33,7 @@ bench:
 long:
 	@scripts/prepare-tests.sh
 	@AIONE_TEST_KILLS=200 AIONE_TEST_AWAY_SECONDS=600 AIONE_TEST_SCHEMATHESIS_SECONDS=1200 \
-		AIONE_TEST_EXPORT_ROWS=1000000 AIONE_TEST_CALCULATED=100000 scripts/with-postgres.sh cargo nextest run --workspace --profile long
+		AIONE_TEST_EXPORT_ROWS=1000000 AIONE_TEST_CALCULATED=100000 AIONE_TEST_FUZZ_RUNS=10000000 scripts/with-postgres.sh cargo nextest run --workspace --profile long
 
 # Write what is generated: the configuration's schema and the API's description.
 schema:

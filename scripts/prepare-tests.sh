@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs what the tests need and is missing, from Debian's packages.
+# Installs what the tests need and is missing, from Debian's packages, and builds the fuzz targets.
 set -euo pipefail
 missing=()
 command -v python3 >/dev/null || missing+=(python3)
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 command -v cmake >/dev/null || missing+=(cmake)
+command -v c++ >/dev/null || missing+=(g++)
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing+=(postgresql)
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v curl >/dev/null || missing+=(curl)
@@ -23,3 +24,6 @@ if ((${#missing[@]})); then
   fi
 fi
 command -v cargo-nextest >/dev/null || cargo install --locked --quiet cargo-nextest
+command -v cargo-fuzz >/dev/null || cargo install --locked --quiet cargo-fuzz
+# Here and not by its test: from nothing it takes minutes, which are no test's fault.
+scripts/fuzz.sh build

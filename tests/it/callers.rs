@@ -391,7 +391,8 @@ async fn what_another_dialect_signed_does_not_reach_a_vendor_of_the_callers() {
     let (gateway, key) = stage(&upstream).await;
     let thoughtful = Truth { reasoning: 40, completion: 90, ..Truth::of(84) };
     upstream.next(Script::json(200, honest_of(Dialect::Gemini, &thoughtful).plain));
-    let first = gateway.send(&call(Dialect::AnthropicMessages, "gemini", false).bearer(&key)).await.ok().json();
+    let first =
+        gateway.send(&call(Dialect::AnthropicMessages, "gemini", false).bearer(&key)).await.ok().json();
     let thought = &first["content"][0];
     assert_eq!(thought["type"], "thinking", "{first}");
     let next = |model: &str| {

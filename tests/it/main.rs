@@ -25,6 +25,7 @@ mod driver;
 mod endpoints;
 mod first;
 mod foreign;
+mod fuzz;
 mod invoices;
 mod lifecycle;
 mod limits;

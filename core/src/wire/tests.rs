@@ -5,6 +5,7 @@
 //! `stream_*.sse`, `stream_*.json`. A new one is walked without another line here. What each becomes in
 //! each dialect is a snapshot in `snapshots/`; `INSTA_UPDATE=always` writes them anew.
 
+mod bills;
 mod bombs;
 mod rounds;
 

@@ -70,6 +70,9 @@ impl<'a, 'd> Contents<'a, 'd> {
                     _ => None,
                 });
                 for (number, call) in calls.enumerate() {
+                    if call.name.is_empty() {
+                        return Err(Malformed::new("a call without a name cannot be told to this model"));
+                    }
                     self.calls.insert(&call.id, (&call.name, number));
                 }
                 let said = self.parts(turn)?;

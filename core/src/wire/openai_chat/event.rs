@@ -21,7 +21,8 @@ pub struct Seen {
     pub error: bool,
     /// The error says that the request is at fault.
     pub blames_request: bool,
-    /// Its top-level `usage`, where that is not `null`.
+    /// Its top-level `usage`, where that is not `null`; else that of a choice (Moonshot) or of `x_groq` (Groq),
+    /// which say it there to whom did not ask.
     pub usage: Option<Decoded>,
     /// It holds nothing but usage: an object, and `choices` is an empty array.
     pub only_usage: bool,
@@ -68,6 +69,7 @@ fn members<'a>(data: &'a [u8], key: &'static [u8]) -> impl Iterator<Item = &'a [
 fn read_members(data: &[u8]) -> Result<Seen, JsonError> {
     let mut seen = Seen::default();
     let (mut usage_object, mut no_choices) = (false, false);
+    let mut elsewhere = None;
     let mut scanner = Scanner::lenient(data);
     if scanner.next()? != Some(Token::ObjectOpen) {
         return Ok(seen);
@@ -84,7 +86,11 @@ fn read_members(data: &[u8]) -> Result<Seen, JsonError> {
                 usage_object = first == Some(Token::ObjectOpen);
                 seen.usage = (first != Some(Token::Null)).then(|| usage::decode(&data[span]));
             }
-            "choices" => no_choices = first == Some(Token::ArrayOpen) && tokens == 2,
+            "choices" => {
+                no_choices = first == Some(Token::ArrayOpen) && tokens == 2;
+                elsewhere = usage_within(&data[span]).or(elsewhere);
+            }
+            "x_groq" => elsewhere = usage_within(&data[span]).or(elsewhere),
             "error" => {
                 seen.blames_request = blames_request(&data[span.clone()]);
                 seen.error = is_error(&data[span]);
@@ -94,5 +100,27 @@ fn read_members(data: &[u8]) -> Result<Seen, JsonError> {
     }
     scanner.next()?;
     seen.only_usage = usage_object && no_choices && !seen.error;
+    seen.usage = seen.usage.or(elsewhere);
     Ok(seen)
+}
+
+/// The usage in an object, or in the last of an array of objects that has one.
+fn usage_within(value: &[u8]) -> Option<Decoded> {
+    let mut scanner = Scanner::lenient(value);
+    let inside = match scanner.next() {
+        Ok(Some(Token::ObjectOpen)) => 1,
+        Ok(Some(Token::ArrayOpen)) => 2,
+        _ => return None,
+    };
+    let mut found = None;
+    while let Ok(Some(token)) = scanner.next() {
+        let Token::Key(key) = token else { continue };
+        if scanner.depth() == inside && key.is("usage") {
+            let usage = &value[scanner.walk(|_| {}).ok()?];
+            if usage.starts_with(b"{") {
+                found = Some(usage::decode(usage));
+            }
+        }
+    }
+    found
 }

@@ -11,7 +11,8 @@ use crate::wire::{
     codec::{Setting, SseEvents, StreamReader, StreamWriter},
     error::{self, ErrorText},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
@@ -130,16 +131,27 @@ impl State {
             self.id.clone_from(&id);
             out.push(ChatEvent::Start { id, model, created: chunk.created });
         }
-        for choice in chunk.choices.into_iter().flatten() {
+        let mut elsewhere = chunk.x_groq.and_then(|vendor| usage_of(&vendor));
+        for mut choice in chunk.choices.into_iter().flatten() {
+            elsewhere = choice.usage.take().or(elsewhere);
             let number = choice.index.unwrap_or(0);
             if number < CHOICES_MAX {
                 self.choices.entry(number).or_default().choice(&self.id, number, choice, out);
             }
         }
         out.extend(chunk.service_tier.map(ChatEvent::ServiceTier));
-        let usage = chunk.usage.and_then(|usage| usage::decode(usage.get().as_bytes()).usage);
+        let usage = chunk.usage.or(elsewhere).and_then(|usage| usage::decode(usage.get().as_bytes()).usage);
         out.extend(usage.map(ChatEvent::Usage));
     }
+}
+
+/// The `usage` within what a vendor adds of its own.
+fn usage_of(vendor: &RawValue) -> Option<Box<RawValue>> {
+    #[derive(Deserialize)]
+    struct Vendor {
+        usage: Option<Box<RawValue>>,
+    }
+    serde_json::from_str::<Vendor>(vendor.get()).ok()?.usage
 }
 
 impl Open {

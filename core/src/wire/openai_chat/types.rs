@@ -303,6 +303,8 @@ pub(super) struct Answer {
     pub(super) created: Option<i64>,
     pub(super) choices: Option<Vec<AnswerChoice>>,
     pub(super) usage: Option<Box<RawValue>>,
+    /// Where Groq tells the usage to whom did not ask for it.
+    pub(super) x_groq: Option<Box<RawValue>>,
     pub(super) service_tier: Option<String>,
     pub(super) error: Option<Box<RawValue>>,
 }
@@ -315,6 +317,8 @@ pub(super) struct AnswerChoice {
     pub(super) delta: Option<Message>,
     pub(super) finish_reason: Option<String>,
     pub(super) logprobs: Option<Box<RawValue>>,
+    /// Where Moonshot tells it.
+    pub(super) usage: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize, Default)]

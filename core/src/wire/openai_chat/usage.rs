@@ -1,11 +1,20 @@
 //! OpenAI's `usage` object, turned into the disjoint classes of [`Usage`].
 //!
-//! In this dialect `prompt_tokens` contains `prompt_tokens_details.cached_tokens`, `.cache_write_tokens` and
+//! In this dialect `prompt_tokens` contains `prompt_tokens_details.cached_tokens` and
 //! `.audio_tokens`, and `completion_tokens` contains `completion_tokens_details.reasoning_tokens`
-//! and `.audio_tokens`: here they are taken out. Embeddings have no `completion_tokens`.
-//! DeepSeek's name for the cached part, `prompt_cache_hit_tokens`, is read as well. Writes to a cache cost
-//! more than other input from GPT-5.6 on, and are the class of short ones here: for how long they are kept is
-//! not told (<https://developers.openai.com/api/docs/guides/prompt-caching>).
+//! and `.audio_tokens`: here they are taken out. Embeddings have no `completion_tokens`; images and
+//! transcriptions say `input_tokens` and `output_tokens`.
+//!
+//! What was written to a cache is a part of the prompt as well: `prompt_tokens_details.cache_write_tokens`
+//! (OpenAI and OpenRouter: <https://openrouter.ai/docs/use-cases/usage-accounting>), or
+//! `.cache_creation_input_tokens` (DashScope: <https://www.alibabacloud.com/help/en/model-studio/context-cache>).
+//! How long it is kept is not told, or five minutes: the class of short writes is theirs. Two vendors have names
+//! of their own for what was read from a cache, beside the other counts: `prompt_cache_hit_tokens` (DeepSeek) and
+//! `cached_tokens` (Moonshot). None of these names means anything else to anybody, so that all are read wherever
+//! they stand; `tests/fixtures/usage/` has the vendors' examples.
+//!
+//! Searches are told by `num_sources_used` (xAI, which bills each source) and by
+//! `server_tool_use.web_search_requests` (OpenRouter).
 
 #[cfg(test)]
 mod tests;
@@ -117,6 +126,11 @@ impl Count {
             _ => 0,
         }
     }
+
+    /// `other` where this one says nothing.
+    fn or(self, other: Self) -> Self {
+        if matches!(self, Self::Absent | Self::Null) && other != Self::Absent { other } else { self }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -124,12 +138,17 @@ struct Fields {
     prompt: Count,
     completion: Count,
     total: Count,
+    /// What others call the prompt and the completion; it counts where those are not given.
+    input: Count,
+    output: Count,
     cached: Count,
     cache_hit: Count,
     cache_write: Count,
     audio_in: Count,
     reasoning: Count,
     audio_out: Count,
+    sources: Count,
+    searches: Count,
 }
 
 impl Fields {
@@ -141,20 +160,30 @@ impl Fields {
                 b"prompt_tokens" => &mut fields.prompt,
                 b"completion_tokens" => &mut fields.completion,
                 b"total_tokens" => &mut fields.total,
-                b"prompt_cache_hit_tokens" => &mut fields.cache_hit,
-                b"prompt_tokens_details" => {
+                b"input_tokens" => &mut fields.input,
+                b"output_tokens" => &mut fields.output,
+                b"prompt_cache_hit_tokens" | b"cached_tokens" => &mut fields.cache_hit,
+                b"num_sources_used" => &mut fields.sources,
+                b"prompt_tokens_details" | b"input_tokens_details" | b"input_token_details" => {
                     let Self { cached, cache_write, audio_in, .. } = &mut fields;
+                    let (mut written, mut created) = (Count::Absent, Count::Absent);
                     read_details(
                         scanner,
                         &mut [
                             ("cached_tokens", cached),
-                            ("cache_write_tokens", cache_write),
+                            ("cache_write_tokens", &mut written),
+                            ("cache_creation_input_tokens", &mut created),
                             ("audio_tokens", audio_in),
                         ],
                     )?;
+                    *cache_write = written.or(created).or(*cache_write);
                     continue;
                 }
-                b"completion_tokens_details" => {
+                b"server_tool_use" => {
+                    read_details(scanner, &mut [("web_search_requests", &mut fields.searches)])?;
+                    continue;
+                }
+                b"completion_tokens_details" | b"output_tokens_details" => {
                     let Self { reasoning, audio_out, .. } = &mut fields;
                     read_details(
                         scanner,
@@ -172,7 +201,11 @@ impl Fields {
         Ok(fields)
     }
 
-    fn classes(self) -> Decoded {
+    fn classes(mut self) -> Decoded {
+        if self.prompt == Count::Absent {
+            self.prompt = self.input;
+            self.completion = self.completion.or(self.output);
+        }
         let all = [
             self.prompt,
             self.completion,
@@ -183,6 +216,8 @@ impl Fields {
             self.audio_in,
             self.reasoning,
             self.audio_out,
+            self.sources,
+            self.searches,
         ];
         // Without the prompt's count the rest cannot be put into classes.
         let Count::Good(prompt) = self.prompt else { return Decoded { usage: None, flagged: true } };
@@ -218,6 +253,7 @@ impl Fields {
             output,
             reasoning,
             audio_out,
+            searches: self.sources.or_zero().saturating_add(self.searches.or_zero()),
             ..Usage::default()
         };
         Decoded { usage: Some(usage), flagged }

@@ -125,8 +125,26 @@ fn the_last_usage_wins_and_is_never_summed() {
 }
 
 #[test]
-fn only_a_top_level_usage_counts() {
-    check_usage(&[r#"{"choices":[{"usage":{"prompt_tokens":9,"completion_tokens":9}}]}"#], None, false);
+fn only_a_top_level_usage_counts_or_that_of_a_choice_or_vendor() {
+    check_usage(
+        &[r#"{"choices":[{"usage":{"prompt_tokens":9,"completion_tokens":9}}]}"#],
+        Some((9, 9)),
+        false,
+    );
+    check_usage(&[r#"{"x_groq":{"usage":{"prompt_tokens":9,"completion_tokens":9}}}"#], Some((9, 9)), false);
+    check_usage(&[r#"{"x_groq":{"usage":null},"choices":[{"usage":7}]}"#], None, false);
+    check_usage(
+        &[r#"{"choices":[{"delta":{"usage":{"prompt_tokens":9}}}],"x":{"usage":{"prompt_tokens":9}}}"#],
+        None,
+        false,
+    );
+    check_usage(
+        &[
+            r#"{"choices":[{"usage":{"prompt_tokens":8}}],"usage":{"prompt_tokens":9},"x_groq":{"usage":{"prompt_tokens":7}}}"#,
+        ],
+        Some((9, 0)),
+        false,
+    );
     check_usage(
         &[r#"{"choices":[{"delta":{"content":"\"usage\":{\"prompt_tokens\":9}"}}],"usage":null}"#],
         None,

@@ -79,6 +79,51 @@ fn compatible_upstreams_are_understood() {
 }
 
 #[test]
+fn what_vendors_call_otherwise_is_understood() {
+    let written = Usage { input: 1, cache_read: 2, cache_write_5m: 5, output: 1, ..Usage::default() };
+    for name in ["cache_write_tokens", "cache_creation_input_tokens"] {
+        check(
+            &format!(
+                r#"{{"prompt_tokens":8,"completion_tokens":1,"prompt_tokens_details":{{"cached_tokens":2,"{name}":5}}}}"#
+            ),
+            Some(written),
+            false,
+        );
+    }
+    check(
+        r#"{"prompt_tokens":8,"completion_tokens":1,"cached_tokens":2,
+            "prompt_tokens_details":{"cache_creation_input_tokens":5,"cache_write_tokens":5}}"#,
+        Some(written),
+        false,
+    );
+    check(
+        r#"{"prompt_tokens":8,"completion_tokens":1,"prompt_tokens_details":{"cache_write_tokens":9}}"#,
+        Some(Usage { cache_write_5m: 8, output: 1, ..Usage::default() }),
+        true,
+    );
+    // As images and transcriptions say it; what also says the usual names is read by those.
+    let heard = Usage { input: 20, audio_in: 14, output: 45, ..Usage::default() };
+    check(
+        r#"{"type":"tokens","input_tokens":34,"input_token_details":{"text_tokens":20,"audio_tokens":14},
+            "output_tokens":45,"total_tokens":79}"#,
+        Some(heard),
+        false,
+    );
+    check(
+        r#"{"prompt_tokens":3,"completion_tokens":2,"input_tokens":0,"output_tokens":0}"#,
+        usage(3, 2),
+        false,
+    );
+    check(r#"{"type":"duration","seconds":9}"#, None, true);
+    let searched = Usage { input: 3, output: 2, searches: 4, ..Usage::default() };
+    check(
+        r#"{"prompt_tokens":3,"completion_tokens":2,"num_sources_used":3,"server_tool_use":{"web_search_requests":1}}"#,
+        Some(searched),
+        false,
+    );
+}
+
+#[test]
 fn numbers_that_cannot_be_believed_are_rejected() {
     for bad in [
         "-1",

@@ -162,8 +162,13 @@ fn what_would_change_the_question_is_refused() {
             cache: None,
         },
         result("never-called", "x"),
+        call("call-1", "", None),
     ] {
-        let role = if matches!(part, Part::ToolResult(_)) { Role::Tool } else { Role::User };
+        let role = match part {
+            Part::ToolResult(_) => Role::Tool,
+            Part::ToolCall(_) => Role::Assistant,
+            _ => Role::User,
+        };
         let request = asked(vec![user("a"), Turn::new(role, vec![part])]);
         assert!(Gemini.encode_request(&request, "m", &mut Dropped::default()).is_err(), "{request:?}");
     }
