@@ -9,10 +9,10 @@ use super::{
 };
 use crate::clock;
 use aione_core::{
-    config::snapshot::{Provider, Snapshot},
+    config::snapshot::{Deployment, Snapshot},
     domain::{clock::Steady, estimate},
     wire::{
-        Dialect,
+        Dialect, Tongue,
         chat::{ChatRequest, Dropped},
         codec::{Malformed, UrlSays},
         peek::{self, Peek, PeekBounds},
@@ -44,16 +44,10 @@ impl Endpoint {
         Dialect::OpenAiChat
     }
 
-    /// The dialect in which `provider` is asked: the caller's own where it speaks that, and another for a chat,
-    /// which can be translated. `None`: it cannot be asked.
-    pub(crate) fn dialect_for(self, provider: &Provider) -> Option<Dialect> {
-        let own = self.dialect();
-        if provider.dialects.contains(&own) {
-            return Some(own);
-        }
-        let can_translate =
-            |other: &Dialect| self == Self::ChatCompletions && Pair::of(own, *other).is_some();
-        provider.dialects.iter().copied().find(can_translate)
+    /// What `deployment` is asked in: the caller's own dialect where it speaks that, and something else for a
+    /// chat, which can be translated. `None`: it cannot be asked.
+    pub(crate) fn tongue_for(self, deployment: &Deployment) -> Option<Tongue> {
+        deployment.tongue_for(self.dialect(), self == Self::ChatCompletions)
     }
 
     /// What a model that states its capabilities must name among them.

@@ -32,7 +32,8 @@ pub(crate) struct Route {
 impl Route {
     /// Whether a deployment may be asked in another dialect than the caller's.
     pub(crate) fn may_translate(&self, endpoint: Endpoint) -> bool {
-        let is_other = |it: &Arc<Deployment>| endpoint.dialect_for(&it.provider) != Some(endpoint.dialect());
+        let own = Some(endpoint.dialect().into());
+        let is_other = |it: &Arc<Deployment>| endpoint.tongue_for(it) != own;
         self.candidates.iter().any(is_other)
     }
 }
@@ -99,7 +100,7 @@ fn candidates(
     let mut is_served = false;
     let mut ready: Vec<Arc<Deployment>> = Vec::with_capacity(model.route.deployments.len());
     for deployment in &model.route.deployments {
-        if ask.endpoint.dialect_for(&deployment.provider).is_none() {
+        if ask.endpoint.tongue_for(deployment).is_none() {
             continue;
         }
         is_served = true;

@@ -14,6 +14,7 @@ mod support;
 mod blame;
 mod budgets;
 mod cli;
+mod clouds;
 mod cluster;
 mod config;
 mod control;

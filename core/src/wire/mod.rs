@@ -4,9 +4,12 @@
 pub mod anthropic_messages;
 pub mod chat;
 pub mod codec;
+pub mod converse;
 pub mod error;
+pub mod event_stream;
 pub mod gemini;
 pub mod json;
+pub mod members;
 pub mod openai_chat;
 pub mod openai_responses;
 pub mod peek;
@@ -15,7 +18,10 @@ pub mod sse;
 pub mod tap;
 #[cfg(test)]
 mod tests;
+mod tongue;
 pub mod translate;
+
+pub use tongue::Tongue;
 
 /// A vendor's way of writing requests, answers, streams and errors.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

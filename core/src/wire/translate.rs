@@ -5,9 +5,9 @@
 mod tests;
 
 use super::{
-    Dialect,
+    Dialect, Tongue,
     chat::{ChatError, ChatEvent, ChatRequest, Delta, Dropped, ErrorKind, Part, Start},
-    codec::{Codec, Malformed, Setting, StreamReader, StreamWriter, UrlSays, codec},
+    codec::{Codec, Malformed, Setting, StreamReader, StreamWriter, UpstreamCodec, UrlSays, codec},
     tap::{First, KeptText, Reading, Written},
 };
 use crate::domain::usage::Usage;
@@ -20,20 +20,22 @@ pub const ANSWER_MAX: usize = 32 * 1024 * 1024;
 #[derive(Clone, Copy)]
 pub struct Pair {
     caller: &'static dyn Codec,
-    upstream: &'static dyn Codec,
+    upstream: &'static dyn UpstreamCodec,
+    tongue: Tongue,
 }
 
 impl std::fmt::Debug for Pair {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} to {}", self.caller.dialect().as_str(), self.upstream.dialect().as_str())
+        write!(f, "{} to {:?}", self.caller.dialect().as_str(), self.tongue)
     }
 }
 
 impl Pair {
     /// `None`: one of them has no codec.
     #[must_use]
-    pub fn of(caller: Dialect, upstream: Dialect) -> Option<Self> {
-        Some(Self { caller: codec(caller)?, upstream: codec(upstream)? })
+    pub fn of(caller: Dialect, upstream: impl Into<Tongue>) -> Option<Self> {
+        let tongue = upstream.into();
+        Some(Self { caller: codec(caller)?, upstream: tongue.codec()?, tongue })
     }
 
     /// What the caller asks, in the neutral form; what that cannot say goes to `dropped`.

@@ -12,7 +12,7 @@ use crate::{
 use aione_core::{
     config::snapshot::Deployment,
     provider::simulated::{self, Manner, Script},
-    wire::Dialect,
+    wire::{Dialect, Tongue},
 };
 use bytes::Bytes;
 use pingora_http::ResponseHeader;
@@ -85,7 +85,9 @@ fn script(deployment: &Deployment, ask: &Ask, request: &Outgoing<'_>) -> Script 
 
 /// Which of its endpoints is asked, in the dialect that the deployment is asked in.
 fn endpoint<'a>(deployment: &'a Deployment, ask: &Ask) -> simulated::Endpoint<'a> {
-    match ask.endpoint.dialect_for(&deployment.provider).unwrap_or(Dialect::OpenAiChat) {
+    let tongue = ask.endpoint.tongue_for(deployment);
+    let Some(Tongue::Dialect(dialect)) = tongue else { return simulated::Endpoint::Chat };
+    match dialect {
         Dialect::OpenAiChat => match ask.endpoint {
             Endpoint::ChatCompletions => simulated::Endpoint::Chat,
             Endpoint::Completions => simulated::Endpoint::Completion,

@@ -118,10 +118,13 @@ pub(super) struct Reports<'a> {
     pub(super) has_cache_writes: bool,
 }
 
-/// Whether `provider` is asked by chats in a dialect that tells what was written to a cache.
-pub(super) fn has_cache_writes(provider: &Provider) -> bool {
+/// Whether `provider` is asked for `model` by chats in what tells what was written to a cache.
+pub(super) fn has_cache_writes(provider: &Provider, model: &str) -> bool {
     let speaks = |dialect| provider.dialects.contains(&dialect);
-    speaks(Dialect::AnthropicMessages) && !speaks(Dialect::OpenAiChat)
+    match provider.account.tongue(model) {
+        Some(tongue) => tongue.tells_cache_writes(),
+        None => speaks(Dialect::AnthropicMessages) && !speaks(Dialect::OpenAiChat),
+    }
 }
 
 impl Reports<'_> {

@@ -21,13 +21,13 @@
 mod answer;
 mod codec;
 mod decode;
-mod encode;
+pub(super) mod encode;
 mod model;
 mod parts;
 mod reader;
 mod thinking;
 mod turns;
-mod types;
+pub(super) mod types;
 mod usage;
 mod writer;
 
