@@ -15,16 +15,18 @@ use crate::{
     },
 };
 use aione_core::{
-    config::snapshot::{Deployment, Drain},
+    config::snapshot::{Deployment, Drain, Snapshot},
     domain::{
+        budget::Claims,
         clock::Steady,
+        id::RecordId,
         limit::View,
         money::Pico,
         outlay::{FailedAttempt, Outlay},
         plan::Plan,
         usage::{Closed, End, Opened, Provenance, Usage},
     },
-    wire::tap::Reading,
+    wire::{Dialect, tap::Reading},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -65,6 +67,8 @@ pub(crate) struct Hold {
     reserved: Option<Reserved>,
     view: View,
     opened: Opened,
+    /// In whose words the caller is answered.
+    pub(crate) dialect: Dialect,
     plan: Arc<Plan>,
     cache_read_weight_milli: u64,
     read_at: Steady,
@@ -91,17 +95,9 @@ pub(crate) async fn reserve(
     let snapshot = &world.snapshot;
     let key = &caller.key;
     let limit_ask = LimitAsk {
-        key: key.id,
-        key_limits: key.limits,
-        team: key.team,
-        team_limits: caller.team_limits,
-        org: key.org,
-        org_limits: caller.org_limits,
-        model: &route.model.id,
-        plan_limits: route.plan.limits_for(&route.model.id),
         estimated_input: ask.estimated_input,
         ceiling: route.ceiling,
-        reserve_cap: snapshot.limits.reserve_cap,
+        ..limit_ask(snapshot, caller, route)
     };
     let former = gateway.journal.former_recorded();
     let purses =
@@ -115,15 +111,8 @@ pub(crate) async fn reserve(
     };
     let bill = purses.bill(most).map_err(Refusal::InsufficientBalance)?;
     let claims = || bill.claims(ask.read_at);
-    let patience =
-        Patience { timeout: snapshot.limits.redis_timeout, on_loss: snapshot.limits.on_redis_loss };
     // A limit is named before a purse: who is refused for a moment only may try again.
-    let grant = match gateway.limits.reserve(&limit_ask, claims, trace.id, patience, ask.read_at).await {
-        Ok(grant) => grant,
-        Err(Denied::Refused(refused)) => return Err(Refusal::RateLimited(refused)),
-        Err(Denied::Spent(owner)) => return Err(Refusal::InsufficientBalance(owner)),
-        Err(Denied::Unavailable) => return Err(Refusal::LimitsUnavailable),
-    };
+    let grant = grant(gateway, snapshot, &limit_ask, claims, trace.id, ask.read_at).await?;
     let spend = match bill.reserve(grant.decided()) {
         Ok(spend) => spend,
         Err(owner) => {
@@ -132,6 +121,7 @@ pub(crate) async fn reserve(
         }
     };
     let first = &route.candidates[0];
+    let dialect = ask.endpoint().dialect();
     let opened = Opened {
         id: trace.id,
         started_at: trace.started_at,
@@ -139,7 +129,7 @@ pub(crate) async fn reserve(
         team: key.team,
         key: key.id,
         model: route.model.id.clone(),
-        dialect: gateway.names.dialect(ask.endpoint.dialect()),
+        dialect: gateway.names.dialect(dialect),
         provider: first.provider.name.clone(),
         sandbox: key.is_sandbox,
         streamed: ask.peek.stream,
@@ -157,6 +147,7 @@ pub(crate) async fn reserve(
         reserved: Some(Reserved { grant, spend, slot }),
         view,
         opened,
+        dialect,
         plan: route.plan.clone(),
         cache_read_weight_milli: snapshot.limits.cache_read_weight_milli,
         read_at: ask.read_at,
@@ -175,6 +166,54 @@ pub(crate) async fn reserve(
             reading: None,
             unsent: true,
         },
+    })
+}
+
+/// Admits what generates nothing: a request of no tokens, which no purse pays for.
+pub(crate) async fn reserve_count(
+    gateway: &Gateway,
+    world: &World,
+    caller: &Caller,
+    route: &Route,
+    ask: &Ask,
+    id: RecordId,
+) -> Result<Grant, Refusal> {
+    let limit_ask = limit_ask(&world.snapshot, caller, route);
+    grant(gateway, &world.snapshot, &limit_ask, Claims::default, id, ask.read_at).await
+}
+
+/// Which limits apply, to a request of no tokens.
+fn limit_ask<'a>(snapshot: &Snapshot, caller: &'a Caller, route: &'a Route) -> LimitAsk<'a> {
+    let key = &caller.key;
+    LimitAsk {
+        key: key.id,
+        key_limits: key.limits,
+        team: key.team,
+        team_limits: caller.team_limits,
+        org: key.org,
+        org_limits: caller.org_limits,
+        model: &route.model.id,
+        plan_limits: route.plan.limits_for(&route.model.id),
+        estimated_input: 0,
+        ceiling: 0,
+        reserve_cap: snapshot.limits.reserve_cap,
+    }
+}
+
+async fn grant(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    limit_ask: &LimitAsk<'_>,
+    claims: impl FnOnce() -> Claims,
+    id: RecordId,
+    now: Steady,
+) -> Result<Grant, Refusal> {
+    let patience =
+        Patience { timeout: snapshot.limits.redis_timeout, on_loss: snapshot.limits.on_redis_loss };
+    gateway.limits.reserve(limit_ask, claims, id, patience, now).await.map_err(|denied| match denied {
+        Denied::Refused(refused) => Refusal::RateLimited(refused),
+        Denied::Spent(owner) => Refusal::InsufficientBalance(owner),
+        Denied::Unavailable => Refusal::LimitsUnavailable,
     })
 }
 
@@ -210,7 +249,7 @@ impl Hold {
         self.tally.failed.push(Failed { deployment: deployment.clone(), fault, usage, unseen });
     }
 
-    pub(crate) fn record_id(&self) -> aione_core::domain::id::RecordId {
+    pub(crate) fn record_id(&self) -> RecordId {
         self.opened.id
     }
 

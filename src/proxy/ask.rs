@@ -4,71 +4,28 @@ use super::{
     bodies::Room,
     client::{BodyError, Client},
     decode::{self, DecodeError},
+    endpoint::{Called, Endpoint},
     refusal::Refusal,
     route::Route,
 };
 use crate::clock;
 use aione_core::{
-    config::snapshot::{Deployment, Snapshot},
+    config::snapshot::Snapshot,
     domain::{clock::Steady, estimate},
     wire::{
-        Dialect, Tongue,
         chat::{ChatRequest, Dropped},
-        codec::{Malformed, UrlSays},
-        peek::{self, Peek, PeekBounds},
+        codec::Malformed,
+        peek::{self, Memory, Peek, PeekBounds},
         translate::Pair,
     },
 };
 use bytes::Bytes;
 use std::sync::OnceLock;
 
-/// An endpoint whose traffic is metered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Endpoint {
-    ChatCompletions,
-    Completions,
-    Embeddings,
-}
-
-impl Endpoint {
-    /// The path behind a provider's `base_url`.
-    pub(crate) fn path(self) -> &'static str {
-        match self {
-            Self::ChatCompletions => "/chat/completions",
-            Self::Completions => "/completions",
-            Self::Embeddings => "/embeddings",
-        }
-    }
-
-    pub(crate) fn dialect(self) -> Dialect {
-        Dialect::OpenAiChat
-    }
-
-    /// What `deployment` is asked in: the caller's own dialect where it speaks that, and something else for a
-    /// chat, which can be translated. `None`: it cannot be asked.
-    pub(crate) fn tongue_for(self, deployment: &Deployment) -> Option<Tongue> {
-        deployment.tongue_for(self.dialect(), self == Self::ChatCompletions)
-    }
-
-    /// What a model that states its capabilities must name among them.
-    pub(crate) fn capability(self) -> Option<&'static str> {
-        match self {
-            Self::ChatCompletions => Some("chat"),
-            Self::Completions => None,
-            Self::Embeddings => Some("embeddings"),
-        }
-    }
-
-    /// Whether an answer has output tokens that a ceiling can bound.
-    pub(crate) fn generates(self) -> bool {
-        self != Self::Embeddings
-    }
-}
-
 /// What is asked, read and bounded; nothing of it is trusted to choose an upstream.
 #[derive(Debug)]
 pub(crate) struct Ask {
-    pub(crate) endpoint: Endpoint,
+    pub(crate) called: Called,
     /// Decoded; the bytes that the upstream gets, but for the model name.
     pub(crate) body: Bytes,
     pub(crate) peek: Peek,
@@ -83,6 +40,10 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        self.called.endpoint
+    }
+
     /// Frees the body, once no upstream will be asked any more.
     pub(crate) fn let_body_go(&mut self) {
         self.body = Bytes::new();
@@ -93,7 +54,7 @@ impl Ask {
     /// Takes room for a body that may be translated: it is held in the neutral form and in the upstream's
     /// as well.
     pub(crate) fn make_room(&mut self, route: &Route) -> Result<(), Refusal> {
-        if !route.may_translate(self.endpoint) {
+        if !route.may_translate(self.endpoint()) {
             return Ok(());
         }
         self.room.fit(3 * self.body.len()).map_err(|_| Refusal::Overloaded)
@@ -103,7 +64,7 @@ impl Ask {
     pub(crate) fn neutral(&self, pair: &Pair) -> Result<&(ChatRequest, Dropped), &Malformed> {
         let decode = || {
             let mut dropped = Dropped::default();
-            let request = pair.decode_request(&self.body, UrlSays::default(), &mut dropped)?;
+            let request = pair.decode_request(&self.body, self.called.url(), &mut dropped)?;
             Ok((request, dropped))
         };
         self.neutral.get_or_init(decode).as_ref()
@@ -118,7 +79,7 @@ impl Ask {
 pub(crate) async fn read(
     client: &mut Client<'_>,
     world: &Snapshot,
-    endpoint: Endpoint,
+    called: Called,
     mut room: Room,
 ) -> Result<Ask, Refusal> {
     let bounds = &world.server;
@@ -151,9 +112,26 @@ pub(crate) async fn read(
     })?;
     room.fit(body.len()).map_err(|_| Refusal::Overloaded)?;
     room.shrink_to(body.len());
-    let peek = peek::peek(endpoint.dialect(), &body, UrlSays::default(), &PeekBounds::default())
+    let endpoint = called.endpoint;
+    let bounds = PeekBounds { needs_ceiling: !endpoint.counts(), ..PeekBounds::default() };
+    let peek = peek::peek(endpoint.dialect(), &body, called.url(), &bounds)
         .map_err(|error| Refusal::invalid(error.message, error.param))?;
+    refuse_memory(&peek)?;
     let estimated_input = estimate::input_tokens(peek.text_bytes, peek.messages);
     let neutral = OnceLock::new();
-    Ok(Ask { endpoint, body, peek, estimated_input, read_at: clock::steady(), neutral, room })
+    Ok(Ask { called, body, peek, estimated_input, read_at: clock::steady(), neutral, room })
+}
+
+/// What leans on an answer that an upstream keeps.
+fn refuse_memory(peek: &Peek) -> Result<(), Refusal> {
+    let Memory { previous, refers_to_items, .. } = &peek.memory;
+    if previous.is_some() {
+        let message = "`previous_response_id` cannot be gone on from here: send the conversation in `input`";
+        return Err(Refusal::invalid(message, Some("previous_response_id")));
+    }
+    if *refers_to_items {
+        let message = "`input` names items that a provider keeps: send the items themselves";
+        return Err(Refusal::invalid(message, Some("input")));
+    }
+    Ok(())
 }

@@ -1,28 +1,22 @@
 //! The life of one request. Each line of [`run`] is a file of the same name.
 
 use super::{
-    Gateway, admit,
-    ask::{self, Endpoint},
-    authenticate,
-    client::Client,
-    refusal::Refusal,
-    relay, route, settle,
-    trace::Trace,
-    upstream,
+    Gateway, admit, ask, authenticate, client::Client, endpoint::Called, refusal::Refusal, relay, route,
+    settle, trace::Trace, upstream,
 };
 use std::sync::Arc;
 
 pub(crate) async fn run(
     gateway: &Arc<Gateway>,
     client: &mut Client<'_>,
-    endpoint: Endpoint,
+    called: Called,
     trace: &mut Trace,
 ) -> Result<(), Refusal> {
     let world = gateway.world(); //                                              1 pin one config
     let caller = authenticate::caller(gateway, &world.snapshot, client, trace).await?; // 2 who are they
     trace.caller(&caller);
     let room = gateway.bodies.room();
-    let mut ask = ask::read(client, &world.snapshot, endpoint, room).await?; //  3 what do they want
+    let mut ask = ask::read(client, &world.snapshot, called, room).await?; //    3 what do they want
     let route = route::resolve(&world, &caller, &ask, trace)?; //                4 where could it go
     ask.make_room(&route)?; //                                                   another dialect takes more
     let mut hold = admit::reserve(gateway, &world, &caller, &route, &ask, trace).await?; // 5 may they

@@ -1,11 +1,11 @@
 //! The front: connections of HTTP/1 and /2, a deadline on every head, and which path is what.
 
 use super::{
-    Gateway,
-    ask::Endpoint,
-    authenticate,
+    Gateway, authenticate,
     client::Client,
+    count,
     door::FirstByte,
+    endpoint::Called,
     exchange, models, mount,
     refusal::Refusal,
     reply,
@@ -142,45 +142,40 @@ async fn serve(gateway: &Arc<Gateway>, client: &mut Client<'_>, trace: &mut Trac
     if client.speaks_http1() && asks_for_websocket(client.headers()) {
         return Box::pin(refuse(gateway, client, Refusal::UpgradeRefused, trace)).await;
     }
-    let path = client.path().to_owned();
-    let is_read = matches!(*client.method(), Method::GET | Method::HEAD);
-    let endpoint = match path.as_str() {
-        "/v1/chat/completions" => Endpoint::ChatCompletions,
-        "/v1/completions" => Endpoint::Completions,
-        "/v1/embeddings" => Endpoint::Embeddings,
-        "/" | "/healthz" if is_read => return Box::pin(probe(client, true, trace)).await,
-        "/readyz" if is_read => {
-            return Box::pin(probe(client, !gateway.is_draining(), trace)).await;
-        }
-        path if path.starts_with(MANAGEMENT) && gateway.world().snapshot.admin.public => {
-            if let Err(refusal) = Box::pin(mount::serve(gateway, client, trace)).await {
-                Box::pin(refuse(gateway, client, refusal, trace)).await;
-            }
-            return;
-        }
-        path => return Box::pin(serve_other(gateway, client, path, is_read, trace)).await,
+    let Some(called) = Called::at(client.path(), client.head().uri.query()) else {
+        return Box::pin(serve_other(gateway, client, trace)).await;
     };
     if client.method() != Method::POST {
         return Box::pin(refuse(gateway, client, Refusal::MethodNotAllowed, trace)).await;
     }
-    if let Err(refusal) = exchange::run(gateway, client, endpoint, trace).await {
+    let served = if called.endpoint.counts() {
+        Box::pin(count::run(gateway, client, called, trace)).await
+    } else {
+        exchange::run(gateway, client, called, trace).await
+    };
+    if let Err(refusal) = served {
         Box::pin(refuse(gateway, client, refusal, trace)).await;
     }
 }
 
-async fn serve_other(
-    gateway: &Arc<Gateway>,
-    client: &mut Client<'_>,
-    path: &str,
-    is_read: bool,
-    trace: &mut Trace,
-) {
-    let id = match path {
-        "/v1/models" => None,
-        path => match path.strip_prefix("/v1/models/") {
-            Some(id) if !id.is_empty() => Some(id),
-            _ => return refuse(gateway, client, Refusal::NoSuchEndpoint, trace).await,
-        },
+async fn serve_other(gateway: &Arc<Gateway>, client: &mut Client<'_>, trace: &mut Trace) {
+    let path = client.path().to_owned();
+    let is_read = matches!(*client.method(), Method::GET | Method::HEAD);
+    let listed = match path.as_str() {
+        "/" | "/healthz" if is_read => return probe(client, true, trace).await,
+        "/readyz" if is_read => return probe(client, !gateway.is_draining(), trace).await,
+        path if path.starts_with(MANAGEMENT) && gateway.world().snapshot.admin.public => {
+            if let Err(refusal) = mount::serve(gateway, client, trace).await {
+                refuse(gateway, client, refusal, trace).await;
+            }
+            return;
+        }
+        path => path.strip_prefix("/v1beta/models").or_else(|| path.strip_prefix("/v1/models")),
+    };
+    let id = match listed {
+        Some("") => None,
+        Some(id) if id.len() > 1 && id.starts_with('/') => Some(&id[1..]),
+        _ => return refuse(gateway, client, Refusal::NoSuchEndpoint, trace).await,
     };
     if !is_read {
         return refuse(gateway, client, Refusal::MethodNotAllowed, trace).await;

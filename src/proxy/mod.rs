@@ -6,8 +6,9 @@ mod exchange;
 mod front;
 
 mod admit;
-pub(crate) mod ask;
+mod ask;
 mod authenticate;
+mod endpoint;
 mod relay;
 mod route;
 mod settle;
@@ -15,6 +16,7 @@ mod upstream;
 
 mod bodies;
 mod client;
+mod count;
 mod decode;
 mod deployments;
 mod drain;

@@ -11,12 +11,8 @@ use super::{
 };
 use crate::clock;
 use aione_core::{
-    domain::usage::End,
-    wire::{
-        Dialect,
-        error::{self, ErrorText},
-        tap::Reading,
-    },
+    domain::{id::RecordId, usage::End},
+    wire::tap::Reading,
 };
 use bytes::{Bytes, BytesMut};
 use http::header;
@@ -60,15 +56,14 @@ pub(crate) async fn pump(
     hold.tally.status = answer.head.status.as_u16();
     if let Some(refusal) = answer.refusal.take() {
         hold.tally.end = End::UpstreamError;
-        let dialect = Dialect::OpenAiChat;
-        let (head, body) = reply::render(&refusal, dialect, hold.record_id());
+        let (head, body) = reply::render(&refusal, hold.dialect, hold.record_id());
         gateway.metrics.refused(refusal.face().code);
         return Tail { head: Some(head), parts: vec![body], ending: Ending::Clean };
     }
     let first_byte_at = clock::steady();
     hold.tally.first_byte_at = Some(first_byte_at);
     answer.note_first_byte(first_byte_at);
-    reply::dress(&mut answer.head, hold);
+    reply::dress(&mut answer.head, hold.dialect, hold.record_id(), hold.view());
     if matches!(answer.body, Body::Ended) && !answer.is_stream() {
         return whole(answer, client, hold);
     }
@@ -186,31 +181,20 @@ async fn stream(
     }
     answer.tap.end_stream(broke.is_none() && left != Left::Stopped, &mut parts);
     let broke = note_end(&mut answer, hold, left, broke);
-    finish(is_stream, parts, left, broke)
+    finish(answer.tap, parts, left, broke, hold.record_id())
 }
 
-fn finish(is_stream: bool, mut parts: Vec<Bytes>, left: Left, broke: Option<Fault>) -> Tail {
+fn finish(mut tap: Tap, mut parts: Vec<Bytes>, left: Left, broke: Option<Fault>, id: RecordId) -> Tail {
     match (left, broke) {
         (Left::No, None) => Tail { head: None, parts, ending: Ending::Clean },
         (Left::No, Some(fault)) => {
-            if is_stream {
+            if tap.is_stream() {
                 let message = match fault {
                     Fault::Timeout => "The upstream fell silent in mid-answer",
                     Fault::Cut => "The gateway is going away",
                     _ => "The upstream broke off in mid-answer",
                 };
-                let text = ErrorText {
-                    status: 502,
-                    kind: "api_error",
-                    code: Some("upstream_error"),
-                    message,
-                    param: None,
-                    limit: None,
-                    request_id: "",
-                };
-                // Half an event may have been sent: a blank line ends it.
-                parts.push(Bytes::from_static(b"\n\n"));
-                parts.push(error::event(Dialect::OpenAiChat, text, 0).into());
+                parts.push(tap.break_off(message, id).into());
             } else {
                 parts.clear();
             }

@@ -1,9 +1,11 @@
 //! Answers of our own, and what we add to an upstream's: ids, limits, refusals in the caller's
 //! dialect.
 
-use super::{admit::Hold, client::Client, refusal::Refusal, trace::Trace};
+use super::{client::Client, endpoint, refusal::Refusal, trace::Trace};
+use crate::clock;
 use aione_core::{
     domain::{
+        clock::Timestamp,
         id::{RecordId, TEXT_BYTES},
         limit::{Quota, View},
     },
@@ -38,7 +40,7 @@ pub(crate) fn render(refusal: &Refusal, dialect: Dialect, id: RecordId) -> (Box<
         ResponseHeader::build_no_case(face.status, Some(12)).expect("the table holds valid statuses");
     head.insert_header(header::CONTENT_TYPE, "application/json").expect(VALID);
     head.insert_header(header::CONTENT_LENGTH, body.len()).expect(VALID);
-    head.insert_header(REQUEST_ID, id_value(id)).expect(VALID);
+    edit(&mut head, |headers| show_id(headers, dialect, id));
     head.insert_header("x-aione-refused", face.code).expect(VALID);
     if let Some(wait_ms) = face.retry_after_ms {
         head.insert_header(header::RETRY_AFTER, wait_ms.div_ceil(1000).max(1)).expect(VALID);
@@ -49,7 +51,7 @@ pub(crate) fn render(refusal: &Refusal, dialect: Dialect, id: RecordId) -> (Box<
         head.insert_header("x-should-retry", "false").expect(VALID);
     }
     if let Some(view) = refusal.view() {
-        edit(&mut head, |headers| show_limits(headers, view));
+        edit(&mut head, |headers| show_limits(headers, dialect, view));
     }
     if face.status == 405 {
         head.insert_header(header::ALLOW, "GET, HEAD, POST").expect(VALID);
@@ -65,7 +67,7 @@ pub(crate) fn empty_head() -> ResponseHeader {
 
 /// Sends a refusal that came before an upstream was asked.
 pub(crate) async fn refuse(client: &mut Client<'_>, refusal: &Refusal, trace: &mut Trace) {
-    let (head, body) = render(refusal, Dialect::OpenAiChat, trace.id);
+    let (head, body) = render(refusal, endpoint::dialect_of(client), trace.id);
     trace.status = head.status.as_u16();
     trace.refused = Some(refusal.face().code);
     send(client, head, body).await;
@@ -87,15 +89,29 @@ pub(crate) async fn json(client: &mut Client<'_>, status: StatusCode, body: Byte
     let mut head = ResponseHeader::build_no_case(status, Some(6)).expect(VALID);
     head.insert_header(header::CONTENT_TYPE, "application/json").expect(VALID);
     head.insert_header(header::CONTENT_LENGTH, body.len()).expect(VALID);
-    head.insert_header(REQUEST_ID, id_value(trace.id)).expect(VALID);
+    edit(&mut head, |headers| show_id(headers, endpoint::dialect_of(client), trace.id));
     send(client, Box::new(head), body).await;
 }
 
+/// An upstream's answer that has been read, for which no exchange is open.
+pub(crate) async fn whole(
+    client: &mut Client<'_>,
+    mut head: Box<ResponseHeader>,
+    body: Bytes,
+    view: &View,
+    trace: &mut Trace,
+) {
+    trace.status = head.status.as_u16();
+    dress(&mut head, endpoint::dialect_of(client), trace.id, view);
+    head.insert_header(header::CONTENT_LENGTH, body.len()).expect(VALID);
+    send(client, head, body).await;
+}
+
 /// Adds to an upstream's head what is ours to say.
-pub(crate) fn dress(head: &mut ResponseHeader, hold: &Hold) {
+pub(crate) fn dress(head: &mut ResponseHeader, dialect: Dialect, id: RecordId, view: &View) {
     edit(head, |headers| {
-        headers.insert(REQUEST_ID, id_value(hold.record_id()));
-        show_limits(headers, hold.view());
+        show_id(headers, dialect, id);
+        show_limits(headers, dialect, view);
     });
 }
 
@@ -110,18 +126,41 @@ fn id_value(id: RecordId) -> HeaderValue {
     HeaderValue::from_str(id.write(&mut [0; TEXT_BYTES])).expect(VALID)
 }
 
-fn show_limits(headers: &mut HeaderMap, view: &View) {
+fn show_id(headers: &mut HeaderMap, dialect: Dialect, id: RecordId) {
+    let value = id_value(id);
+    if dialect == Dialect::AnthropicMessages {
+        headers.insert(ANTHROPIC_REQUEST_ID, value.clone());
+    }
+    headers.insert(REQUEST_ID, value);
+}
+
+fn show_limits(headers: &mut HeaderMap, dialect: Dialect, view: &View) {
     let View { requests, tokens } = view;
+    let is_anthropic = dialect == Dialect::AnthropicMessages;
+    let write_reset = if is_anthropic { push_time } else { push_go_duration };
+    let [of_requests, of_tokens] =
+        if is_anthropic { [ANTHROPIC_REQUESTS, ANTHROPIC_TOKENS] } else { [REQUESTS, TOKENS] };
     let mut text = String::with_capacity(24);
     if let Some(level) = requests {
-        limits(headers, level, REQUESTS, &mut text);
+        limits(headers, level, of_requests, write_reset, &mut text);
     }
     if let Some(level) = tokens {
-        limits(headers, level, TOKENS, &mut text);
+        limits(headers, level, of_tokens, write_reset, &mut text);
     }
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const ANTHROPIC_REQUESTS: [HeaderName; 3] = [
+    HeaderName::from_static("anthropic-ratelimit-requests-limit"),
+    HeaderName::from_static("anthropic-ratelimit-requests-remaining"),
+    HeaderName::from_static("anthropic-ratelimit-requests-reset"),
+];
+const ANTHROPIC_TOKENS: [HeaderName; 3] = [
+    HeaderName::from_static("anthropic-ratelimit-tokens-limit"),
+    HeaderName::from_static("anthropic-ratelimit-tokens-remaining"),
+    HeaderName::from_static("anthropic-ratelimit-tokens-reset"),
+];
 const REQUESTS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-limit-requests"),
     HeaderName::from_static("x-ratelimit-remaining-requests"),
@@ -138,14 +177,21 @@ fn limits(
     headers: &mut HeaderMap,
     level: &Quota,
     [limit, remaining, reset]: [HeaderName; 3],
+    write_reset: fn(&mut String, u64),
     text: &mut String,
 ) {
     let mut digits = itoa::Buffer::new();
     headers.insert(limit, HeaderValue::from_str(digits.format(level.limit)).expect(VALID));
     headers.insert(remaining, HeaderValue::from_str(digits.format(level.remaining)).expect(VALID));
     text.clear();
-    push_go_duration(text, level.reset_ms);
+    write_reset(text, level.reset_ms);
     headers.insert(reset, HeaderValue::from_str(text).expect(VALID));
+}
+
+/// When `millis` from now are over, as Anthropic writes it: RFC 3339.
+fn push_time(text: &mut String, millis: u64) {
+    let until = clock::now().0.saturating_add(i64::try_from(millis).unwrap_or(i64::MAX));
+    text.push_str(&Timestamp(until).rfc3339());
 }
 
 /// A time as OpenAI writes it: `12ms`, `59.5s`, `6m0s`.

@@ -2,11 +2,7 @@
 //! deployments in the order in which they are tried.
 
 use super::{
-    ask::{Ask, Endpoint},
-    authenticate::Caller,
-    refusal::Refusal,
-    trace::Trace,
-    world::World,
+    ask::Ask, authenticate::Caller, endpoint::Endpoint, refusal::Refusal, trace::Trace, world::World,
 };
 use aione_core::{
     config::{
@@ -23,17 +19,18 @@ use std::sync::Arc;
 pub(crate) struct Route {
     pub(crate) model: Arc<Model>,
     pub(crate) plan: Arc<Plan>,
-    /// Never empty; those that rest or are drained are left out.
+    /// Empty at most where tokens are only counted; those that rest or are drained are left out.
     pub(crate) candidates: Vec<Arc<Deployment>>,
     /// Most output tokens that the answer may have.
     pub(crate) ceiling: u64,
 }
 
 impl Route {
-    /// Whether a deployment may be asked in another dialect than the caller's.
+    /// Whether a deployment may be asked in another dialect than the caller's, or with another body.
     pub(crate) fn may_translate(&self, endpoint: Endpoint) -> bool {
         let own = Some(endpoint.dialect().into());
-        let is_other = |it: &Arc<Deployment>| endpoint.tongue_for(it) != own;
+        let is_other =
+            |it: &Arc<Deployment>| endpoint.tongue_for(it) != own || it.provider.account.rewrites_bodies();
         self.candidates.iter().any(is_other)
     }
 }
@@ -52,12 +49,14 @@ pub(crate) fn resolve(world: &World, caller: &Caller, ask: &Ask, trace: &Trace) 
             Question::Sandbox => Refusal::SandboxOnly { model: asked.to_owned() },
         });
     }
-    if !serves(model, ask.endpoint) {
+    if !serves(model, ask.endpoint()) {
         let message = format!("Model '{asked}' does not serve this endpoint");
         return Err(Refusal::invalid(message, Some("model")));
     }
     let ceiling = ceiling(ask, model, snapshot.limits.default_ceiling);
-    check_window(ask, model, ceiling)?;
+    if !ask.endpoint().counts() {
+        check_window(ask, model, ceiling)?;
+    }
     Ok(Route {
         model: model.clone(),
         plan: offer.plan.clone(),
@@ -75,7 +74,7 @@ fn serves(model: &Model, endpoint: Endpoint) -> bool {
 /// What admission counts with. A ceiling that the caller names goes for each choice; one over
 /// the model's own maximum is the upstream's to refuse, in its own words.
 fn ceiling(ask: &Ask, model: &Model, default_ceiling: u64) -> u64 {
-    if !ask.endpoint.generates() {
+    if !ask.endpoint().generates() {
         return 0;
     }
     let each = ask.peek.ceiling.or(model.max_output_tokens).unwrap_or(default_ceiling);
@@ -100,7 +99,7 @@ fn candidates(
     let mut is_served = false;
     let mut ready: Vec<Arc<Deployment>> = Vec::with_capacity(model.route.deployments.len());
     for deployment in &model.route.deployments {
-        if ask.endpoint.tongue_for(deployment).is_none() {
+        if ask.endpoint().tongue_for(deployment).is_none() {
             continue;
         }
         is_served = true;
@@ -117,7 +116,7 @@ fn candidates(
         let message = format!("No deployment of model '{}' serves this endpoint", ask.peek.model);
         return Err(Refusal::invalid(message, Some("model")));
     }
-    if ready.is_empty() {
+    if ready.is_empty() && !ask.endpoint().counts() {
         return Err(Refusal::NoUpstream { retry_after_ms: soonest.unwrap_or(1_000) });
     }
     if ready.len() > 1 {

@@ -2,11 +2,13 @@
 
 use crate::support::{
     client::{BOTH, Call, EITHER_WAY, Leave, Version, h1, h2},
+    dialects::{call, honest_of, stage_with},
     gateway::{Gateway, TestGateway},
     records::Record,
-    upstream::{Events, Gate, Script, Truth, Upstream, openai},
+    upstream::{Events, Gate, Script, Truth, Upstream, honest, openai},
     wait,
 };
+use aione_core::wire::Dialect;
 use serde_json::json;
 use std::{collections::HashSet, ops::RangeInclusive};
 
@@ -259,4 +261,103 @@ async fn drains_past_their_number_become_estimates() {
     let estimated = records.iter().filter(|record| record.provenance() == "estimated").count();
     assert_eq!((exact, estimated), (2, 3), "{records:#?}");
     gateway.quiet().await;
+}
+
+/// Every caller before every upstream, leaving after none, some and all of the text's pieces.
+async fn every_pair(policy: &str, check: impl Fn(&Record, &Truth, usize, &str)) {
+    let upstream = Upstream::start().await;
+    let (gateway, key) = stage_with(&upstream, |gateway| {
+        gateway.with(|settings| {
+            Dialect::ALL.iter().fold(settings, |all, each| all.on_disconnect(each.as_str(), policy))
+        })
+    })
+    .await;
+    let mut known = HashSet::new();
+    for caller in Dialect::ALL {
+        for asked in Dialect::ALL {
+            for k in [0, 2, openai::CONTENT_EVENTS] {
+                let truth = Truth::of(900 + known.len() as u64);
+                let (before, after) = honest_of(asked, &truth).stream.after(k);
+                let gate = Gate::closed();
+                upstream.next(Script::events().chunks(before).wait(&gate).chunks(after).end().truth(&truth));
+                let asks = call(caller, asked.as_str(), true).bearer(&key);
+                let shown = format!("{policy}: {} to {}, k={k}", caller.as_str(), asked.as_str());
+                let asked_before = upstream.asked();
+                if k == 0 {
+                    let mut connection = h1::Connection::open(gateway.settings.public).await;
+                    connection.start(&asks);
+                    wait::until("the upstream is asked", async || {
+                        (upstream.asked() > asked_before).then_some(())
+                    })
+                    .await;
+                    connection.leave(Leave::Fin).await;
+                } else {
+                    let mut exchange = gateway.open_over(Version::H1, &asks).await;
+                    // A codec may keep the last piece until it knows what follows.
+                    let (want, mut body) = (honest::text(k - 2), Vec::new());
+                    while !String::from_utf8_lossy(&body).contains(&want) {
+                        body.extend(exchange.piece().await.unwrap().expect(&shown));
+                    }
+                    exchange.leave(Leave::Fin).await;
+                }
+                wait::until("the gateway notices", async || {
+                    let metrics = gateway.metrics().await;
+                    let alone = metrics.sum("drains_in_flight") >= 1.0;
+                    let stopped = metrics.sum("requests_in_flight") == 0.0;
+                    (if policy == "drain" { alone } else { stopped }).then_some(())
+                })
+                .await;
+                gate.open();
+                let mut records = gateway.records_eventually(known.len() + 1).await;
+                records.retain(|record| !known.contains(record.id()));
+                let [record] = &records[..] else { panic!("{shown}: {records:#?}") };
+                known.insert(record.id().to_owned());
+                assert_eq!(record.end(), "client_closed", "{shown}: {record:#?}");
+                check(record, &truth, k, &shown);
+            }
+        }
+    }
+    println!("{policy}: {} streams were left", known.len());
+    gateway.quiet().await;
+}
+
+#[tokio::test]
+async fn in_every_dialect_and_pair_a_drain_records_the_truth() {
+    every_pair("drain", |record, truth, _, shown| {
+        assert_eq!(record.provenance(), "provider", "{shown}: {record:#?}");
+        assert_eq!((record.prompt(), record.cached()), (truth.prompt, truth.cached), "{shown}");
+        let completion = (record.completion(), record.reasoning());
+        assert_eq!(completion, (truth.completion, truth.reasoning), "{shown}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn in_every_dialect_and_pair_an_estimate_counts_what_was_sent() {
+    every_pair("estimate", |record, truth, k, shown| {
+        let least = k as u64 * TOKENS_PER_CHUNK.start();
+        assert!(record.completion() >= least, "{shown}: {record:#?}");
+        match record.provenance() {
+            "estimated" => {
+                // One more piece, and what was thought, may have been on their way.
+                let most = (k as u64 + 2) * TOKENS_PER_CHUNK.end();
+                assert!(record.completion() <= most, "{shown}: {record:#?}");
+                assert!((1..50).contains(&record.prompt()), "{shown}: {record:#?}");
+            }
+            // Some tell their numbers as they go: those of the prompt are true.
+            "partial" => assert_eq!(record.prompt(), truth.prompt, "{shown}: {record:#?}"),
+            other => panic!("{shown}: {other}"),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn in_every_dialect_and_pair_nothing_is_counted_but_the_upstreams_numbers_under_none() {
+    every_pair("none", |record, truth, _, shown| {
+        assert_eq!(record.provenance(), "partial", "{shown}: {record:#?}");
+        assert!([0, truth.prompt].contains(&record.prompt()), "{shown}: {record:#?}");
+        assert!(record.completion() <= truth.completion, "{shown}: {record:#?}");
+    })
+    .await;
 }

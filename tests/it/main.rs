@@ -13,6 +13,7 @@ mod support;
 
 mod blame;
 mod budgets;
+mod callers;
 mod cli;
 mod clouds;
 mod cluster;

@@ -3,68 +3,21 @@
 
 use crate::support::{
     client::{self, Answer, Call, Version},
+    dialects::{call, classes, fold},
     upstream::{Truth, Upstream, gemini, honest, messages, openai, responses},
 };
-use aione_core::{
-    domain::usage::Usage,
-    wire::{
-        Dialect,
-        chat::{ChatAnswer, ChatEvent, ErrorKind, Finish, Fold, Part, Thinking},
-        codec::{Codec, codec},
-    },
+use aione_core::wire::{
+    Dialect,
+    chat::{ChatAnswer, ErrorKind, Finish, Part, Thinking},
+    codec::{Codec, codec},
 };
-use serde_json::json;
 
 fn codecs() -> impl Iterator<Item = &'static dyn Codec> {
     Dialect::ALL.into_iter().map(|dialect| codec(dialect).expect("every dialect has one"))
 }
 
-fn call(dialect: Dialect, stream: bool) -> Call {
-    let said = json!([{ "role": "user", "content": "Say it." }]);
-    let (path, body) = match dialect {
-        Dialect::OpenAiChat => (
-            "/v1/chat/completions",
-            json!({
-                "model": "m", "messages": said, "stream": stream,
-                "stream_options": { "include_usage": true },
-            }),
-        ),
-        Dialect::OpenAiResponses => {
-            ("/v1/responses", json!({ "model": "m", "input": "Say it.", "stream": stream }))
-        }
-        Dialect::AnthropicMessages => {
-            ("/v1/messages?beta=true", json!({ "model": "m", "messages": said, "stream": stream }))
-        }
-        Dialect::Gemini => {
-            let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
-            let body = json!({ "contents": [{ "role": "user", "parts": [{ "text": "Say it." }] }] });
-            return Call::post(&format!("/v1beta/models/m:{method}"), body.to_string());
-        }
-    };
-    Call::post(path, body.to_string())
-}
-
 async fn ask(upstream: &Upstream, call: &Call) -> Answer {
     client::send(Version::H1, upstream.addr, call).await.ok()
-}
-
-fn fold(codec: &dyn Codec, pieces: &[&[u8]]) -> (Fold, Vec<ChatEvent>) {
-    let (mut reader, mut events, mut fold) = (codec.reader(), Vec::new(), Fold::default());
-    pieces.iter().for_each(|piece| reader.feed(piece, &mut events));
-    reader.end(&mut events);
-    events.iter().for_each(|event| fold.feed(event));
-    (fold, events)
-}
-
-/// The classes that the truth stands for.
-fn classes(truth: &Truth) -> Usage {
-    Usage {
-        input: truth.prompt - truth.cached,
-        cache_read: truth.cached,
-        output: truth.completion - truth.reasoning,
-        reasoning: truth.reasoning,
-        ..Usage::default()
-    }
 }
 
 fn expect_true(dialect: Dialect, answer: &ChatAnswer, truth: &Truth) {
@@ -109,11 +62,11 @@ async fn every_dialects_codec_reads_the_truth_at_once_and_in_pieces() {
     for codec in codecs() {
         let dialect = codec.dialect();
         for _ in 0..20 {
-            let plain = ask(&upstream, &call(dialect, false)).await;
+            let plain = ask(&upstream, &call(dialect, "m", false)).await;
             let answer = codec.decode_answer(&plain.body).unwrap();
             expect_true(dialect, &answer, upstream.truths().last().unwrap());
 
-            let streamed = ask(&upstream, &call(dialect, true)).await;
+            let streamed = ask(&upstream, &call(dialect, "m", true)).await;
             let (fold, _) = fold(codec, &[&streamed.body]);
             assert!(fold.is_done() && fold.error().is_none(), "{dialect:?}");
             expect_true(dialect, fold.answer(), upstream.truths().last().unwrap());

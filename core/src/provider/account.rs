@@ -2,7 +2,7 @@
 //! tongue, where, with which body, and how a stream comes back. For most vendors that is nothing.
 
 use super::{azure, bedrock, vertex};
-use crate::wire::Tongue;
+use crate::wire::{Dialect, Tongue};
 use bytes::Bytes;
 use std::{borrow::Cow, sync::Arc};
 
@@ -38,6 +38,19 @@ impl Account {
         }
     }
 
+    /// The dialects in which it may be asked where those follow from the model.
+    #[must_use]
+    pub fn dialects(&self) -> Vec<Dialect> {
+        match self {
+            Self::Plain | Self::Azure(_) => Vec::new(),
+            Self::Bedrock(account) => match account.tongue() {
+                Tongue::Dialect(dialect) => vec![dialect],
+                Tongue::Converse => Vec::new(),
+            },
+            Self::Vertex(_) => vec![Dialect::Gemini, Dialect::AnthropicMessages],
+        }
+    }
+
     /// Where a model is asked, behind the provider's address. `own` is where the dialect's own vendor would
     /// be; `None`: that has no counterpart here.
     #[must_use]
@@ -65,6 +78,12 @@ impl Account {
             Self::Bedrock(account) => account.body(&whole(), betas),
             Self::Vertex(account) => account.body(&whole(), model),
         }
+    }
+
+    /// Whether [`Self::body`] may say something, and the body is then held twice.
+    #[must_use]
+    pub fn rewrites_bodies(&self) -> bool {
+        matches!(self, Self::Bedrock(_) | Self::Vertex(_))
     }
 
     #[must_use]
@@ -112,7 +131,6 @@ pub(super) fn segment(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Dialect;
 
     #[test]
     fn a_segment_has_nothing_that_parts_a_path() {

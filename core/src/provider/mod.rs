@@ -9,7 +9,7 @@ pub mod vertex;
 
 use account::segment;
 pub use account::{Account, Entry};
-pub use name::{ApiName, DialectName, KindName};
+pub use name::{ApiName, KindName};
 
 use crate::wire::Dialect;
 
@@ -50,6 +50,12 @@ impl Particulars {
         }
     }
 
+    /// Whether the dialect follows from them and from the model, so that none can be named.
+    #[must_use]
+    pub fn decides_dialects(self) -> bool {
+        matches!(self, Self::Bedrock | Self::Vertex)
+    }
+
     pub const ALL: [Self; 4] = [Self::None, Self::Azure, Self::Bedrock, Self::Vertex];
 }
 
@@ -59,6 +65,8 @@ pub struct Kind {
     /// The name in YAML.
     pub name: &'static str,
     pub dialects: &'static [Dialect],
+    /// Spoken by some of its accounts: YAML says by which.
+    pub other_dialects: &'static [Dialect],
     pub credential: Credential,
     /// Sent with each request, unless a caller of the same dialect says otherwise: names and values.
     pub headers: &'static [(&'static str, &'static str)],
@@ -69,11 +77,20 @@ pub struct Kind {
     pub particulars: Particulars,
 }
 
+impl Kind {
+    /// Whether some account of it speaks `dialect`.
+    #[must_use]
+    pub fn speaks(&self, dialect: Dialect) -> bool {
+        self.dialects.contains(&dialect) || self.other_dialects.contains(&dialect)
+    }
+}
+
 /// Every kind that YAML may name.
 pub const PROVIDERS: &[Kind] = &[
     Kind {
         name: "openai",
-        dialects: &[Dialect::OpenAiChat],
+        dialects: &[Dialect::OpenAiChat, Dialect::OpenAiResponses],
+        other_dialects: &[],
         credential: Credential::Bearer,
         headers: &[],
         base_url: Some("https://api.openai.com/v1"),
@@ -83,6 +100,7 @@ pub const PROVIDERS: &[Kind] = &[
     Kind {
         name: "openai_compatible",
         dialects: &[Dialect::OpenAiChat],
+        other_dialects: &[Dialect::OpenAiResponses],
         credential: Credential::Bearer,
         headers: &[],
         base_url: None,
@@ -92,6 +110,7 @@ pub const PROVIDERS: &[Kind] = &[
     Kind {
         name: "anthropic",
         dialects: &[Dialect::AnthropicMessages],
+        other_dialects: &[],
         credential: Credential::Header("x-api-key"),
         headers: &[("anthropic-version", "2023-06-01")],
         base_url: Some("https://api.anthropic.com/v1"),
@@ -101,6 +120,7 @@ pub const PROVIDERS: &[Kind] = &[
     Kind {
         name: "gemini",
         dialects: &[Dialect::Gemini],
+        other_dialects: &[],
         credential: Credential::Header("x-goog-api-key"),
         headers: &[],
         base_url: Some("https://generativelanguage.googleapis.com/v1beta"),
@@ -109,7 +129,8 @@ pub const PROVIDERS: &[Kind] = &[
     },
     Kind {
         name: "azure",
-        dialects: &[Dialect::OpenAiChat],
+        dialects: &[Dialect::OpenAiChat, Dialect::OpenAiResponses],
+        other_dialects: &[],
         credential: Credential::Header("api-key"),
         headers: &[],
         base_url: None,
@@ -119,6 +140,7 @@ pub const PROVIDERS: &[Kind] = &[
     Kind {
         name: "bedrock",
         dialects: &[Dialect::AnthropicMessages],
+        other_dialects: &[],
         credential: Credential::Bearer,
         headers: &[],
         base_url: None,
@@ -128,6 +150,7 @@ pub const PROVIDERS: &[Kind] = &[
     Kind {
         name: "vertex",
         dialects: &[Dialect::Gemini, Dialect::AnthropicMessages],
+        other_dialects: &[],
         credential: Credential::KeyFile,
         headers: &[],
         base_url: None,
@@ -136,7 +159,8 @@ pub const PROVIDERS: &[Kind] = &[
     },
     Kind {
         name: "simulated",
-        dialects: &Dialect::SERVED,
+        dialects: &Dialect::ALL,
+        other_dialects: &[],
         credential: Credential::None,
         headers: &[],
         base_url: None,

@@ -1,4 +1,4 @@
-//! The names of vendor kinds and dialects in YAML, those of later versions included.
+//! The names of vendor kinds in YAML, those of later versions included.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -30,29 +30,6 @@ impl KindName {
             Self::Azure => "azure",
             Self::Bedrock => "bedrock",
             Self::Vertex => "vertex",
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DialectName {
-    OpenaiChat,
-    /// Not supported yet.
-    OpenaiResponses,
-    AnthropicMessages,
-    Gemini,
-}
-
-impl DialectName {
-    /// The name in YAML.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OpenaiChat => "openai_chat",
-            Self::OpenaiResponses => "openai_responses",
-            Self::AnthropicMessages => "anthropic_messages",
-            Self::Gemini => "gemini",
         }
     }
 }

@@ -73,6 +73,18 @@ pub trait Codec: UpstreamCodec {
     fn decode_usage(&self, value: &[u8]) -> Option<Usage>;
 }
 
+/// What may be sent at any time between two events of a stream, so that nobody takes it for dead: a comment,
+/// the dialect's own word for it, or an empty line where clients know neither.
+#[must_use]
+pub fn keep_alive(dialect: Dialect) -> &'static [u8] {
+    match dialect {
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => b": keep-alive\n\n",
+        Dialect::AnthropicMessages => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
+        // It stands as well between the items of an array.
+        Dialect::Gemini => b"\n",
+    }
+}
+
 /// All of them.
 pub static CODECS: [&dyn Codec; 4] = [&OpenAiChat, &OpenAiResponses, &AnthropicMessages, &Gemini];
 
@@ -87,6 +99,17 @@ pub fn codec(dialect: Dialect) -> Option<&'static dyn Codec> {
 pub struct UrlSays<'a> {
     pub model: Option<&'a str>,
     pub stream: Option<bool>,
+}
+
+/// How an answer is to come, where the URL says it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Manner {
+    /// At once.
+    Plain,
+    /// As server-sent events.
+    Events,
+    /// As a JSON array, item by item.
+    Array,
 }
 
 /// What a writer must know besides the answer.
@@ -140,9 +163,6 @@ pub trait StreamReader: Send {
 /// Writes a stream, whole events at a time.
 pub trait StreamWriter: Send {
     fn write(&mut self, event: &ChatEvent, out: &mut Vec<u8>);
-
-    /// What may be sent at any time between two events, so that nobody takes the stream for dead.
-    fn keep_alive(&self) -> &'static [u8];
 }
 
 /// Reads the data of server-sent events, for the readers of all dialects that use them.

@@ -23,25 +23,29 @@ pub mod translate;
 
 pub use tongue::Tongue;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 /// A vendor's way of writing requests, answers, streams and errors.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Deserialize, JsonSchema)]
 pub enum Dialect {
     /// `/v1/chat/completions` and its siblings.
+    #[serde(rename = "openai_chat")]
     OpenAiChat,
     /// `/v1/responses`.
+    #[serde(rename = "openai_responses")]
     OpenAiResponses,
     /// `/v1/messages`.
+    #[serde(rename = "anthropic_messages")]
     AnthropicMessages,
     /// `…/models/{model}:generateContent` and its siblings.
+    #[serde(rename = "gemini")]
     Gemini,
 }
 
 impl Dialect {
     pub const ALL: [Self; 4] =
         [Self::OpenAiChat, Self::OpenAiResponses, Self::AnthropicMessages, Self::Gemini];
-
-    /// Those in which upstreams are asked so far.
-    pub const SERVED: [Self; 3] = [Self::OpenAiChat, Self::AnthropicMessages, Self::Gemini];
 
     /// The name in YAML, records and metrics.
     #[must_use]
@@ -52,11 +56,5 @@ impl Dialect {
             Self::AnthropicMessages => "anthropic_messages",
             Self::Gemini => "gemini",
         }
-    }
-
-    /// The dialect of a name, if it is one that is served.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::SERVED.into_iter().find(|dialect| dialect.as_str() == name)
     }
 }

@@ -7,7 +7,9 @@ mod tests;
 use super::{
     Dialect, Tongue,
     chat::{ChatError, ChatEvent, ChatRequest, Delta, Dropped, ErrorKind, Part, Start},
-    codec::{Codec, Malformed, Setting, StreamReader, StreamWriter, UpstreamCodec, UrlSays, codec},
+    codec::{
+        Codec, Malformed, Setting, StreamReader, StreamWriter, UpstreamCodec, UrlSays, codec, keep_alive,
+    },
     tap::{First, KeptText, Reading, Written},
 };
 use crate::domain::usage::Usage;
@@ -231,11 +233,22 @@ impl StreamTranslator {
         Some((error.status, self.caller.encode_error(error, request_id)))
     }
 
+    /// The event that tells the caller of an `error` that no upstream said; nothing where the end or another
+    /// error was told.
+    #[must_use]
+    pub fn break_off(&mut self, error: ChatError) -> Vec<u8> {
+        let mut out = Vec::new();
+        if !self.done && self.error.is_none() {
+            self.writer.write(&ChatEvent::Error(error), &mut out);
+        }
+        out
+    }
+
     /// What may be sent at any time, so that nobody takes the stream for dead: events are written whole.
     /// Nothing where its end was read.
     #[must_use]
     pub fn keep_alive(&self) -> &'static [u8] {
-        if self.done || self.error.is_some() { b"" } else { self.writer.keep_alive() }
+        if self.done || self.error.is_some() { b"" } else { keep_alive(self.caller.dialect()) }
     }
 
     /// The stream's end, to be sent once the exchange is in the journal.

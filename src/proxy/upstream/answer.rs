@@ -8,8 +8,13 @@ use crate::{
     clock,
     proxy::{drain::Departure, refusal::Refusal},
 };
-use aione_core::domain::clock::Steady;
+use aione_core::domain::{
+    clock::Steady,
+    id::{RecordId, TEXT_BYTES},
+};
 use aione_core::wire::{
+    chat::{ChatError, ErrorKind},
+    error::ErrorText,
     tap::{First, KeptText, PlainTap, Reading, StreamTap, Written},
     translate::StreamTranslator,
 };
@@ -17,9 +22,6 @@ use bytes::Bytes;
 use http::HeaderValue;
 use pingora_http::ResponseHeader;
 use std::time::Duration;
-
-/// A comment: clients skip it, and what stands between sees that the connection lives.
-const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
 /// Why an attempt brought nothing usable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,7 +179,7 @@ impl Tap {
     /// empty: nothing may.
     pub(crate) fn keep_alive(&self) -> &'static [u8] {
         match self {
-            Self::Stream(tap) if tap.is_between_events() => KEEP_ALIVE,
+            Self::Stream(tap) => tap.keep_alive(),
             Self::Translated(tap) => tap.keep_alive(),
             _ => b"",
         }
@@ -212,12 +214,35 @@ impl Tap {
         }
     }
 
-    /// What was read, at the end; afterwards the tap is [`Tap::Read`] and empty.
+    /// The event that tells the caller that the stream breaks off here, in `message`'s words.
+    pub(crate) fn break_off(&mut self, message: &str, id: RecordId) -> Vec<u8> {
+        let error = ChatError {
+            kind: ErrorKind::Internal,
+            status: 502,
+            message: message.to_owned(),
+            code: Some("upstream_error".to_owned()),
+            param: None,
+        };
+        match self {
+            Self::Stream(tap) => tap.break_off(ErrorText::of(&error, id.write(&mut [0; TEXT_BYTES]))),
+            Self::Translated(tap) => tap.break_off(error),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream(_) | Self::Translated(_))
+    }
+
+    /// What was read, at the end; afterwards the tap is empty, and [`Tap::Read`] where it was no stream.
     pub(crate) fn take_reading(&mut self) -> Reading {
+        match self {
+            Self::Stream(tap) => return tap.take_reading(),
+            Self::Translated(tap) => return tap.take_reading(),
+            _ => {}
+        }
         match std::mem::replace(self, Self::Read(Reading::default())) {
             Self::Plain(tap) => tap.finish(),
-            Self::Stream(mut tap) => tap.take_reading(),
-            Self::Translated(mut tap) => tap.take_reading(),
             Self::Collected(tap) => tap.unfinished(),
             Self::Opaque { bytes } => Reading {
                 flagged: true,
@@ -225,6 +250,7 @@ impl Tap {
                 ..Reading::default()
             },
             Self::Read(reading) => reading,
+            Self::Stream(_) | Self::Translated(_) => Reading::default(),
         }
     }
 }
@@ -408,6 +434,6 @@ impl Answer {
     }
 
     pub(crate) fn is_stream(&self) -> bool {
-        matches!(self.tap, Tap::Stream(_) | Tap::Translated(_))
+        self.tap.is_stream()
     }
 }

@@ -11,12 +11,13 @@ use super::{
 };
 use crate::{
     clock,
-    proxy::{Gateway, ask::Ask, world::Running},
+    proxy::{Gateway, ask::Ask, endpoint::Endpoint, world::Running},
 };
 use aione_core::{
     config::snapshot::{Deployment, Timeouts},
     domain::clock::Steady,
     wire::{
+        codec::Manner,
         tap::{PlainTap, StreamTap},
         translate::ANSWER_MAX,
     },
@@ -31,7 +32,7 @@ const READ_AHEAD_MAX: usize = 64 * 1024;
 
 /// Headers of an answer that stay here: hop by hop, framing (ours to decide), our own names,
 /// and those that tell of the vendor's account.
-const KEPT_BACK: [&str; 20] = [
+const KEPT_BACK: [&str; 22] = [
     "connection",
     "keep-alive",
     "proxy-authenticate",
@@ -48,13 +49,23 @@ const KEPT_BACK: [&str; 20] = [
     "location",
     "openai-organization",
     "openai-project",
+    "anthropic-organization-id",
     "x-request-id",
+    "request-id",
     "server",
     "via",
     "cf-ray",
 ];
-const KEPT_BACK_PREFIXES: [&str; 7] =
-    ["x-aione-", "x-ratelimit-", "retry-after", "x-ms-", "apim-", "azureml-", "x-amzn-"];
+const KEPT_BACK_PREFIXES: [&str; 8] = [
+    "x-aione-",
+    "x-ratelimit-",
+    "anthropic-ratelimit-",
+    "retry-after",
+    "x-ms-",
+    "apim-",
+    "azureml-",
+    "x-amzn-",
+];
 /// Room for what is added to an upstream's head on its way to the caller.
 const HEADERS_OF_OURS: usize = 12;
 /// The longest `retry-after` of an upstream that is passed on, in seconds.
@@ -215,17 +226,22 @@ pub(super) fn is_encoded(head: &ResponseHeader) -> bool {
 
 /// How an answer with this head is metered.
 pub(super) fn tap_for(head: &ResponseHeader, ask: &Ask) -> Tap {
-    let is_stream = head
+    if is_encoded(head) {
+        return Tap::Opaque { bytes: 0 };
+    }
+    let says_events = head
         .headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"));
-    let dialect = ask.endpoint.dialect();
-    match (is_encoded(head), is_stream) {
-        (true, _) => Tap::Opaque { bytes: 0 },
-        (false, true) => {
-            Tap::Stream(Box::new(StreamTap::new(dialect, ask.hides_usage()).said_to_be_events()))
-        }
-        (false, false) => Tap::Plain(Box::new(PlainTap::new(dialect))),
+    let endpoint = ask.endpoint();
+    let stream = || StreamTap::new(endpoint.dialect(), ask.hides_usage());
+    if says_events {
+        Tap::Stream(Box::new(stream().said_to_be_events()))
+    } else if endpoint == Endpoint::GenerateContent(Manner::Array) && head.status.is_success() {
+        // This stream is plain JSON by its head.
+        Tap::Stream(Box::new(stream()))
+    } else {
+        Tap::Plain(Box::new(PlainTap::new(endpoint.dialect())))
     }
 }
 

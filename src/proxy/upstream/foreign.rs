@@ -52,7 +52,8 @@ pub(super) fn begin(
         return Err(Fault::Broken);
     }
     let is_stream = upstream.status.is_success() && streams;
-    let kind = if is_stream { "text/event-stream; charset=utf-8" } else { "application/json" };
+    let is_events = is_stream && !translation.setting.as_array;
+    let kind = if is_events { "text/event-stream; charset=utf-8" } else { "application/json" };
     let mut head =
         ResponseHeader::build_no_case(upstream.status, Some(HEADERS)).map_err(|_| Fault::Broken)?;
     head.insert_header(header::CONTENT_TYPE, kind).map_err(|_| Fault::Broken)?;

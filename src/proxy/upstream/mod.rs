@@ -4,6 +4,7 @@
 pub(crate) mod answer;
 mod attempt;
 pub(crate) mod connectors;
+mod count;
 mod early;
 mod foreign;
 mod idle;
@@ -26,7 +27,9 @@ use aione_core::{
     domain::usage::Usage,
 };
 use answer::{Answer, Fault};
+pub(crate) use count::{Counted, count};
 use request::Outgoing;
+pub(crate) use simulated::estimate;
 use std::{
     pin::pin,
     sync::{

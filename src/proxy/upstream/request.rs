@@ -9,13 +9,7 @@ use super::{
 };
 use crate::{
     clock,
-    proxy::{
-        ask::{Ask, Endpoint},
-        authenticate,
-        client::Client,
-        refusal::Refusal,
-        world::Running,
-    },
+    proxy::{ask::Ask, authenticate, client::Client, endpoint::Endpoint, refusal::Refusal, world::Running},
 };
 use aione_core::{
     config::snapshot::Deployment,
@@ -24,7 +18,7 @@ use aione_core::{
     wire::{
         Dialect, Tongue,
         chat::Dropped,
-        codec::{Malformed, Setting},
+        codec::{Malformed, Manner, Setting},
         splice::{self, Spliced},
         translate::Pair,
     },
@@ -46,8 +40,16 @@ use std::{
 /// The caller's headers that reach an upstream; the rest stays here. A list of what passes,
 /// not of what does not: an unknown header may hold a secret. Not `idempotency-key` either:
 /// organizations share a vendor's account, and one would be given another's answer.
-const PASSED: [&str; 6] =
-    ["accept", "user-agent", "openai-beta", "traceparent", "tracestate", "x-client-request-id"];
+const PASSED: [&str; 8] = [
+    "accept",
+    "user-agent",
+    "openai-beta",
+    "anthropic-version",
+    "anthropic-beta",
+    "traceparent",
+    "tracestate",
+    "x-client-request-id",
+];
 const PASSED_PREFIX: &str = "x-stainless-";
 /// How a request is to be translated; `strict`: refused where something cannot be carried.
 const TRANSLATION_HEADER: &str = "x-aione-translation";
@@ -58,6 +60,8 @@ const ONE_WRITE_MAX: usize = 64 * 1024;
 
 /// A request that is ready to be sent, over whichever version of HTTP the connection speaks.
 pub(super) struct Outgoing<'r> {
+    /// Of the upstream.
+    pub(super) endpoint: Endpoint,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// In order; nothing was copied out of the caller's body.
     pub(super) body: Vec<Bytes>,
@@ -104,10 +108,14 @@ impl<'r> Outgoing<'r> {
         id: RecordId,
     ) -> Result<Self, Refusal> {
         let (kind, account) = (deployment.provider.kind, &deployment.provider.account);
-        let own = ask.endpoint.dialect();
-        let tongue = ask.endpoint.tongue_for(deployment).unwrap_or(own.into());
+        let own = ask.endpoint().dialect();
+        let tongue = ask.endpoint().tongue_for(deployment).unwrap_or(own.into());
+        let endpoint = match tongue {
+            Tongue::Dialect(dialect) if dialect != own => Endpoint::of_chat(dialect, ask.peek.stream),
+            _ => ask.endpoint(),
+        };
         let (Spliced { parts: mut body, bytes: mut body_len }, translation) = if tongue == own.into() {
-            let ask_usage = ask.peek.stream && deployment.provider.stream_usage && ask.endpoint.generates();
+            let ask_usage = ask.peek.stream && deployment.provider.stream_usage && endpoint.generates();
             (splice::splice(&ask.body, &ask.peek, &deployment.model, ask_usage), None)
         } else {
             let (body, translation) = translated(ask, tongue, &deployment.model, client.headers(), id)?;
@@ -119,7 +127,7 @@ impl<'r> Outgoing<'r> {
             body_len = changed.len();
             body = vec![changed.into()];
         }
-        let path = path(ask.endpoint, tongue, &deployment.model, ask.peek.stream);
+        let path = path(endpoint, tongue, &deployment.model);
         let path = account
             .path(path, &deployment.model, ask.peek.stream)
             .ok_or_else(|| Refusal::invalid("The model's provider has nothing of the kind", Some("model")))?;
@@ -156,6 +164,7 @@ impl<'r> Outgoing<'r> {
             body_len,
             body,
             path,
+            endpoint,
             token: running.token().cloned(),
             signed_with,
             errors,
@@ -260,7 +269,7 @@ fn translated(
         message: error.message.clone().into(),
         param: error.param.clone().map(Cow::Owned),
     };
-    let own = ask.endpoint.dialect();
+    let own = ask.endpoint().dialect();
     let pair = Pair::of(own, tongue).ok_or(Refusal::Internal)?;
     let (request, dropped) = ask.neutral(&pair).map_err(refused)?;
     let mut dropped = dropped.clone();
@@ -284,24 +293,21 @@ fn setting(ask: &Ask, model: &str, id: RecordId) -> Setting {
         model: model.to_owned(),
         stream_usage: ask.peek.wants_usage(),
         estimated_input: ask.estimated_input,
+        as_array: ask.endpoint() == Endpoint::GenerateContent(Manner::Array),
         ..Setting::default()
     }
 }
 
 /// Where the vendor of a dialect is asked, behind its `base_url`; nowhere in what no vendor has for its own.
-fn path(endpoint: Endpoint, tongue: Tongue, model: &str, stream: bool) -> Cow<'static, str> {
-    let Tongue::Dialect(dialect) = tongue else { return "".into() };
-    match dialect {
-        Dialect::OpenAiChat if endpoint.dialect() == dialect => endpoint.path().into(),
-        Dialect::OpenAiChat => "/chat/completions".into(),
-        Dialect::OpenAiResponses => "/responses".into(),
-        Dialect::AnthropicMessages => "/messages".into(),
-        Dialect::Gemini => {
-            let model = utf8_percent_encode(model, PATH_SEGMENT);
-            let call = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
-            format!("/models/{model}:{call}").into()
-        }
+fn path(endpoint: Endpoint, tongue: Tongue, model: &str) -> Cow<'static, str> {
+    if tongue == Tongue::Converse {
+        return "".into();
     }
+    if endpoint.dialect() == Dialect::Gemini {
+        let model = utf8_percent_encode(model, PATH_SEGMENT);
+        return format!("/models/{model}:{}", endpoint.path()).into();
+    }
+    endpoint.path().into()
 }
 
 /// The caller's headers on the list, but for those that its `Connection` names.

@@ -7,12 +7,11 @@ use super::{
 };
 use crate::{
     clock,
-    proxy::ask::{Ask, Endpoint},
+    proxy::{ask::Ask, endpoint::Endpoint},
 };
 use aione_core::{
     config::snapshot::Deployment,
-    provider::simulated::{self, Manner, Script},
-    wire::{Dialect, Tongue},
+    provider::simulated::{self, Script},
 };
 use bytes::Bytes;
 use pingora_http::ResponseHeader;
@@ -33,7 +32,7 @@ impl Simulated {
         ask: &Ask,
         request: &Outgoing<'_>,
     ) -> Result<Answer, Fault> {
-        let script = script(deployment, ask, request);
+        let script = script(deployment, request);
         if script.wait_ms > 0 {
             tokio::time::sleep(Duration::from_millis(script.wait_ms)).await;
         }
@@ -77,27 +76,32 @@ impl Simulated {
 }
 
 /// What the provider does with the body that another upstream would get.
-fn script(deployment: &Deployment, ask: &Ask, request: &Outgoing<'_>) -> Script {
+fn script(deployment: &Deployment, request: &Outgoing<'_>) -> Script {
     let (body, directive) = (request.body.concat(), request.directive.as_deref());
     let now = clock::now().0 / 1000;
-    simulated::answer(endpoint(deployment, ask), &body, directive, rand::random(), now)
+    simulated::answer(endpoint(request.endpoint, &deployment.model), &body, directive, rand::random(), now)
 }
 
-/// Which of its endpoints is asked, in the dialect that the deployment is asked in.
-fn endpoint<'a>(deployment: &'a Deployment, ask: &Ask) -> simulated::Endpoint<'a> {
-    let tongue = ask.endpoint.tongue_for(deployment);
-    let Some(Tongue::Dialect(dialect)) = tongue else { return simulated::Endpoint::Chat };
-    match dialect {
-        Dialect::OpenAiChat => match ask.endpoint {
-            Endpoint::ChatCompletions => simulated::Endpoint::Chat,
-            Endpoint::Completions => simulated::Endpoint::Completion,
-            Endpoint::Embeddings => simulated::Endpoint::Embedding,
-        },
-        Dialect::OpenAiResponses => simulated::Endpoint::Responses,
-        Dialect::AnthropicMessages => simulated::Endpoint::Messages,
-        Dialect::Gemini => {
-            let manner = if ask.peek.stream { Manner::Events } else { Manner::Plain };
-            simulated::Endpoint::GenerateContent { model: &deployment.model, manner }
-        }
+/// A count of the built-in provider's own, as status and body: what its dialect's vendor counts is close to
+/// it.
+pub(crate) fn estimate(ask: &Ask) -> (u16, Bytes) {
+    let script = simulated::answer(endpoint(ask.endpoint(), &ask.peek.model), &ask.body, None, 0, 0);
+    let parts: Vec<_> = script.parts.map(|part| part.bytes).collect();
+    (script.status, parts.concat().into())
+}
+
+/// An upstream's endpoint as the provider knows it.
+fn endpoint(endpoint: Endpoint, model: &str) -> simulated::Endpoint<'_> {
+    match endpoint {
+        Endpoint::ChatCompletions => simulated::Endpoint::Chat,
+        Endpoint::Completions => simulated::Endpoint::Completion,
+        Endpoint::Embeddings => simulated::Endpoint::Embedding,
+        Endpoint::Responses => simulated::Endpoint::Responses,
+        Endpoint::Messages => simulated::Endpoint::Messages,
+        Endpoint::MessagesCountTokens => simulated::Endpoint::MessagesCountTokens,
+        Endpoint::GenerateContent(manner) => simulated::Endpoint::GenerateContent { model, manner },
+        Endpoint::CountTokens => simulated::Endpoint::CountTokens { model },
+        Endpoint::EmbedContent => simulated::Endpoint::EmbedContent,
+        Endpoint::BatchEmbedContents => simulated::Endpoint::BatchEmbedContents,
     }
 }

@@ -1,6 +1,6 @@
 //! Azure OpenAI: two ways of asking, one key, and a filter that tells what it did.
 
-use super::chat;
+use super::{chat, only};
 use crate::support::{
     gateway::{Gateway, TestGateway},
     settings::CREDENTIAL,
@@ -19,7 +19,7 @@ async fn gateway(upstream: &Upstream, path: &str, version: Option<&str>) -> (Gat
     let gateway = TestGateway::new()
         .with(|settings| settings.provider("up", provider))
         .model("m", &["up"])
-        .set("/models/m/route/deployments/0/model", "my gpt-4o")
+        .set("/models/m/route/deployments", only("my gpt-4o"))
         .start()
         .await;
     let key = gateway.key().await;

@@ -1,13 +1,13 @@
 //! Amazon Bedrock: signed requests, binary streams, and errors that come in the middle of them.
 
-use super::{chat, events, said};
+use super::{chat, events, only, said};
 use crate::support::{
     client::Call,
     gateway::{Gateway, TestGateway},
     upstream::{
         Script, Truth, Upstream,
         bedrock::{self, ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, SESSION_TOKEN},
-        honest, openai,
+        honest, messages, openai,
     },
 };
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ async fn gateway(provider: Value, model: &str) -> (Gateway, String) {
     let gateway = TestGateway::new()
         .with(|settings| settings.provider("up", provider))
         .model("m", &["up"])
-        .set("/models/m/route/deployments/0/model", model)
+        .set("/models/m/route/deployments", only(model))
         .set("/models/m/price/cache_write_5m", "1.30")
         .set("/models/m/price/cache_write_1h", "2.10")
         .start()
@@ -221,4 +221,45 @@ async fn tools_are_called_and_their_results_are_given_back() {
     let result = json!({ "toolResult": { "toolUseId": "t1", "content": [{ "text": "done" }] } });
     assert_eq!(asked["messages"][2]["content"], json!([result]));
     assert_eq!(asked["messages"][1]["content"][0]["toolUse"]["input"], json!({ "at": 1 }));
+}
+
+#[tokio::test]
+async fn callers_of_anthropics_dialect_get_what_an_invocation_says_as_it_is() {
+    let upstream = upstream(None).await;
+    let (gateway, key) = gateway(provider(&upstream, "invoke"), MODEL).await;
+    let call = |stream: bool| {
+        let body = json!({
+            "model": "m", "max_tokens": 50, "stream": stream, "messages": [{ "role": "user", "content": "x" }],
+        });
+        let call = Call::post("/v1/messages", body.to_string()).bearer(&key);
+        call.header("anthropic-version", "2023-06-01").header("anthropic-beta", "a-1, b-2")
+    };
+    let named = MODEL.replace(':', "%3A");
+    for stream in [false, true] {
+        let answer = gateway.send(&call(stream)).await.ok();
+        let truth = upstream.truths().pop().unwrap();
+        let expected = match stream {
+            true => messages::stream(&truth, &named, openai::CONTENT_EVENTS).all().concat(),
+            false => messages::message(&truth, &named),
+        };
+        assert_eq!(answer.text(), String::from_utf8(expected).unwrap());
+        let kind = if stream { "text/event-stream" } else { "application/json" };
+        assert!(answer.header("content-type").unwrap().starts_with(kind));
+        let asked = upstream.seen().pop().unwrap().json();
+        assert_eq!(asked["anthropic_beta"], json!(["a-1", "b-2"]));
+        let record = gateway.record(&answer.request_id()).await;
+        assert_eq!((record.prompt(), record.completion()), (truth.prompt, truth.completion));
+        assert_eq!((record.reasoning(), record.end()), (truth.reasoning, "complete"));
+    }
+    upstream.next(Script::json(429, json!({ "message": "Too many tokens." }).to_string()));
+    let answer = gateway.send(&call(true)).await;
+    let told = answer.json();
+    assert_eq!((answer.status, &told["type"]), (429, &json!("error")));
+    assert_eq!(told["error"], json!({ "type": "rate_limit_error", "message": "Too many tokens." }));
+    // What the service has no counterpart of is counted here.
+    let body = json!({ "model": "m", "messages": [{ "role": "user", "content": "x" }] });
+    let count = Call::post("/v1/messages/count_tokens", body.to_string()).bearer(&key);
+    let counted = gateway.send(&count.header("anthropic-version", "2023-06-01")).await.ok();
+    assert!(counted.json()["input_tokens"].as_u64() > Some(0), "{}", counted.text());
+    assert_eq!(upstream.asked(), 3);
 }

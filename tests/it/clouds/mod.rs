@@ -35,3 +35,8 @@ fn said(answer: &Answer, stream: bool) -> String {
     assert!(is_done, "{}", answer.text());
     events.iter().filter_map(|event| event["choices"][0]["delta"]["content"].as_str()).collect()
 }
+
+/// The only deployment, under its name there.
+fn only(model: &str) -> Value {
+    json!([{ "provider": "up", "model": model, "priority": 0 }])
+}

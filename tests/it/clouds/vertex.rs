@@ -1,10 +1,10 @@
 //! Vertex AI: tokens that are asked for in the background, ahead of the end of those in use.
 
-use super::{chat, said};
+use super::{chat, only, said};
 use crate::support::{
     client::Call,
     gateway::{Gateway, TestGateway},
-    upstream::{Upstream, google::Google, honest, openai},
+    upstream::{Upstream, gemini, google::Google, honest, messages, openai},
     wait,
 };
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn settings(google: &Google, model: &str) -> TestGateway {
         .with(|settings| settings.provider("up", provider(google)))
         .environment("SERVICE_ACCOUNT", &google.key_file())
         .model("m", &["up"])
-        .set("/models/m/route/deployments/0/model", model)
+        .set("/models/m/route/deployments", only(model))
         .set("/models/m/price/cache_write_5m", "1.30")
         .set("/models/m/price/cache_write_1h", "2.10")
 }
@@ -140,7 +140,7 @@ async fn where_no_token_is_given_another_deployment_is_asked_and_it_comes_back()
 
 #[tokio::test]
 async fn a_token_that_was_given_is_good_until_its_end_whatever_becomes_of_the_next() {
-    let google = Google::start(6).await;
+    let google = Google::start(12).await;
     let (gateway, key) = gateway(&google, "gemini-2.5-pro").await;
     gateway.send(&chat(&key, false)).await.ok();
     google.give(false);
@@ -185,5 +185,46 @@ async fn calls_are_told_apart_without_ids_and_errors_come_in_the_callers_words()
         google.upstream.next(crate::support::upstream::Script::json(429, body.to_string()));
         let answer = gateway.send(&chat(&key, true)).await;
         assert_eq!((answer.status, &*answer.message()), (429, "Resource exhausted."), "{model}");
+    }
+}
+
+#[tokio::test]
+async fn callers_of_either_dialect_get_what_is_said_in_theirs_as_it_is() {
+    let google = Google::start(3_600).await;
+    let (gateway, key) = gateway(&google, "gemini-2.5-pro").await;
+    let body = json!({ "contents": [{ "role": "user", "parts": [{ "text": "x" }] }] }).to_string();
+    for (method, path) in [
+        ("generateContent", "generateContent"),
+        ("streamGenerateContent?alt=sse", "streamGenerateContent?alt=sse"),
+        ("streamGenerateContent", "streamGenerateContent"),
+    ] {
+        let call = Call::post(&format!("/v1beta/models/m:{method}"), body.clone());
+        let answer = gateway.send(&call.header("x-goog-api-key", &key)).await.ok();
+        let truth = google.upstream.truths().pop().unwrap();
+        let model = "gemini-2.5-pro";
+        let expected = match method {
+            "generateContent" => gemini::content(&truth, model),
+            "streamGenerateContent" => gemini::array(&truth, model, openai::CONTENT_EVENTS).concat(),
+            _ => gemini::stream(&truth, model, openai::CONTENT_EVENTS).all().concat(),
+        };
+        assert_eq!(answer.text(), String::from_utf8(expected).unwrap(), "{method}");
+        assert!(google.upstream.seen().pop().unwrap().path().ends_with(&format!("gemini-2.5-pro:{path}")));
+        let record = gateway.record(&answer.request_id()).await;
+        assert_eq!((record.prompt(), record.completion()), (truth.prompt, truth.completion));
+    }
+    let model = "claude-sonnet-4-5@20250929";
+    let (gateway, key) = self::gateway(&google, model).await;
+    for stream in [false, true] {
+        let body = json!({
+            "model": "m", "max_tokens": 50, "stream": stream, "messages": [{ "role": "user", "content": "x" }],
+        });
+        let call = Call::post("/v1/messages", body.to_string()).bearer(&key);
+        let answer = gateway.send(&call.header("anthropic-version", "2023-06-01")).await.ok();
+        let truth = google.upstream.truths().pop().unwrap();
+        let expected = match stream {
+            true => messages::stream(&truth, model, openai::CONTENT_EVENTS).all().concat(),
+            false => messages::message(&truth, model),
+        };
+        assert_eq!(answer.text(), String::from_utf8(expected).unwrap());
     }
 }

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod admin;
 pub mod client;
+pub mod dialects;
 pub mod gateway;
 pub mod http;
 pub mod money;

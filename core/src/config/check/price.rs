@@ -118,12 +118,11 @@ pub(super) struct Reports<'a> {
     pub(super) has_cache_writes: bool,
 }
 
-/// Whether `provider` is asked for `model` by chats in what tells what was written to a cache.
+/// Whether `provider` may be asked for `model` in what tells what was written to a cache.
 pub(super) fn has_cache_writes(provider: &Provider, model: &str) -> bool {
-    let speaks = |dialect| provider.dialects.contains(&dialect);
     match provider.account.tongue(model) {
         Some(tongue) => tongue.tells_cache_writes(),
-        None => speaks(Dialect::AnthropicMessages) && !speaks(Dialect::OpenAiChat),
+        None => provider.dialects.contains(&Dialect::AnthropicMessages) && !provider.kind.built_in,
     }
 }
 

@@ -72,6 +72,16 @@ fn one(
     let timeouts = timeouts(&yaml.timeouts, &spot.key("timeouts"), context);
     let dialects = dialects(yaml, kind, spot, context);
     let mut account = known?.account;
+    // In what it is asked, the API or the model decides.
+    let dialects = if kind.is_some_and(|kind| kind.particulars.decides_dialects()) {
+        if yaml.dialects.is_some() {
+            context
+                .problem(&spot.key("dialects"), format!("of `{}` follow from the model", yaml.kind.as_str()));
+        }
+        account.dialects()
+    } else {
+        dialects
+    };
     if let Account::Vertex(account) = &mut account {
         account.service_accounts = service_accounts;
     }
@@ -184,23 +194,19 @@ fn dialects(
     spot: &Spot<'_>,
     context: &mut Context<'_>,
 ) -> Vec<Dialect> {
-    let Some(names) = &yaml.dialects else {
+    let Some(named) = &yaml.dialects else {
         return kind.map(|kind| kind.dialects.to_vec()).unwrap_or_default();
     };
     let here = spot.key("dialects");
-    let mut dialects = Vec::with_capacity(names.len());
-    for (index, name) in names.iter().enumerate() {
+    let mut dialects = Vec::with_capacity(named.len());
+    for (index, dialect) in named.iter().enumerate() {
         let here = here.item(index);
-        match Dialect::from_name(name.as_str()) {
-            None => context.problem(&here, format!("dialect `{}` {NOT_YET}", name.as_str())),
-            Some(dialect) if dialects.contains(&dialect) => {
-                context.problem(&here, format!("`{}` is there twice", name.as_str()));
-            }
-            Some(dialect) if kind.is_some_and(|kind| !kind.dialects.contains(&dialect)) => {
-                context
-                    .problem(&here, format!("`{}` does not speak `{}`", yaml.kind.as_str(), name.as_str()));
-            }
-            Some(dialect) => dialects.push(dialect),
+        if dialects.contains(dialect) {
+            context.problem(&here, format!("`{}` is there twice", dialect.as_str()));
+        } else if kind.is_some_and(|kind| !kind.speaks(*dialect)) {
+            context.problem(&here, format!("`{}` does not speak `{}`", yaml.kind.as_str(), dialect.as_str()));
+        } else {
+            dialects.push(*dialect);
         }
     }
     dialects

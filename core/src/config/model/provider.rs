@@ -2,7 +2,8 @@
 
 use crate::{
     config::form::{Interpolated, Span},
-    provider::{ApiName, DialectName, KindName},
+    provider::{ApiName, KindName},
+    wire::Dialect,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -22,7 +23,7 @@ pub struct Provider {
     pub credentials: Vec<Interpolated>,
     /// Default: what the kind speaks.
     #[schemars(length(min = 1, max = 16))]
-    pub dialects: Option<Vec<DialectName>>,
+    pub dialects: Option<Vec<Dialect>>,
     /// Whether `stream_options.include_usage` may be sent. Default `ask`.
     #[serde(default)]
     pub stream_usage: StreamUsage,

@@ -134,6 +134,12 @@ fn vertex_is_asked_in_a_project_with_a_service_accounts_key_file() {
         ],
     );
     refused(
+        &with_provider(
+            "kind: vertex, project: p, location: global, credentials: ['file:sa.json'], dialects: [gemini]",
+        ),
+        &["a.yaml:1:96: providers.sim.dialects: of `vertex` follow from the model"],
+    );
+    refused(
         &with_provider("kind: vertex, project: p, location: global"),
         &["a.yaml:1:14: providers.sim: `credentials` is missing: `vertex` refuses requests without one"],
     );

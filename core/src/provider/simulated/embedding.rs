@@ -43,6 +43,57 @@ pub(super) fn reply(setting: &Setting, body: &Body) -> Result<Reply, Problem> {
     Ok(Reply::Plain(answer))
 }
 
+/// Whether several are asked for at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Batch {
+    No,
+    Yes,
+}
+
+/// As [`reply`], in Gemini's words: <https://ai.google.dev/api/embeddings>.
+pub(super) fn contents(setting: &Setting, body: &Body, batch: Batch) -> Result<Value, Problem> {
+    let requests = match batch {
+        Batch::No => vec![body],
+        Batch::Yes => objects(body.get("requests"), "requests")?,
+    };
+    if requests.len() > INPUTS_MAX {
+        return Err(Problem::of("requests", &format!("at most {INPUTS_MAX} requests")));
+    }
+    let seed = setting.directive.seed.unwrap_or(0);
+    let (mut vectors, mut tokens, mut numbers) = (Vec::with_capacity(requests.len()), 0, 0);
+    for request in requests {
+        let parts = request.get("content").and_then(|content| content.get("parts"));
+        let texts =
+            objects(parts, "content.parts")?.into_iter().filter_map(|part| part.get("text")?.as_str());
+        let said = Value::from(texts.collect::<Vec<_>>().join("\n"));
+        let dimensions = ask::count(request, "outputDimensionality", DIMENSIONS_MAX)?;
+        let dimensions = dimensions.unwrap_or(DIMENSIONS_DEFAULT);
+        numbers += dimensions;
+        if numbers > VECTOR_NUMBERS_MAX {
+            let must = format!("at most {VECTOR_NUMBERS_MAX} numbers over all requests");
+            return Err(Problem::of("outputDimensionality", &must));
+        }
+        for input in ask::inputs(Some(&said), "content")? {
+            tokens += input.tokens;
+            vectors.push(json!({ "values": unit_vector(&mut Rng::nth(input.hash, seed), dimensions) }));
+        }
+    }
+    let mut answer = match batch {
+        Batch::No => json!({ "embedding": vectors.pop() }),
+        Batch::Yes => json!({ "embeddings": vectors }),
+    };
+    if !setting.directive.no_usage {
+        answer["usageMetadata"] = json!({ "promptTokenCount": tokens, "totalTokenCount": tokens });
+    }
+    Ok(answer)
+}
+
+fn objects<'v>(value: Option<&'v Value>, param: &'static str) -> Result<Vec<&'v Body>, Problem> {
+    let wrong = || Problem::of(param, "an array of objects");
+    let many = value.and_then(Value::as_array).filter(|many| !many.is_empty()).ok_or_else(wrong)?;
+    many.iter().map(|one| one.as_object().ok_or_else(wrong)).collect()
+}
+
 /// Of length 1 within the precision of its numbers.
 fn unit_vector(rng: &mut Rng, dimensions: u64) -> Vec<f32> {
     let numbers: Vec<f64> = (0..dimensions)

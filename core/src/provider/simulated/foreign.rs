@@ -2,7 +2,8 @@
 //! as in chat.
 
 use super::{
-    Directive, Endpoint, Manner, Script, Setting, chat,
+    Directive, Endpoint, Manner, Script, Setting, ask, chat,
+    embedding::{self, Batch},
     frames::Frames,
     heard,
     speech::{self, Head},
@@ -79,7 +80,12 @@ pub(super) fn answer(
         return super::plain(&directive, status, codec.encode_error(&error, &request_id).into());
     }
     let setting = Setting { directive, id_seed, created };
-    match reply(codec, &asked, &setting, body, id) {
+    let reply = match endpoint {
+        Endpoint::EmbedContent => embed(&setting, body, Batch::No),
+        Endpoint::BatchEmbedContents => embed(&setting, body, Batch::Yes),
+        _ => reply(codec, &asked, &setting, body, id),
+    };
+    match reply {
         Ok(reply) => send(codec, &setting.directive, reply, &request_id),
         Err(wrong) => refuse(&wrong),
     }
@@ -138,6 +144,11 @@ fn reply(
     let frames = Frames::new(codec, written, events, failure);
     let frames = if hides_usage { frames.each(frame_without_usage) } else { frames };
     Ok(Reply::Stream(Box::new(frames), content_type))
+}
+
+fn embed(setting: &Setting, body: &[u8], batch: Batch) -> Result<Reply, Malformed> {
+    let vectors = embedding::contents(setting, &ask::parse(body)?, batch)?;
+    Ok(Reply::Plain(vectors.to_string().into()))
 }
 
 fn send(codec: &dyn Codec, directive: &Directive, reply: Reply, request_id: &str) -> Script {

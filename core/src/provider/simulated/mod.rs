@@ -70,7 +70,7 @@ mod stream;
 mod tests;
 mod text;
 
-use crate::wire::Dialect;
+use crate::wire::{Dialect, codec::Manner};
 use ask::{Body, Problem};
 use bytes::Bytes;
 use directive::Directive;
@@ -118,17 +118,10 @@ pub enum Endpoint<'a> {
         /// As the URL names it.
         model: &'a str,
     },
-}
-
-/// How an answer is to come, where the URL says it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Manner {
-    /// At once.
-    Plain,
-    /// As server-sent events: `:streamGenerateContent?alt=sse`.
-    Events,
-    /// As a JSON array, item by item: `:streamGenerateContent`.
-    Array,
+    /// `…/models/{model}:embedContent`
+    EmbedContent,
+    /// `…/models/{model}:batchEmbedContents`
+    BatchEmbedContents,
 }
 
 impl Endpoint<'_> {
@@ -138,7 +131,10 @@ impl Endpoint<'_> {
             Self::Chat | Self::Completion | Self::Embedding => Dialect::OpenAiChat,
             Self::Messages | Self::MessagesCountTokens => Dialect::AnthropicMessages,
             Self::Responses => Dialect::OpenAiResponses,
-            Self::GenerateContent { .. } | Self::CountTokens { .. } => Dialect::Gemini,
+            Self::GenerateContent { .. }
+            | Self::CountTokens { .. }
+            | Self::EmbedContent
+            | Self::BatchEmbedContents => Dialect::Gemini,
         }
     }
 }

@@ -104,10 +104,6 @@ impl StreamWriter for Writer {
             ChatEvent::Done => self.done(out),
         }
     }
-
-    fn keep_alive(&self) -> &'static [u8] {
-        b"event: ping\ndata: {\"type\": \"ping\"}\n\n"
-    }
 }
 
 impl Writer {

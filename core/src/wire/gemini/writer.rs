@@ -103,10 +103,6 @@ impl StreamWriter for Writer {
             ChatEvent::Done => self.done(out),
         }
     }
-
-    fn keep_alive(&self) -> &'static [u8] {
-        b"\n"
-    }
 }
 
 impl Writer {

@@ -416,10 +416,6 @@ impl StreamWriter for Writer {
             ChatEvent::Done => self.done(out),
         }
     }
-
-    fn keep_alive(&self) -> &'static [u8] {
-        b": keep-alive\n\n"
-    }
 }
 
 fn prose(kind: Prose, text: &str) -> Message {

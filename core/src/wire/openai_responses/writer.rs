@@ -98,10 +98,6 @@ impl StreamWriter for Writer {
             self.fail(&broken(format!("the answer is larger than {KEPT_BYTES_MAX} bytes")), out);
         }
     }
-
-    fn keep_alive(&self) -> &'static [u8] {
-        b": keep-alive\n\n"
-    }
 }
 
 impl Writer {

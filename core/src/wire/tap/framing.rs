@@ -82,12 +82,25 @@ impl Framing {
         matches!(self, Self::Objects(objects) if objects.depth > 0 || objects.is_array)
     }
 
-    /// See [`Splitter::is_between`]. Nothing may be put between objects: JSON has no comments.
+    /// See [`Splitter::is_between`]. Between objects, and before it is known what comes, there is room for
+    /// what both forms take: an empty line.
     pub(super) fn is_between(&self) -> bool {
         match self {
             Self::Events(splitter) => splitter.is_between(),
-            Self::Unknown { says_events } => *says_events,
-            Self::Objects(_) => false,
+            Self::Unknown { .. } => true,
+            Self::Objects(objects) => objects.depth == 0,
+        }
+    }
+
+    /// What another item is put between, so that it follows what came so far; `None`: an event is what follows.
+    pub(super) fn around_item(&self) -> Option<(&'static [u8], &'static [u8])> {
+        match self {
+            Self::Events(_) | Self::Unknown { says_events: true } => None,
+            Self::Unknown { says_events: false } => Some((b"[", b"]")),
+            Self::Objects(objects) => {
+                let before: &[u8] = if objects.wants_comma { b"," } else { b"" };
+                Some(if objects.is_array { (before, b"]") } else { (b"", b"") })
+            }
         }
     }
 
@@ -117,6 +130,8 @@ impl Framing {
 pub(super) struct Objects {
     /// An array has been opened and not closed.
     is_array: bool,
+    /// An object has ended, and no comma has come.
+    wants_comma: bool,
     /// Containers that are open within the object.
     depth: u64,
     in_string: bool,
@@ -147,6 +162,7 @@ impl Objects {
             _ => {
                 let length = memchr2(b'{', b']', rest).unwrap_or(rest.len());
                 self.is_array |= rest[..length].contains(&b'[');
+                self.wants_comma &= !rest[..length].contains(&b',');
                 Some(Piece { range: from..from + length, kind: PieceKind::Outside })
             }
         }
@@ -174,6 +190,7 @@ impl Objects {
                 _ => continue,
             }
             if self.depth == 0 {
+                self.wants_comma = true;
                 self.bytes += at - from;
                 if !self.tail.is_empty() {
                     self.keep(&chunk[from..at]);

@@ -13,6 +13,8 @@ use super::{
 };
 use crate::wire::{
     Dialect,
+    codec::keep_alive,
+    error::{self, ErrorText},
     sse::{Piece, PieceKind},
 };
 use bytes::Bytes;
@@ -84,15 +86,6 @@ impl StreamTap {
             terminal: Vec::new(),
             terminal_bytes: 0,
         }
-    }
-
-    /// The answer's head says that it is an event stream, so that comments are legal from its start.
-    #[must_use]
-    pub fn said_to_be_events(mut self) -> Self {
-        if let Framing::Unknown { says_events } = &mut self.framing {
-            *says_events = true;
-        }
-        self
     }
 
     /// Reads `chunk` and appends to `out` what may go to the client now, as slices of what came
@@ -190,10 +183,40 @@ impl StreamTap {
         self.meter.blames_request
     }
 
-    /// Whether a comment of ours could be sent now: the client has only whole events. Never in a
-    /// stream that is an array, and in Gemini's dialect not before it is known, or said, that it is none.
+    /// The answer's head says that it is an event stream, so that what we add before its first byte is one.
     #[must_use]
-    pub fn is_between_events(&self) -> bool {
+    pub fn said_to_be_events(mut self) -> Self {
+        if let Framing::Unknown { says_events } = &mut self.framing {
+            *says_events = true;
+        }
+        self
+    }
+
+    /// What may be sent now, so that nobody takes the stream for dead; nothing where the client has a half
+    /// event, or the end.
+    #[must_use]
+    pub fn keep_alive(&self) -> &'static [u8] {
+        if self.is_between_events() { keep_alive(self.dialect) } else { b"" }
+    }
+
+    /// The event that tells the client of an `error` that the upstream did not say, behind what it has got so
+    /// far; of an array also its end. Nothing where the stream's own end has been read, or where the half of
+    /// an item was sent, which nothing can follow.
+    #[must_use]
+    pub fn break_off(&self, error: ErrorText<'_>) -> Vec<u8> {
+        if self.ended {
+            return Vec::new();
+        }
+        match self.framing.around_item() {
+            // Half an event may have been sent: a blank line ends it.
+            None => [b"\n\n", &*error::event(self.dialect, error, 0)].concat(),
+            Some(_) if !self.is_between_events() => Vec::new(),
+            Some((before, after)) => [before, &*error::body(self.dialect, error), after].concat(),
+        }
+    }
+
+    /// Whether the client has only whole events.
+    fn is_between_events(&self) -> bool {
         let holds_whole = !self.held.is_empty() && !self.passing && self.released == 0;
         !self.ended && (self.framing.is_between() || holds_whole)
     }

@@ -15,6 +15,13 @@ pub struct Pieces {
 }
 
 impl Pieces {
+    /// What comes until `count` pieces of the text are there, and what comes then.
+    pub fn after(&self, count: usize) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+        let all = self.all();
+        let (before, after) = all.split_at(self.opening.len() + count);
+        (before.to_vec(), after.to_vec())
+    }
+
     /// Everything in order, as it is sent.
     pub fn all(&self) -> Vec<Vec<u8>> {
         [&self.opening[..], &self.content, &self.closing].concat()

@@ -5,6 +5,7 @@ use super::*;
 use crate::wire::{
     chat::{ChatEvent, Fold},
     codec::codec,
+    error::ErrorText,
 };
 
 /// What a fixture says besides what the codec reads of it.
@@ -233,11 +234,11 @@ fn events_that_are_not_the_end_are_passed_on_as_they_come() {
 }
 
 #[test]
-fn a_comment_of_ours_goes_between_events_only() {
+fn what_keeps_a_stream_alive_goes_between_events_only() {
     let is_between = |dialect, chunk: &'static str| {
         let mut tap = StreamTap::new(dialect, false);
         tap.feed(&Bytes::from_static(chunk.as_bytes()), &mut Vec::new());
-        tap.is_between_events()
+        !tap.keep_alive().is_empty()
     };
     assert!(is_between(Dialect::AnthropicMessages, ""));
     assert!(is_between(Dialect::AnthropicMessages, "data: {\"type\":\"ping\"}\n\n"));
@@ -245,12 +246,45 @@ fn a_comment_of_ours_goes_between_events_only() {
     assert!(!is_between(Dialect::AnthropicMessages, "data: {\"type\":\"ping\""));
     assert!(!is_between(Dialect::AnthropicMessages, "data: {\"type\":\"message_stop\"}\n\n"));
     assert!(is_between(Dialect::Gemini, "data: {}\n\n"));
-    assert!(!is_between(Dialect::Gemini, "[{}\n,\n"), "JSON has no comments");
-    assert!(!is_between(Dialect::Gemini, ""), "it is not known what it will be");
-    let mut said = StreamTap::new(Dialect::Gemini, false).said_to_be_events();
-    assert!(said.is_between_events());
-    said.feed(&Bytes::from_static(b"[{}"), &mut Vec::new());
-    assert!(!said.is_between_events(), "it was said wrongly");
+    assert!(!is_between(Dialect::Gemini, "data: {}"));
+    assert!(is_between(Dialect::Gemini, "[{}\n,\n"), "an empty line is none of JSON's business");
+    assert!(is_between(Dialect::Gemini, ""), "whatever it will be");
+    assert!(!is_between(Dialect::Gemini, "[{}\n,\n{\"a"));
+}
+
+#[test]
+fn an_error_of_ours_follows_what_the_client_has() {
+    let text = ErrorText {
+        status: 502,
+        kind: "api_error",
+        code: None,
+        message: "gone",
+        param: None,
+        limit: None,
+        request_id: "",
+    };
+    let told = |dialect, chunk: &'static str, says_events: bool| {
+        let mut tap = StreamTap::new(dialect, false);
+        if says_events {
+            tap = tap.said_to_be_events();
+        }
+        let mut out = Vec::new();
+        tap.feed(&Bytes::from_static(chunk.as_bytes()), &mut out);
+        (String::from_utf8(out.concat()).unwrap(), String::from_utf8(tap.break_off(text)).unwrap())
+    };
+    let error = r#"{"error":{"code":502,"message":"gone","status":"INTERNAL"}}"#;
+    for (chunk, says_events) in [("", true), ("data: {}\n\n", false), ("data: {\"a", false)] {
+        assert_eq!(told(Dialect::Gemini, chunk, says_events).1, format!("\n\ndata: {error}\n\n"), "{chunk}");
+    }
+    for (chunk, items) in [("", 0), ("[", 0), ("[{}", 1), ("[{}\n,", 1), ("[{},{}\n", 2)] {
+        let (sent, error) = told(Dialect::Gemini, chunk, false);
+        let whole: Vec<serde_json::Value> = serde_json::from_str(&format!("{sent}{error}")).unwrap();
+        assert_eq!((whole.len(), &whole[items]["error"]["message"]), (items + 1, &"gone".into()), "{chunk}");
+    }
+    assert_eq!(told(Dialect::Gemini, "[{},{\"a", false).1, "", "half an item was sent");
+    assert_eq!(told(Dialect::Gemini, "[{}]", false).1, "", "its end was read");
+    let named = told(Dialect::AnthropicMessages, "data: {\"type\":\"ping\"}\n\n", false).1;
+    assert!(named.starts_with("\n\nevent: error\ndata: {\"type\":\"error\""), "{named}");
 }
 
 /// What streams are made of, and what they should not be.

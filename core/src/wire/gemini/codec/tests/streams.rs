@@ -131,10 +131,10 @@ fn a_keep_alive_changes_nothing() {
     for as_array in [false, true] {
         let mut writer = Gemini.writer(&Setting { as_array, ..setting() });
         let mut out = Vec::new();
-        out.extend_from_slice(writer.keep_alive());
+        out.extend_from_slice(crate::wire::codec::keep_alive(Dialect::Gemini));
         for event in &said {
             writer.write(event, &mut out);
-            out.extend_from_slice(writer.keep_alive());
+            out.extend_from_slice(crate::wire::codec::keep_alive(Dialect::Gemini));
         }
         let stream = String::from_utf8(out).unwrap();
         assert_eq!(read_stream(&stream), read_stream(&write_stream(&said, as_array)));
