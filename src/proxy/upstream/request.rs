@@ -140,6 +140,10 @@ impl<'r> Outgoing<'r> {
             _ => None,
         };
         let mut headers = if translation.is_none() { passed(client.headers()) } else { Vec::new() };
+        if account.rewrites_bodies() {
+            // It would ask for a form of the answer, which is decided by where the request goes.
+            headers.retain(|(name, _)| *name != http::header::ACCEPT);
+        }
         for (name, value) in kind.headers {
             let name = HeaderName::from_static(name);
             if !headers.iter().any(|(passed, _)| *passed == name) {

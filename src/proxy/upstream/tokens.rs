@@ -13,7 +13,7 @@ use aione_core::{
 use bytes::Bytes;
 use dashmap::DashMap;
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use http::{HeaderValue, header};
+use http::{HeaderValue, Version, header};
 use parking_lot::Mutex;
 use pingora_core::protocols::http::{client::HttpSession, v1::client::HttpSession as Http1Session};
 use pingora_http::RequestHeader;
@@ -183,12 +183,14 @@ async fn ask(token: &Token, connectors: &Connectors, now: Timestamp) -> Result<(
     let peer = target.peer().await.map_err(|_| "the address of its token endpoint could not be looked up")?;
     let connected = connectors.get(target, &peer, true, clock::steady()).await;
     let (connection, _) = connected.map_err(|_| "its token endpoint could not be reached")?;
-    let mut session = match connection {
-        Connection::Http1(stream) => HttpSession::H1(Http1Session::new_with_options(stream, &*peer)),
-        Connection::Http2(session) => *session,
+    let (mut session, version) = match connection {
+        Connection::Http1(stream) => {
+            (HttpSession::H1(Http1Session::new_with_options(stream, &*peer)), Version::HTTP_11)
+        }
+        Connection::Http2(session) => (*session, Version::HTTP_2),
     };
     let broke = "its token endpoint broke off";
-    let head = head(target, body.expose().len()).ok_or("no request for a token")?;
+    let head = head(target, version, body.expose().len()).ok_or("no request for a token")?;
     session.write_request_header(head).await.map_err(|_| broke)?;
     let body = Bytes::copy_from_slice(body.expose().as_bytes());
     session.write_request_body(body, true).await.map_err(|_| broke)?;
@@ -205,10 +207,16 @@ async fn ask(token: &Token, connectors: &Connectors, now: Timestamp) -> Result<(
     Ok((status, answer))
 }
 
-fn head(target: &Target, length: usize) -> Option<Box<RequestHeader>> {
+fn head(target: &Target, version: Version, length: usize) -> Option<Box<RequestHeader>> {
     let path = if target.path().is_empty() { "/" } else { target.path() };
     let mut head = RequestHeader::build("POST", path.as_bytes(), Some(6)).ok()?;
-    head.insert_header(header::HOST, &*target.authority).ok()?;
+    head.set_version(version);
+    if version == Version::HTTP_2 {
+        let url = target.url("");
+        head.set_uri(if target.path().is_empty() { format!("{url}/") } else { url }.parse().ok()?);
+    } else {
+        head.insert_header(header::HOST, &*target.authority).ok()?;
+    }
     head.insert_header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").ok()?;
     head.insert_header(header::ACCEPT, "application/json").ok()?;
     head.insert_header(header::CONTENT_LENGTH, length).ok()?;

@@ -4,7 +4,13 @@ use super::{chat, only, said};
 use crate::support::{
     client::Call,
     gateway::{Gateway, TestGateway},
-    upstream::{Upstream, gemini, google::Google, honest, messages, openai},
+    upstream::{
+        Truth, Upstream,
+        frames::{Frame, FrameUpstream, Reply},
+        gemini,
+        google::{self, Google},
+        honest, messages, openai,
+    },
     wait,
 };
 use serde_json::{Value, json};
@@ -227,4 +233,29 @@ async fn callers_of_either_dialect_get_what_is_said_in_theirs_as_it_is() {
         };
         assert_eq!(answer.text(), String::from_utf8(expected).unwrap());
     }
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for_over_http2_as_well() {
+    let upstream = FrameUpstream::start().await;
+    let plain = |body: Vec<u8>| [Frame::Head("application/json"), Frame::Data(body), Frame::End];
+    let token = json!({ "access_token": "ya29.x", "expires_in": 3_600, "token_type": "Bearer" });
+    upstream.next(Reply::unprocessed(plain(token.to_string().into_bytes())));
+    let truth = Truth::of(3);
+    upstream.next(Reply::generated(&truth, plain(gemini::content(&truth, "gemini-2.5-pro"))));
+    let provider = json!({
+        "kind": "vertex", "project": "my-project", "location": "europe-west4", "http2": "always",
+        "base_url": format!("http://{}", upstream.addr), "credentials": ["${SERVICE_ACCOUNT}"],
+    });
+    let gateway = TestGateway::new()
+        .with(|settings| settings.provider("up", provider))
+        .environment("SERVICE_ACCOUNT", &google::key_file(upstream.addr))
+        .model("m", &["up"])
+        .set("/models/m/route/deployments", only("gemini-2.5-pro"))
+        .start()
+        .await;
+    let key = gateway.key().await;
+    let answer = gateway.send(&chat(&key, false)).await.ok();
+    assert_eq!(said(&answer, false), honest::texts(openai::CONTENT_EVENTS));
+    assert_eq!(upstream.asked(), 2);
 }

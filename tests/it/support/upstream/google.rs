@@ -7,6 +7,7 @@ use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey}
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -42,12 +43,7 @@ impl Google {
 
     /// The key file of the account, whose tokens are given here.
     pub fn key_file(&self) -> String {
-        json!({
-            "type": "service_account", "project_id": "my-project", "client_email": EMAIL,
-            "private_key": PEM, "private_key_id": "key-1",
-            "token_uri": format!("http://{}/token", self.upstream.addr),
-        })
-        .to_string()
+        key_file(self.upstream.addr)
     }
 
     /// What goes into `base_url`.
@@ -72,6 +68,15 @@ impl Google {
     pub fn set_life(&self, seconds: u64) {
         self.state.lock().unwrap().life = seconds;
     }
+}
+
+/// The key file of the account, whose tokens are given at `addr`.
+pub fn key_file(addr: SocketAddr) -> String {
+    json!({
+        "type": "service_account", "project_id": "my-project", "client_email": EMAIL,
+        "private_key": PEM, "private_key_id": "key-1", "token_uri": format!("http://{addr}/token"),
+    })
+    .to_string()
 }
 
 fn decide(seen: &Seen, state: &mut State) -> Script {
