@@ -65,6 +65,8 @@ pub(crate) async fn start(assembly: &mut Assembly, greeting: Option<Greeting>) -
     running.recorder.spawn(recorder::run(reader, assembly.store.clone()));
     running.tasks.spawn(assembly.config.clone().watch(stopping.clone()));
     running.tasks.spawn(assembly.gateway.targets.clone().refresh());
+    let targets = assembly.gateway.targets.clone();
+    running.tasks.spawn(async move { targets.tokens.refresh().await });
     if let Some(keep) = snapshot.storage.keep_records {
         running.tasks.spawn(retention::run(assembly.store.clone(), assembly.gateway.clone(), keep));
     }

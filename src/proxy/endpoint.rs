@@ -2,11 +2,10 @@
 
 use super::client::Client;
 use aione_core::{
-    config::snapshot::Provider,
+    config::snapshot::Deployment,
     wire::{
-        Dialect,
+        Dialect, Tongue,
         codec::{Manner, UrlSays},
-        translate::Pair,
     },
 };
 use http::HeaderMap;
@@ -139,17 +138,11 @@ impl Endpoint {
         }
     }
 
-    /// The dialect in which `provider` is asked: the caller's own where it speaks that, and another for a chat,
-    /// which can be translated. `None`: it cannot be asked.
-    pub(crate) fn dialect_for(self, provider: &Provider) -> Option<Dialect> {
-        let own = self.dialect();
-        if provider.dialects.contains(&own) {
-            return Some(own);
-        }
+    /// What `deployment` is asked in: the caller's own dialect where it speaks that, and something else for a
+    /// chat, which can be translated. `None`: it cannot be asked.
+    pub(crate) fn tongue_for(self, deployment: &Deployment) -> Option<Tongue> {
         // Where only tokens are counted, it is chats whose tokens they are.
-        let can_translate =
-            |other: &Dialect| (self.is_chat() || self.counts()) && Pair::of(own, *other).is_some();
-        provider.dialects.iter().copied().find(can_translate)
+        deployment.tongue_for(self.dialect(), self.is_chat() || self.counts())
     }
 
     /// What a model that states its capabilities must name among them.

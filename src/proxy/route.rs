@@ -27,9 +27,11 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// Whether a deployment may be asked in another dialect than the caller's.
+    /// Whether a deployment may be asked in another dialect than the caller's, or with another body.
     pub(crate) fn may_translate(&self, endpoint: Endpoint) -> bool {
-        let is_other = |it: &Arc<Deployment>| endpoint.dialect_for(&it.provider) != Some(endpoint.dialect());
+        let own = Some(endpoint.dialect().into());
+        let is_other =
+            |it: &Arc<Deployment>| endpoint.tongue_for(it) != own || it.provider.account.rewrites_bodies();
         self.candidates.iter().any(is_other)
     }
 }
@@ -112,7 +114,7 @@ fn candidates(
     let mut ready: Vec<Arc<Deployment>> = Vec::with_capacity(model.route.deployments.len());
     for deployment in &model.route.deployments {
         let is_elsewhere = ask.origin.as_ref().is_some_and(|origin| *origin != deployment.provider.name);
-        if is_elsewhere || ask.endpoint().dialect_for(&deployment.provider).is_none() {
+        if is_elsewhere || ask.endpoint().tongue_for(deployment).is_none() {
             continue;
         }
         is_served = true;

@@ -5,7 +5,10 @@
 use super::{
     health::Health,
     load::Load,
-    upstream::target::{Target, Targets},
+    upstream::{
+        target::{Target, Targets},
+        tokens::Token,
+    },
 };
 use aione_core::{
     config::{
@@ -13,7 +16,7 @@ use aione_core::{
         standing::Condition,
     },
     domain::clock::Steady,
-    provider::Credential,
+    provider::{Credential, Entry},
 };
 use arc_swap::ArcSwap;
 use http::HeaderValue;
@@ -42,6 +45,8 @@ pub(crate) struct Running {
     pub(crate) target: Option<Arc<Target>>,
     /// Values of the header that carries them, one for each credential.
     credentials: Vec<HeaderValue>,
+    /// In their place, where each must be asked for.
+    tokens: Vec<Arc<Token>>,
     turn: AtomicUsize,
 }
 
@@ -101,7 +106,8 @@ impl Running {
             .filter_map(|secret| {
                 let mut value = match provider.kind.credential {
                     Credential::Bearer => HeaderValue::from_str(&format!("Bearer {}", secret.expose())),
-                    Credential::Header(_) | Credential::None => HeaderValue::from_str(secret.expose()),
+                    Credential::Header(_) => HeaderValue::from_str(secret.expose()),
+                    Credential::KeyFile | Credential::None => return None,
                 }
                 .ok()?;
                 value.set_sensitive(true);
@@ -109,7 +115,14 @@ impl Running {
             })
             .collect();
         let target = provider.base.as_ref().map(|base| targets.get(base, provider));
-        Self { health, load, target, credentials, turn: AtomicUsize::new(0) }
+        let tokens = match provider.account.entry() {
+            Entry::Token(accounts) => accounts
+                .iter()
+                .map(|account| targets.tokens.get(account, &targets.get(&account.token_endpoint, provider)))
+                .collect(),
+            Entry::Credential | Entry::Signed { .. } => Vec::new(),
+        };
+        Self { health, load, target, credentials, tokens, turn: AtomicUsize::new(0) }
     }
 
     /// Whether it may be asked at `now`.
@@ -121,5 +134,11 @@ impl Running {
     pub(crate) fn credential(&self) -> Option<&HeaderValue> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         self.credentials.get(turn % self.credentials.len().max(1))
+    }
+
+    /// The next token in turn; `None` where none is wanted.
+    pub(crate) fn token(&self) -> Option<&Arc<Token>> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        self.tokens.get(turn % self.tokens.len().max(1))
     }
 }

@@ -15,6 +15,7 @@ mod blame;
 mod budgets;
 mod callers;
 mod cli;
+mod clouds;
 mod cluster;
 mod config;
 mod control;

@@ -1,5 +1,6 @@
 //! From YAML texts to a snapshot, or to everything that is wrong with them.
 
+mod account;
 mod context;
 mod model;
 mod operation;

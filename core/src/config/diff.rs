@@ -136,6 +136,7 @@ fn provider_parts(old: &Provider, new: &Provider) -> Vec<&'static str> {
         ("sandbox", old.sandbox != new.sandbox),
         ("forward_client_ip", old.forward_client_ip != new.forward_client_ip),
         ("ca_file", old.ca_file != new.ca_file),
+        ("account", old.account != new.account),
     ];
     changed(&parts)
 }

@@ -6,13 +6,14 @@ use crate::{
         plan::Plan,
         price::{ModelPrice, PriceBook},
     },
-    wire::Dialect,
+    provider::Account,
+    wire::{Dialect, Tongue, translate::Pair},
 };
 use ipnet::IpNet;
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -245,6 +246,8 @@ pub struct Provider {
     pub forward_client_ip: bool,
     /// PEM file of the authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// What there is besides, with vendors that want more.
+    pub account: Account,
 }
 
 /// A parsed `base_url`; the only place an upstream's address can come from.
@@ -256,6 +259,14 @@ pub struct BaseUrl {
     pub port: u16,
     /// Without a trailing slash, such as `/v1`; empty for none.
     pub path: String,
+}
+
+impl BaseUrl {
+    /// Whether it stays on this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -351,6 +362,25 @@ pub struct CoolDown {
     pub pause: Duration,
     /// doubling up to this.
     pub max: Duration,
+}
+
+impl Deployment {
+    /// What it is asked in by callers of `own`: that where it speaks it; otherwise, where the request can be
+    /// translated, the first that it speaks. `None`: it cannot be asked.
+    #[must_use]
+    pub fn tongue_for(&self, own: Dialect, can_translate: bool) -> Option<Tongue> {
+        let of_model = self.provider.account.tongue(&self.model);
+        let spoken = || {
+            let dialects = self.provider.dialects.iter().copied().map(Tongue::from);
+            of_model.into_iter().chain(dialects.filter(move |_| of_model.is_none()))
+        };
+        let own = Tongue::from(own);
+        if spoken().any(|tongue| tongue == own) {
+            return Some(own);
+        }
+        let Tongue::Dialect(caller) = own else { return None };
+        spoken().find(|tongue| can_translate && Pair::of(caller, *tongue).is_some())
+    }
 }
 
 impl Model {

@@ -1,5 +1,6 @@
 //! A configuration as an operator writes it: what is taken, what is refused, and how.
 
+mod clouds;
 mod meaning;
 mod mutated;
 mod plan_prices;
@@ -47,6 +48,7 @@ impl World {
             ("conf/ca.pem", pem("CERTIFICATE")),
             ("conf/tls.key", pem("PRIVATE KEY")),
             ("conf/other.key", pem("PRIVATE KEY")),
+            ("conf/sa.json", clouds::key_file()),
         ];
         Self { vars: vars.map(|(name, value)| (name, value.to_owned())).into(), files: files.into() }
     }

@@ -1,9 +1,15 @@
 //! Whom we say it to: one value per vendor kind, and what each one's wire looks like.
 
+mod account;
+pub mod azure;
+pub mod bedrock;
 mod name;
 pub mod simulated;
+pub mod vertex;
 
-pub use name::KindName;
+use account::segment;
+pub use account::{Account, Entry};
+pub use name::{ApiName, KindName};
 
 use crate::wire::Dialect;
 
@@ -14,8 +20,43 @@ pub enum Credential {
     Bearer,
     /// As it is, in a header of this name.
     Header(&'static str),
+    /// Each is a key file, with which a token is asked for.
+    KeyFile,
     /// There is none: the provider is built in.
     None,
+}
+
+/// What an account of a kind is known by besides an address and credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Particulars {
+    None,
+    /// Perhaps a version of the API.
+    Azure,
+    /// A region, and keys to sign with.
+    Bedrock,
+    /// A project and a location.
+    Vertex,
+}
+
+impl Particulars {
+    /// Their names in YAML, and none that another kind has.
+    #[must_use]
+    pub fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::None => &[],
+            Self::Azure => &["api_version"],
+            Self::Bedrock => &["region", "api", "access_key_id", "secret_access_key", "session_token"],
+            Self::Vertex => &["project", "location"],
+        }
+    }
+
+    /// Whether the dialect follows from them and from the model, so that none can be named.
+    #[must_use]
+    pub fn decides_dialects(self) -> bool {
+        matches!(self, Self::Bedrock | Self::Vertex)
+    }
+
+    pub const ALL: [Self; 4] = [Self::None, Self::Azure, Self::Bedrock, Self::Vertex];
 }
 
 /// A vendor kind: everything that is the same for all of its accounts.
@@ -33,6 +74,7 @@ pub struct Kind {
     pub base_url: Option<&'static str>,
     /// Answered inside the process.
     pub built_in: bool,
+    pub particulars: Particulars,
 }
 
 impl Kind {
@@ -53,6 +95,7 @@ pub const PROVIDERS: &[Kind] = &[
         headers: &[],
         base_url: Some("https://api.openai.com/v1"),
         built_in: false,
+        particulars: Particulars::None,
     },
     Kind {
         name: "openai_compatible",
@@ -62,6 +105,7 @@ pub const PROVIDERS: &[Kind] = &[
         headers: &[],
         base_url: None,
         built_in: false,
+        particulars: Particulars::None,
     },
     Kind {
         name: "anthropic",
@@ -71,6 +115,7 @@ pub const PROVIDERS: &[Kind] = &[
         headers: &[("anthropic-version", "2023-06-01")],
         base_url: Some("https://api.anthropic.com/v1"),
         built_in: false,
+        particulars: Particulars::None,
     },
     Kind {
         name: "gemini",
@@ -80,6 +125,37 @@ pub const PROVIDERS: &[Kind] = &[
         headers: &[],
         base_url: Some("https://generativelanguage.googleapis.com/v1beta"),
         built_in: false,
+        particulars: Particulars::None,
+    },
+    Kind {
+        name: "azure",
+        dialects: &[Dialect::OpenAiChat, Dialect::OpenAiResponses],
+        other_dialects: &[],
+        credential: Credential::Header("api-key"),
+        headers: &[],
+        base_url: None,
+        built_in: false,
+        particulars: Particulars::Azure,
+    },
+    Kind {
+        name: "bedrock",
+        dialects: &[Dialect::AnthropicMessages],
+        other_dialects: &[],
+        credential: Credential::Bearer,
+        headers: &[],
+        base_url: None,
+        built_in: false,
+        particulars: Particulars::Bedrock,
+    },
+    Kind {
+        name: "vertex",
+        dialects: &[Dialect::Gemini, Dialect::AnthropicMessages],
+        other_dialects: &[],
+        credential: Credential::KeyFile,
+        headers: &[],
+        base_url: None,
+        built_in: false,
+        particulars: Particulars::Vertex,
     },
     Kind {
         name: "simulated",
@@ -89,6 +165,7 @@ pub const PROVIDERS: &[Kind] = &[
         headers: &[],
         base_url: None,
         built_in: true,
+        particulars: Particulars::None,
     },
 ];
 

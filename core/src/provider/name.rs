@@ -12,11 +12,8 @@ pub enum KindName {
     Simulated,
     Anthropic,
     Gemini,
-    /// Not supported yet.
     Azure,
-    /// Not supported yet.
     Bedrock,
-    /// Not supported yet.
     Vertex,
 }
 
@@ -35,4 +32,15 @@ impl KindName {
             Self::Vertex => "vertex",
         }
     }
+}
+
+/// How Bedrock's models are asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ApiName {
+    /// Models of every vendor, in one form.
+    #[default]
+    Converse,
+    /// Claude, in Anthropic's dialect.
+    Invoke,
 }

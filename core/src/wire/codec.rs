@@ -13,22 +13,10 @@ use super::{
 use crate::domain::usage::Usage;
 use std::{collections::BTreeSet, fmt};
 
-/// Reads and writes one dialect. Everything is pure: bytes in, meaning out, and back.
-pub trait Codec: Sync {
-    fn dialect(&self) -> Dialect;
-
-    /// What a caller asks. `url` is what stands there and not in the body, in dialects that say it so.
-    /// Fields that the neutral form does not have go to `dropped`.
-    ///
-    /// # Errors
-    /// A field has the wrong type, or something is missing without which nothing can be asked.
-    fn decode_request(
-        &self,
-        body: &[u8],
-        url: UrlSays<'_>,
-        dropped: &mut Dropped,
-    ) -> Result<ChatRequest, Malformed>;
-
+/// What an upstream is asked in. Everything is pure: bytes in, meaning out, and back.
+///
+/// A dialect has this half and [`Codec`]'s. What is spoken by upstreams alone has no other.
+pub trait UpstreamCodec: Sync {
     /// The body that asks an upstream, under its own name for the model. What the dialect cannot say goes to
     /// `dropped`.
     ///
@@ -47,17 +35,34 @@ pub trait Codec: Sync {
     /// It is no answer of this dialect.
     fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Malformed>;
 
-    /// The answer as a caller of this dialect reads it.
-    fn encode_answer(&self, answer: &ChatAnswer, setting: &Setting, dropped: &mut Dropped) -> Vec<u8>;
-
     /// Reads an upstream's stream.
     fn reader(&self) -> Box<dyn StreamReader>;
 
-    /// Writes a stream for a caller.
-    fn writer(&self, setting: &Setting) -> Box<dyn StreamWriter>;
-
     /// What an upstream answered with another status; also what is no JSON has a meaning.
     fn decode_error(&self, status: u16, body: &[u8]) -> ChatError;
+}
+
+/// Reads and writes one dialect, for callers as well.
+pub trait Codec: UpstreamCodec {
+    fn dialect(&self) -> Dialect;
+
+    /// What a caller asks. `url` is what stands there and not in the body, in dialects that say it so.
+    /// Fields that the neutral form does not have go to `dropped`.
+    ///
+    /// # Errors
+    /// A field has the wrong type, or something is missing without which nothing can be asked.
+    fn decode_request(
+        &self,
+        body: &[u8],
+        url: UrlSays<'_>,
+        dropped: &mut Dropped,
+    ) -> Result<ChatRequest, Malformed>;
+
+    /// The answer as a caller of this dialect reads it.
+    fn encode_answer(&self, answer: &ChatAnswer, setting: &Setting, dropped: &mut Dropped) -> Vec<u8>;
+
+    /// Writes a stream for a caller.
+    fn writer(&self, setting: &Setting) -> Box<dyn StreamWriter>;
 
     /// The body of an error, under [`ChatError::status`]. `request_id` is the exchange's.
     fn encode_error(&self, error: &ChatError, request_id: &str) -> Vec<u8> {

@@ -4,9 +4,12 @@
 pub mod anthropic_messages;
 pub mod chat;
 pub mod codec;
+pub mod converse;
 pub mod error;
+pub mod event_stream;
 pub mod gemini;
 pub mod json;
+pub mod members;
 pub mod openai_chat;
 pub mod openai_responses;
 pub mod peek;
@@ -16,7 +19,10 @@ pub mod sse;
 pub mod tap;
 #[cfg(test)]
 mod tests;
+mod tongue;
 pub mod translate;
+
+pub use tongue::Tongue;
 
 use schemars::JsonSchema;
 use serde::Deserialize;

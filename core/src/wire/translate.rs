@@ -5,12 +5,15 @@
 mod tests;
 
 use super::{
-    Dialect,
-    chat::{ChatError, ChatEvent, ChatRequest, Dropped, ErrorKind},
-    codec::{Codec, Malformed, Setting, StreamReader, StreamWriter, UrlSays, codec, keep_alive},
+    Dialect, Tongue,
+    chat::{ChatAnswer, ChatError, ChatEvent, ChatRequest, Delta, Dropped, ErrorKind, Part, Start},
+    codec::{
+        Codec, Malformed, Setting, StreamReader, StreamWriter, UpstreamCodec, UrlSays, codec, keep_alive,
+    },
     openai_chat,
-    tap::{First, PlainTap, Reading, StreamMeter},
+    tap::{First, KeptText, PlainTap, Reading, StreamMeter, Written},
 };
+use crate::domain::usage::Usage;
 use bytes::Bytes;
 
 /// Largest plain answer that is translated, in bytes: it is held whole, and an image is a few megabytes.
@@ -20,20 +23,22 @@ pub const ANSWER_MAX: usize = 32 * 1024 * 1024;
 #[derive(Clone, Copy)]
 pub struct Pair {
     caller: &'static dyn Codec,
-    upstream: &'static dyn Codec,
+    upstream: &'static dyn UpstreamCodec,
+    tongue: Tongue,
 }
 
 impl std::fmt::Debug for Pair {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} to {}", self.caller.dialect().as_str(), self.upstream.dialect().as_str())
+        write!(f, "{} to {:?}", self.caller.dialect().as_str(), self.tongue)
     }
 }
 
 impl Pair {
     /// `None`: one of them has no codec.
     #[must_use]
-    pub fn of(caller: Dialect, upstream: Dialect) -> Option<Self> {
-        Some(Self { caller: codec(caller)?, upstream: codec(upstream)? })
+    pub fn of(caller: Dialect, upstream: impl Into<Tongue>) -> Option<Self> {
+        let tongue = upstream.into();
+        Some(Self { caller: codec(caller)?, upstream: tongue.codec()?, tongue })
     }
 
     /// What the caller asks, in the neutral form; what that cannot say goes to `dropped`.
@@ -73,10 +78,15 @@ impl Pair {
         dropped: &mut Dropped,
     ) -> Result<(Vec<u8>, Reading), Malformed> {
         let answer = self.upstream.decode_answer(body)?;
-        // What it used is read as for a caller of its own dialect, so that it costs the same.
-        let mut tap = PlainTap::new(self.upstream.dialect());
-        tap.feed(body);
-        let reading = Reading { complete: true, error: false, blames_request: false, ..tap.finish() };
+        let reading = match self.tongue.dialect() {
+            // What it used is read as for a caller of its own dialect, so that it costs the same.
+            Some(dialect) => {
+                let mut tap = PlainTap::new(dialect);
+                tap.feed(body);
+                Reading { complete: true, error: false, blames_request: false, ..tap.finish() }
+            }
+            None => reading_of(&answer),
+        };
         Ok((self.caller.encode_answer(&answer, setting, dropped), reading))
     }
 
@@ -84,7 +94,7 @@ impl Pair {
     /// `None`: it is no error either. What it says is for [`Self::error`] to tell.
     #[must_use]
     pub fn error_within(&self, body: &[u8]) -> Option<u16> {
-        let mut tap = PlainTap::new(self.upstream.dialect());
+        let mut tap = PlainTap::new(self.tongue.dialect()?);
         tap.feed(body);
         // Where a dialect has a status in its errors, it is their code.
         tap.finish().error.then(|| openai_chat::error_of(None, body).status)
@@ -107,7 +117,7 @@ impl Pair {
             caller: self.caller,
             reader: self.upstream.reader(),
             writer: self.caller.writer(setting),
-            meter: StreamMeter::new(self.upstream.dialect()),
+            meter: Meter::of(self.tongue),
             events: Vec::new(),
             first: First::Unknown,
             error: None,
@@ -123,8 +133,7 @@ pub struct StreamTranslator {
     caller: &'static dyn Codec,
     reader: Box<dyn StreamReader>,
     writer: Box<dyn StreamWriter>,
-    /// What it used is read as for a caller of its own dialect, so that it costs the same.
-    meter: StreamMeter,
+    meter: Meter,
     /// Kept for its room.
     events: Vec<ChatEvent>,
     first: First,
@@ -132,6 +141,59 @@ pub struct StreamTranslator {
     has_finish: bool,
     done: bool,
     terminal: Vec<u8>,
+}
+
+/// How it is read what a stream used.
+enum Meter {
+    /// As for a caller of its own dialect, so that it costs the same.
+    OfDialect(StreamMeter),
+    /// From what it says: no caller of ours speaks so.
+    OfEvents { usage: Option<Usage>, text: KeptText, has_finish: bool },
+}
+
+impl Meter {
+    fn of(tongue: Tongue) -> Self {
+        match tongue.dialect() {
+            Some(dialect) => Self::OfDialect(StreamMeter::new(dialect)),
+            None => Self::OfEvents { usage: None, text: KeptText::default(), has_finish: false },
+        }
+    }
+
+    fn feed(&mut self, chunk: &[u8]) {
+        if let Self::OfDialect(meter) = self {
+            meter.feed(chunk);
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Self::OfDialect(meter) = self {
+            meter.finish();
+        }
+    }
+
+    fn note(&mut self, event: &ChatEvent) {
+        let Self::OfEvents { usage, text, has_finish } = self else { return };
+        match event {
+            ChatEvent::Begin { start: Start::Whole(part), .. } => note_part(part, text),
+            ChatEvent::Begin { start: Start::ToolCall { name, .. }, .. } => text.push_str(name),
+            ChatEvent::Delta { delta: Delta::Text(said) | Delta::Arguments(said), .. } => text.push_str(said),
+            ChatEvent::Usage(told) => *usage = Some(*told),
+            ChatEvent::Finish { .. } => *has_finish = true,
+            _ => {}
+        }
+    }
+
+    fn take_reading(&mut self) -> Reading {
+        match self {
+            Self::OfDialect(meter) => meter.take_reading(),
+            Self::OfEvents { usage, text, has_finish } => Reading {
+                usage: *usage,
+                usage_is_final: *has_finish,
+                written: Written::Text(std::mem::take(text)),
+                ..Reading::default()
+            },
+        }
+    }
 }
 
 impl StreamTranslator {
@@ -184,6 +246,7 @@ impl StreamTranslator {
     }
 
     fn note(&mut self, event: &ChatEvent) {
+        self.meter.note(event);
         if self.first == First::Unknown {
             self.first = match event {
                 ChatEvent::Error(_) => First::Error,
@@ -256,6 +319,34 @@ impl StreamTranslator {
             complete: self.done,
             ..self.meter.take_reading()
         }
+    }
+}
+
+/// The text that the model wrote in a part.
+fn note_part(part: &Part, text: &mut KeptText) {
+    match part {
+        Part::Text { text: written, .. } | Part::Refusal { text: written } => text.push_str(written),
+        Part::Thinking(thinking) => text.push_str(&thinking.text),
+        Part::ToolCall(call) => {
+            text.push_str(&call.name);
+            text.push_str(&call.arguments);
+        }
+        _ => {}
+    }
+}
+
+/// What an answer says of itself.
+fn reading_of(answer: &ChatAnswer) -> Reading {
+    let mut text = KeptText::default();
+    for part in answer.choices.iter().flat_map(|choice| &choice.parts) {
+        note_part(part, &mut text);
+    }
+    Reading {
+        usage: answer.usage,
+        usage_is_final: true,
+        complete: true,
+        written: Written::Text(text),
+        ..Reading::default()
     }
 }
 

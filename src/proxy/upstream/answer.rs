@@ -1,7 +1,9 @@
 //! An upstream's answer as the relay takes it: a head, what has been read of the body, the
 //! rest of it, and the tap that reads its usage.
 
-use super::{foreign::Collected, simulated::Simulated, transport::Exchange, visit::Visit};
+use super::{
+    foreign::Collected, simulated::Simulated, transport::Exchange, unframed::Unframed, visit::Visit,
+};
 use crate::{
     clock,
     proxy::{drain::Departure, refusal::Refusal},
@@ -74,6 +76,8 @@ impl Fault {
 /// The rest of an answer's body.
 pub(crate) enum Body {
     Wire(Box<Exchange>),
+    /// A stream that comes in the vendor's own frames.
+    Unframed(Box<Unframed>),
     Simulated(Simulated),
     /// There is no more.
     Ended,
@@ -84,20 +88,32 @@ impl Body {
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
         let part = match self {
             Self::Wire(exchange) => exchange.next().await,
+            Self::Unframed(framed) => framed.next().await,
             Self::Simulated(script) => script.next().await,
             Self::Ended => return Ok(None),
         };
-        if let Ok(None) = part
-            && let Self::Wire(exchange) = std::mem::replace(self, Self::Ended)
-        {
-            exchange.release();
+        if let Ok(None) = part {
+            match std::mem::replace(self, Self::Ended) {
+                Self::Wire(exchange) => exchange.release(),
+                Self::Unframed(framed) => framed.into_exchange().release(),
+                Self::Simulated(_) | Self::Ended => {}
+            }
         }
         part
     }
 
+    /// What it is read from, where that is a connection.
+    pub(super) fn exchange(&mut self) -> Option<&mut Exchange> {
+        match self {
+            Self::Wire(exchange) => Some(exchange),
+            Self::Unframed(framed) => Some(framed.exchange()),
+            Self::Simulated(_) | Self::Ended => None,
+        }
+    }
+
     /// Bounds every further read.
     pub(crate) fn set_patience(&mut self, timeout: Duration) {
-        if let Self::Wire(exchange) = self {
+        if let Some(exchange) = self.exchange() {
             exchange.set_patience(timeout);
         }
     }
@@ -266,7 +282,7 @@ pub(crate) struct Answer {
     /// Some of the request had reached an upstream by then.
     pub(crate) was_sent: bool,
     /// What the upstream was given, and must not tell the caller.
-    pub(super) credential: Option<HeaderValue>,
+    pub(super) secrets: Vec<HeaderValue>,
     fault: Option<Fault>,
     /// Of whose health the answer's end tells.
     visit: Option<Visit>,
@@ -278,7 +294,8 @@ impl Answer {
             401 => Some(Fault::Credential),
             403 => Some(Fault::Forbidden),
             429 | 529 => Some(Fault::TooManyRequests),
-            500.. => Some(Fault::ServerError),
+            // Bedrock's for a model that took too long, and for one that failed.
+            408 | 424 | 500.. => Some(Fault::ServerError),
             400..500 => Some(Fault::Refused),
             _ => None,
         };
@@ -292,7 +309,7 @@ impl Answer {
             ends_with_connection: false,
             is_abandoned: false,
             was_sent: true,
-            credential: None,
+            secrets: Vec::new(),
             fault,
             visit: None,
         }
@@ -344,8 +361,8 @@ impl Answer {
         if fault == Fault::ErrorEvent {
             self = self.into_error();
         }
-        if let Some(credential) = self.credential.take() {
-            let secret = credential.as_bytes();
+        for secret in std::mem::take(&mut self.secrets) {
+            let secret = secret.as_bytes();
             self.hide(secret.strip_prefix(b"Bearer ").unwrap_or(secret));
         }
         self

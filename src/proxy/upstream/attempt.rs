@@ -7,6 +7,7 @@ use super::{
     simulated::Simulated,
     target::Target,
     transport::Exchange,
+    unframed::Unframed,
 };
 use crate::{
     clock,
@@ -55,7 +56,16 @@ const KEPT_BACK: [&str; 22] = [
     "via",
     "cf-ray",
 ];
-const KEPT_BACK_PREFIXES: [&str; 4] = ["x-aione-", "x-ratelimit-", "anthropic-ratelimit-", "retry-after"];
+const KEPT_BACK_PREFIXES: [&str; 8] = [
+    "x-aione-",
+    "x-ratelimit-",
+    "anthropic-ratelimit-",
+    "retry-after",
+    "x-ms-",
+    "apim-",
+    "azureml-",
+    "x-amzn-",
+];
 /// Room for what is added to an upstream's head on its way to the caller.
 const HEADERS_OF_OURS: usize = 12;
 /// The longest `retry-after` of an upstream that is passed on, in seconds.
@@ -66,7 +76,7 @@ pub(super) async fn attempt(
     deployment: &Deployment,
     running: &Running,
     ask: &Ask,
-    request: Outgoing<'_>,
+    mut request: Outgoing<'_>,
     keep_alive_after: Option<Duration>,
     began: Steady,
 ) -> Result<Answer, Fault> {
@@ -75,6 +85,7 @@ pub(super) async fn attempt(
         return Simulated::answer(deployment, ask, &request).await;
     };
     let timeouts = &deployment.provider.timeouts;
+    request.be_let_in(timeouts.first_byte).await?;
     let exchange = send(gateway, target, &request, timeouts, began).await?;
     let head = exchange.head().ok_or(Fault::Broken)?;
     // A redirect is not followed: it would take the credential to another host.
@@ -84,11 +95,23 @@ pub(super) async fn attempt(
     let ends_with_connection = head.version != Version::HTTP_2
         && !head.headers.contains_key(header::CONTENT_LENGTH)
         && !head.headers.contains_key(header::TRANSFER_ENCODING);
-    let (head, tap) = match &request.translation {
+    if head.status == http::StatusCode::UNAUTHORIZED {
+        request.note_refused(&gateway.targets.tokens);
+    }
+    let content_type = head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let unframer = deployment.provider.account.unframer(content_type);
+    let as_events = unframer.as_ref().map(|_| as_events(head)).transpose()?;
+    let head = as_events.as_ref().unwrap_or(head);
+    let (head, tap) = match request.translation_of(head.status) {
         None => (for_caller(head)?, tap_for(head, ask)),
         Some(translation) => foreign::begin(head, translation, ask.peek.stream)?,
     };
-    let mut answer = Answer::new(Box::new(head), Body::Wire(Box::new(exchange)), tap);
+    let exchange = Box::new(exchange);
+    let body = match unframer {
+        None => Body::Wire(exchange),
+        Some(unframer) => Body::Unframed(Box::new(Unframed::new(exchange, unframer))),
+    };
+    let mut answer = Answer::new(Box::new(head), body, tap);
     answer.ends_with_connection = ends_with_connection;
     // A stream's first event is awaited as its first byte is; a plain body that has begun is not.
     if !answer.is_stream() {
@@ -103,7 +126,7 @@ pub(super) async fn attempt(
         _ => read_ahead(&mut answer).await?,
     }
     if answer.fault().is_some() {
-        answer.credential.clone_from(&request.credential);
+        answer.secrets = request.secrets();
     }
     if answer.is_stream() {
         bound(&mut answer, timeouts, began);
@@ -116,7 +139,7 @@ pub(super) async fn attempt(
 fn bound(answer: &mut Answer, timeouts: &Timeouts, began: Steady) {
     let has_begun = answer.tap.begins_with_error().is_some();
     let patience = if has_begun { timeouts.idle } else { timeouts.idle.max(timeouts.first_byte) };
-    if let Body::Wire(exchange) = &mut answer.body {
+    if let Some(exchange) = answer.body.exchange() {
         exchange.bound(patience, timeouts.idle, later(began, timeouts.total));
     }
 }
@@ -185,6 +208,14 @@ pub(super) async fn read_ahead(answer: &mut Answer) -> Result<(), Fault> {
         answer.set_fault(Fault::ErrorEvent);
     }
     Ok(())
+}
+
+/// The head of a stream in the vendor's own frames, as it is once they are server-sent events.
+fn as_events(head: &ResponseHeader) -> Result<ResponseHeader, Fault> {
+    let mut head = head.clone();
+    head.insert_header(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")
+        .map_err(|_| Fault::Broken)?;
+    Ok(head)
 }
 
 /// Whether the body is in an encoding, which was not asked for.

@@ -28,9 +28,8 @@ pub(crate) async fn count(
     client: &mut Client<'_>,
     id: RecordId,
 ) -> Result<Option<Counted>, Gone> {
-    let own = ask.endpoint().dialect();
-    let speaks =
-        |deployment: &&Arc<Deployment>| ask.endpoint().dialect_for(&deployment.provider) == Some(own);
+    let own = Some(ask.endpoint().dialect().into());
+    let speaks = |deployment: &&Arc<Deployment>| ask.endpoint().tongue_for(deployment) == own;
     let Some(deployment) = route.candidates.iter().find(speaks) else { return Ok(None) };
     let running = world.running(deployment);
     let sent = AtomicBool::new(false);

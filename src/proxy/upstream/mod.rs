@@ -9,9 +9,12 @@ mod early;
 mod foreign;
 mod idle;
 mod request;
+mod sign;
 mod simulated;
 pub(crate) mod target;
+pub(crate) mod tokens;
 mod transport;
+mod unframed;
 mod visit;
 
 use super::{
@@ -137,6 +140,7 @@ pub(crate) async fn call(
         Fault::Timeout | Fault::Overtime => Refusal::UpstreamTimeout,
         Fault::Cut => Refusal::Leaving,
         Fault::Connect => Refusal::UpstreamFailed { message: "The upstream could not be reached" },
+        Fault::Credential => Refusal::UpstreamFailed { message: "The upstream lets nobody in at present" },
         _ => Refusal::UpstreamFailed { message: "The upstream broke off before it answered" },
     })
 }

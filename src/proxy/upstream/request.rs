@@ -1,7 +1,12 @@
 //! The request as the upstream gets it: our credential, the caller's body with another model
 //! name or in another dialect, and of the caller's headers only those on the list.
 
-use super::target::Target;
+use super::{
+    answer::Fault,
+    sign::Signer,
+    target::Target,
+    tokens::{Token, Tokens},
+};
 use crate::{
     clock,
     proxy::{ask::Ask, authenticate, client::Client, endpoint::Endpoint, refusal::Refusal, world::Running},
@@ -9,9 +14,9 @@ use crate::{
 use aione_core::{
     config::snapshot::Deployment,
     domain::id::RecordId,
-    provider::{Credential, simulated::DIRECTIVE_HEADER},
+    provider::{Credential, Entry, simulated::DIRECTIVE_HEADER},
     wire::{
-        Dialect,
+        Dialect, Tongue,
         chat::Dropped,
         codec::{Malformed, Manner, Setting},
         splice::{self, Spliced},
@@ -25,7 +30,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pingora_http::RequestHeader;
 use std::{
     borrow::Cow,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 /// The caller's headers that reach an upstream; the rest stays here. A list of what passes,
@@ -62,8 +71,14 @@ pub(super) struct Outgoing<'r> {
     /// The header that carries the credential.
     credential_name: HeaderName,
     pub(super) credential: Option<HeaderValue>,
+    /// In its place, where it must be asked for.
+    token: Option<Arc<Token>>,
+    /// What else of the request an error must not repeat.
+    signed_with: Vec<HeaderValue>,
     /// Where the upstream speaks another dialect than the caller.
     pub(super) translation: Option<Translation>,
+    /// How its errors are read where its answers pass as they are.
+    errors: Option<Translation>,
     /// What the caller asks of the simulated provider.
     pub(super) directive: Option<String>,
     /// Set once anything may have reached the upstream.
@@ -92,12 +107,14 @@ impl<'r> Outgoing<'r> {
         sent: &'r AtomicBool,
         id: RecordId,
     ) -> Result<Self, Refusal> {
-        let kind = deployment.provider.kind;
+        let (kind, account) = (deployment.provider.kind, &deployment.provider.account);
         let own = ask.endpoint().dialect();
-        let dialect = ask.endpoint().dialect_for(&deployment.provider).unwrap_or(own);
-        let endpoint =
-            if dialect == own { ask.endpoint() } else { Endpoint::of_chat(dialect, ask.peek.stream) };
-        let (Spliced { parts: body, bytes: body_len }, translation) = if dialect == own {
+        let tongue = ask.endpoint().tongue_for(deployment).unwrap_or(own.into());
+        let endpoint = match tongue {
+            Tongue::Dialect(dialect) if dialect != own => Endpoint::of_chat(dialect, ask.peek.stream),
+            _ => ask.endpoint(),
+        };
+        let (Spliced { parts: mut body, bytes: mut body_len }, translation) = if tongue == own.into() {
             let ask_usage = ask.peek.stream && deployment.provider.stream_usage && endpoint.generates();
             let spliced = match ask.unsealed(&deployment.model) {
                 None => splice::splice(&ask.body, &ask.peek, &deployment.model, ask_usage),
@@ -105,11 +122,32 @@ impl<'r> Outgoing<'r> {
             };
             (spliced, None)
         } else {
-            let (body, translation) = translated(ask, dialect, &deployment.model, client.headers(), id)?;
+            let (body, translation) = translated(ask, tongue, &deployment.model, client.headers(), id)?;
             let bytes = body.len();
             (Spliced { parts: vec![body.into()], bytes }, Some(translation))
         };
+        let betas = client.headers().get("anthropic-beta").and_then(|value| value.to_str().ok());
+        if let Some(changed) = account.body(&body, &deployment.model, betas) {
+            body_len = changed.len();
+            body = vec![changed.into()];
+        }
+        let path = path(endpoint, tongue, &deployment.model);
+        let path = account
+            .path(path, &deployment.model, ask.peek.stream)
+            .ok_or_else(|| Refusal::invalid("The model's provider has nothing of the kind", Some("model")))?;
+        let errors = match (&translation, account.has_own_errors()) {
+            (None, true) => Pair::of(own, tongue).map(|pair| Translation {
+                pair,
+                dropped: Dropped::default(),
+                setting: setting(ask, &deployment.model, id),
+            }),
+            _ => None,
+        };
         let mut headers = if translation.is_none() { passed(client.headers()) } else { Vec::new() };
+        if account.rewrites_bodies() {
+            // It would ask for a form of the answer, which is decided by where the request goes.
+            headers.retain(|(name, _)| *name != http::header::ACCEPT);
+        }
         for (name, value) in kind.headers {
             let name = HeaderName::from_static(name);
             if !headers.iter().any(|(passed, _)| *passed == name) {
@@ -122,15 +160,25 @@ impl<'r> Outgoing<'r> {
         {
             headers.push((HeaderName::from_static("x-forwarded-for"), value));
         }
+        let mut signed_with = Vec::new();
+        if let (Entry::Signed { keys, region, service }, Some(target)) = (account.entry(), &running.target) {
+            let signer = Signer { keys, region, service };
+            let signature = signer.sign(&target.url(&path), &body, clock::now());
+            headers.extend(signature.ok_or(Refusal::Internal)?);
+            signed_with = signer.secrets();
+        }
         Ok(Self {
             headers,
             body_len,
             body,
-            path: path(endpoint, &deployment.model),
+            path,
             endpoint,
+            token: running.token().cloned(),
+            signed_with,
+            errors,
             credential_name: match kind.credential {
                 Credential::Header(name) => HeaderName::from_static(name),
-                Credential::Bearer | Credential::None => http::header::AUTHORIZATION,
+                Credential::Bearer | Credential::KeyFile | Credential::None => http::header::AUTHORIZATION,
             },
             credential: running.credential().cloned(),
             translation,
@@ -140,6 +188,32 @@ impl<'r> Outgoing<'r> {
                 .get(DIRECTIVE_HEADER)
                 .and_then(|value| Some(value.to_str().ok()?.to_owned())),
         })
+    }
+
+    /// Waits for the token that lets it in, where it takes one and there is none yet.
+    pub(super) async fn be_let_in(&mut self, patience: Duration) -> Result<(), Fault> {
+        if let Some(token) = &self.token {
+            self.credential = Some(token.value(patience).await.ok_or(Fault::Credential)?);
+        }
+        Ok(())
+    }
+
+    /// The upstream did not let it in.
+    pub(super) fn note_refused(&self, tokens: &Tokens) {
+        if let Some(token) = &self.token {
+            tokens.refused(token);
+        }
+    }
+
+    /// What an error must not repeat.
+    pub(super) fn secrets(&self) -> Vec<HeaderValue> {
+        self.credential.iter().chain(&self.signed_with).cloned().collect()
+    }
+
+    /// How an answer of this status comes back, where it does not pass as it is.
+    pub(super) fn translation_of(&self, status: http::StatusCode) -> Option<&Translation> {
+        let is_error = status.is_client_error() || status.is_server_error();
+        self.translation.as_ref().or(self.errors.as_ref().filter(|_| is_error))
     }
 
     /// Notes that from now on something may reach the upstream.
@@ -194,7 +268,7 @@ impl<'r> Outgoing<'r> {
 /// The caller's request in an upstream's dialect.
 fn translated(
     ask: &Ask,
-    dialect: Dialect,
+    tongue: Tongue,
     model: &str,
     headers: &HeaderMap,
     id: RecordId,
@@ -204,7 +278,7 @@ fn translated(
         param: error.param.clone().map(Cow::Owned),
     };
     let own = ask.endpoint().dialect();
-    let pair = Pair::of(own, dialect).ok_or(Refusal::Internal)?;
+    let pair = Pair::of(own, tongue).ok_or(Refusal::Internal)?;
     let (request, dropped) = ask.neutral(&pair).map_err(refused)?;
     let mut dropped = dropped.clone();
     let body = pair.encode_request(request, model, &mut dropped).map_err(|error| refused(&error))?;
@@ -214,20 +288,29 @@ fn translated(
         let message = format!("The model's dialect cannot carry this of the request: {names}");
         return Err(Refusal::invalid(message, None));
     }
-    let setting = Setting {
+    let freeform_tools = request.freeform_tools.clone();
+    let setting = Setting { freeform_tools, ..setting(ask, model, id) };
+    Ok((body, Translation { pair, dropped, setting }))
+}
+
+/// What writers must know of the exchange.
+fn setting(ask: &Ask, model: &str, id: RecordId) -> Setting {
+    Setting {
         id: id.to_string(),
         created: clock::now().0 / 1000,
         model: model.to_owned(),
         stream_usage: ask.peek.wants_usage(),
         estimated_input: ask.estimated_input,
         as_array: ask.endpoint() == Endpoint::GenerateContent(Manner::Array),
-        freeform_tools: request.freeform_tools.clone(),
-    };
-    Ok((body, Translation { pair, dropped, setting }))
+        ..Setting::default()
+    }
 }
 
-/// Where a provider is asked, behind its `base_url`.
-fn path(endpoint: Endpoint, model: &str) -> Cow<'static, str> {
+/// Where the vendor of a dialect is asked, behind its `base_url`; nowhere in what no vendor has for its own.
+fn path(endpoint: Endpoint, tongue: Tongue, model: &str) -> Cow<'static, str> {
+    if tongue == Tongue::Converse {
+        return "".into();
+    }
     if endpoint.dialect() == Dialect::Gemini {
         let model = utf8_percent_encode(model, PATH_SEGMENT);
         return format!("/models/{model}:{}", endpoint.path()).into();

@@ -1,7 +1,7 @@
 //! Where a provider is reached: its addresses, kept fresh in the background, and the peers
 //! that connections are pooled under.
 
-use super::idle::IdleConnections;
+use super::{idle::IdleConnections, tokens::Tokens};
 use crate::clock;
 use aione_core::config::snapshot::{BaseUrl, Http2, Provider};
 use arc_swap::ArcSwapOption;
@@ -35,7 +35,11 @@ pub(crate) const IDLE_MAX: Duration = Duration::from_secs(55);
 
 /// All targets of the process, by what tells one from another.
 #[derive(Default)]
-pub(crate) struct Targets(DashMap<TargetKey, Arc<Target>>);
+pub(crate) struct Targets {
+    all: DashMap<TargetKey, Arc<Target>>,
+    /// What is let in there by a token.
+    pub(crate) tokens: Tokens,
+}
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct TargetKey {
@@ -78,7 +82,7 @@ impl Targets {
             connect: provider.timeouts.connect,
         };
         let made = |key: &TargetKey| Arc::new(Target::new(base, provider, key.authorities.as_deref()));
-        match self.0.entry(key) {
+        match self.all.entry(key) {
             Entry::Occupied(there) => there.get().clone(),
             Entry::Vacant(vacant) => {
                 let target = made(vacant.key());
@@ -93,8 +97,8 @@ impl Targets {
         let mut tick = tokio::time::interval(REFRESH_EVERY);
         loop {
             tick.tick().await;
-            self.0.retain(|_, target| Arc::strong_count(target) > 1);
-            let targets: Vec<_> = self.0.iter().map(|entry| entry.value().clone()).collect();
+            self.all.retain(|_, target| Arc::strong_count(target) > 1);
+            let targets: Vec<_> = self.all.iter().map(|entry| entry.value().clone()).collect();
             for target in targets {
                 target.idle.sweep(clock::steady());
                 // A failure keeps the addresses that worked.
@@ -146,6 +150,12 @@ impl Target {
 
     pub(crate) fn path(&self) -> &str {
         &self.base.path
+    }
+
+    /// The whole address of a path here, as it is signed.
+    pub(super) fn url(&self, path: &str) -> String {
+        let scheme = if self.base.tls { "https" } else { "http" };
+        format!("{scheme}://{}{}{path}", self.authority, self.base.path)
     }
 
     /// Whether HTTP/2 is never spoken here.

@@ -116,8 +116,11 @@ fn one(
         }
     }
     if let Some(price) = &price {
-        let mut asked = model.route.deployments.iter().filter_map(|it| providers.get(it.provider.as_str()));
-        let has_cache_writes = asked.any(|provider| price::has_cache_writes(provider));
+        let has_cache_writes = model.route.deployments.iter().any(|it| {
+            let upstream = it.model.as_ref().map_or(name, |model| &model.0);
+            let provider = providers.get(it.provider.as_str());
+            provider.is_some_and(|provider| price::has_cache_writes(provider, upstream))
+        });
         let reports = price::Reports { capabilities: model.capabilities.as_deref(), has_cache_writes };
         price::warn_of_missing(price, &reports, "price", &spot.key("price"), context);
     }
@@ -209,7 +212,7 @@ fn deployments(
             let cost = price::price(cost, document, &spot, context);
             let reports = price::Reports {
                 capabilities: model.capabilities.as_deref(),
-                has_cache_writes: price::has_cache_writes(provider),
+                has_cache_writes: price::has_cache_writes(provider, upstream),
             };
             price::warn_of_missing(&cost, &reports, "known cost", &spot, context);
             cost

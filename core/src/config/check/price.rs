@@ -118,9 +118,12 @@ pub(super) struct Reports<'a> {
     pub(super) has_cache_writes: bool,
 }
 
-/// Whether `provider` may be asked in a dialect that tells what was written to a cache.
-pub(super) fn has_cache_writes(provider: &Provider) -> bool {
-    provider.dialects.contains(&Dialect::AnthropicMessages) && !provider.kind.built_in
+/// Whether `provider` may be asked for `model` in what tells what was written to a cache.
+pub(super) fn has_cache_writes(provider: &Provider, model: &str) -> bool {
+    match provider.account.tongue(model) {
+        Some(tongue) => tongue.tells_cache_writes(),
+        None => provider.dialects.contains(&Dialect::AnthropicMessages) && !provider.kind.built_in,
+    }
 }
 
 impl Reports<'_> {

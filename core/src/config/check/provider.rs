@@ -1,17 +1,18 @@
 //! `providers`.
 
 use super::{
+    account::{self, Known},
     context::{Context, NOT_YET, Spot},
     secret,
-    url::{self, base_url},
+    url::base_url,
 };
 use crate::{
     config::{
         form::Span,
         model::{self as yaml, StreamUsage},
-        snapshot::{BaseUrl, Http2, OnDisconnect, Provider, Timeouts},
+        snapshot::{BaseUrl, Http2, OnDisconnect, Provider, Secret, Timeouts},
     },
-    provider::{self as kinds, Credential, Kind},
+    provider::{self as kinds, Account, Credential, Kind, Particulars, azure, vertex::ServiceAccount},
     wire::Dialect,
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -59,8 +60,10 @@ fn one(
     if !yaml.pass_through.is_empty() {
         context.problem(&spot.key("pass_through"), format!("pass-through {NOT_YET}"));
     }
-    let base = base(yaml, kind, spot, context);
-    let credentials = credentials(yaml, kind, base.as_ref(), spot, context);
+    let known = account::account(yaml, kind, spot, context);
+    let base = base(yaml, kind, known.as_ref(), spot, context);
+    let (credentials, service_accounts) =
+        credentials(yaml, kind, base.as_ref(), known.as_ref(), spot, context);
     let ca_file =
         yaml.ca_file.as_ref().and_then(|file| context.pem(&spot.key("ca_file"), file, "CERTIFICATE"));
     if yaml.ca_file.is_some() && base.as_ref().is_none_or(|base| !base.tls) {
@@ -68,6 +71,20 @@ fn one(
     }
     let timeouts = timeouts(&yaml.timeouts, &spot.key("timeouts"), context);
     let dialects = dialects(yaml, kind, spot, context);
+    let mut account = known?.account;
+    // In what it is asked, the API or the model decides.
+    let dialects = if kind.is_some_and(|kind| kind.particulars.decides_dialects()) {
+        if yaml.dialects.is_some() {
+            context
+                .problem(&spot.key("dialects"), format!("of `{}` follow from the model", yaml.kind.as_str()));
+        }
+        account.dialects()
+    } else {
+        dialects
+    };
+    if let Account::Vertex(account) = &mut account {
+        account.service_accounts = service_accounts;
+    }
     Some(Provider {
         name: name.clone(),
         kind: kind?,
@@ -89,6 +106,7 @@ fn one(
         sandbox: yaml.sandbox,
         forward_client_ip: yaml.forward_client_ip,
         ca_file,
+        account,
     })
 }
 
@@ -96,6 +114,7 @@ fn one(
 fn base(
     yaml: &yaml::Provider,
     kind: Option<&Kind>,
+    known: Option<&Known>,
     spot: &Spot<'_>,
     context: &mut Context<'_>,
 ) -> Option<BaseUrl> {
@@ -108,9 +127,20 @@ fn base(
         }
         Some(text) => {
             let text = context.resolve(&here, text)?;
-            base_url(&text).map_err(|message| context.problem(&here, message)).ok()
+            let mut base = base_url(&text).map_err(|message| context.problem(&here, message)).ok()?;
+            if kind.is_some_and(|kind| kind.particulars == Particulars::Azure) {
+                base.path = azure::bare(&base.path).to_owned();
+            }
+            Some(base)
         }
         None if here.is_there() || built_in => None,
+        None if known.is_some_and(|known| known.has_address) => known?.address.clone(),
+        None if kind
+            .is_some_and(|kind| !matches!(kind.particulars, Particulars::None | Particulars::Azure)) =>
+        {
+            // What it is missing has been told.
+            None
+        }
         None => match kind?.base_url {
             Some(default) => base_url(default).map_err(|message| context.problem(&here, message)).ok(),
             None => {
@@ -126,26 +156,36 @@ fn credentials(
     yaml: &yaml::Provider,
     kind: Option<&Kind>,
     base: Option<&BaseUrl>,
+    known: Option<&Known>,
     spot: &Spot<'_>,
     context: &mut Context<'_>,
-) -> Vec<crate::config::snapshot::Secret> {
+) -> (Vec<Secret>, Vec<Arc<ServiceAccount>>) {
     let here = spot.key("credentials");
-    let Some(kind) = kind else { return Vec::new() };
+    let Some(kind) = kind else { return (Vec::new(), Vec::new()) };
     if kind.credential == Credential::None && !yaml.credentials.is_empty() {
         context.problem(&here, format!("`{}` takes no credentials", kind.name));
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     }
-    let credentials = secret::credentials(&yaml.credentials, &here, context);
-    let wants_some =
-        kind.credential != Credential::None && kind.base_url.is_some() && yaml.base_url.is_none();
+    let (credentials, service_accounts) = match kind.credential {
+        Credential::KeyFile => account::service_accounts(&yaml.credentials, &here, context),
+        _ => (secret::credentials(&yaml.credentials, &here, context), Vec::new()),
+    };
+    let wants_some = match kind.particulars {
+        Particulars::None => {
+            kind.credential != Credential::None && kind.base_url.is_some() && yaml.base_url.is_none()
+        }
+        // An access key stands for them; of one that is not sound its own problem is told.
+        Particulars::Bedrock => known.is_some_and(|known| !known.signs),
+        Particulars::Azure | Particulars::Vertex => true,
+    };
     if wants_some && yaml.credentials.is_empty() && !here.is_there() {
         context
             .problem(spot, format!("`credentials` is missing: `{}` refuses requests without one", kind.name));
     }
-    if !credentials.is_empty() && base.is_some_and(|base| !base.tls && !url::is_loopback(base)) {
+    if !credentials.is_empty() && base.is_some_and(|base| !base.tls && !base.is_loopback()) {
         context.warn(&here, "travels unencrypted, because `base_url` is http");
     }
-    credentials
+    (credentials, service_accounts)
 }
 
 fn dialects(

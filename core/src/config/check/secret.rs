@@ -75,20 +75,19 @@ pub(super) fn operator_tokens(
 
 /// What an upstream is shown in its authorization header.
 pub(super) fn credentials(texts: &[Interpolated], spot: &Spot<'_>, context: &mut Context<'_>) -> Vec<Secret> {
-    let mut credentials = Vec::with_capacity(texts.len());
-    for (index, text) in texts.iter().enumerate() {
-        let spot = spot.item(index);
-        let Some(credential) = context.resolve(&spot, text) else { continue };
-        if credential.is_empty() {
-            context.problem(&spot, "the credential is empty");
-        } else if credential.len() > SECRET_BYTES_MAX
-            || !credential.bytes().all(|byte| byte.is_ascii_graphic())
-        {
-            context.problem(&spot, "a credential is visible ASCII without spaces");
-        }
-        credentials.push(Secret::new(credential));
+    let each = texts.iter().enumerate();
+    each.filter_map(|(index, text)| credential(text, &spot.item(index), context)).collect()
+}
+
+/// One such text. One that is wrong stays, as it is told of already.
+pub(super) fn credential(text: &Interpolated, spot: &Spot<'_>, context: &mut Context<'_>) -> Option<Secret> {
+    let credential = context.resolve(spot, text)?;
+    if credential.is_empty() {
+        context.problem(spot, "the credential is empty");
+    } else if credential.len() > SECRET_BYTES_MAX || !credential.bytes().all(|byte| byte.is_ascii_graphic()) {
+        context.problem(spot, "a credential is visible ASCII without spaces");
     }
-    credentials
+    Some(Secret::new(credential))
 }
 
 fn hashed(token: &str) -> Result<OperatorToken, String> {

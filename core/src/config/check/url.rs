@@ -2,7 +2,7 @@
 
 use crate::config::snapshot::BaseUrl;
 use http::Uri;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Bytes of a DNS name.
 const HOST_BYTES_MAX: usize = 253;
@@ -83,11 +83,6 @@ fn host(text: &str) -> Result<String, &'static str> {
         return Err("an IPv4 address must have four decimal numbers");
     }
     Ok(host)
-}
-
-/// Whether `url` stays on this machine.
-pub(super) fn is_loopback(url: &BaseUrl) -> bool {
-    url.host == "localhost" || url.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

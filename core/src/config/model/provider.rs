@@ -2,7 +2,7 @@
 
 use crate::{
     config::form::{Interpolated, Span},
-    provider::KindName,
+    provider::{ApiName, KindName},
     wire::Dialect,
 };
 use schemars::JsonSchema;
@@ -47,6 +47,22 @@ pub struct Provider {
     pub forward_client_ip: bool,
     /// PEM file of the authorities to trust in the place of the system's.
     pub ca_file: Option<Interpolated>,
+    /// Of `azure`: such as `2024-10-21`. Without it the path has `/openai/v1`.
+    pub api_version: Option<Interpolated>,
+    /// Of `bedrock`: such as `us-east-1`.
+    pub region: Option<Interpolated>,
+    /// Of `bedrock`. Default `converse`.
+    pub api: Option<ApiName>,
+    /// Of `bedrock`: with `secret_access_key`, in the place of `credentials`.
+    pub access_key_id: Option<Interpolated>,
+    /// Of `bedrock`.
+    pub secret_access_key: Option<Interpolated>,
+    /// Of `bedrock`: of keys that hold for a time only.
+    pub session_token: Option<Interpolated>,
+    /// Of `vertex`: the id or the number of a project.
+    pub project: Option<Interpolated>,
+    /// Of `vertex`: such as `europe-west4`, or `global`.
+    pub location: Option<Interpolated>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]

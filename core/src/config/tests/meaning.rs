@@ -67,7 +67,7 @@ plans: { standard: { models: [other] } }
 ",
         &[
             "a.yaml:1:27: providers.sim.kind: expected one of openai, openai_compatible, anthropic, gemini, \
-             simulated, azure, bedrock, vertex, found text (did you mean `simulated`?)",
+             azure, bedrock, vertex, simulated, found text (did you mean `simulated`?)",
             "a.yaml:4:22: models.chat.price[0].input: expected a quoted rate per million, found a number \
              (did you mean `\"1\"`?)",
             "a.yaml:6:19: models.other.route: expected a map, found a number",
@@ -127,7 +127,7 @@ fn what_comes_later_is_refused_by_name() {
 storage: { redis: ['redis://a', 'redis://b'] }
 tracing: { otlp: 'http://a' }
 providers:
-  a: { kind: azure, base_url: 'https://x@a' }
+  a: { kind: azure, base_url: 'https://x@a', credentials: [x] }
   o: { kind: openai, credentials: [x], dialects: [openai_chat, gemini], pass_through: [GET /v1/x] }
 models:
   chat:
@@ -137,7 +137,6 @@ models:
         &[
             "a.yaml:1:12: storage.redis: a cluster of Redis is not supported yet by this version: name one server",
             "a.yaml:2:18: tracing.otlp: tracing is not supported yet by this version",
-            "a.yaml:4:14: providers.a.kind: kind `azure` is not supported yet by this version",
             "a.yaml:4:31: providers.a.base_url: must not hold a user or a password: use `credentials`",
             "a.yaml:5:64: providers.o.dialects[1]: `openai` does not speak `gemini`",
             "a.yaml:5:73: providers.o.pass_through: pass-through is not supported yet by this version",

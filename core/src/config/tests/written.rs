@@ -94,7 +94,7 @@ log:
             "a.yaml:11:3: providers.sim: `kind` is missing",
             "a.yaml:12:5: providers.sim.knd: unknown key (did you mean `kind`?)",
             "a.yaml:14:11: providers.openai.kind: expected one of openai, openai_compatible, anthropic, gemini, \
-             simulated, azure, bedrock, vertex, found text (did you mean `openai`?)",
+             azure, bedrock, vertex, simulated, found text (did you mean `openai`?)",
             "a.yaml:17:21: models.chat.price.input: expected a quoted rate per million, found a number \
              (did you mean `\"1.05\"`?)",
             "a.yaml:19:17: models.chat.route.attempts: expected a whole number in decimal digits (did you mean `10`?)",

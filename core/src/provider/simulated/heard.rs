@@ -8,7 +8,7 @@ use super::{
 use crate::wire::{
     Dialect,
     chat::{ChatRequest, Dropped, Part, Role, Source, ToolChoice, Turn},
-    codec::{Codec, Malformed},
+    codec::{Malformed, UpstreamCodec},
     openai_chat::OpenAiChat,
 };
 use serde::Deserialize;

@@ -9,13 +9,37 @@ use crate::{
     wire::{
         Dialect,
         chat::{ChatAnswer, ChatError, ChatRequest, Dropped},
-        codec::{Codec, Malformed, Setting, StreamReader, StreamWriter, UrlSays},
+        codec::{Codec, Malformed, Setting, StreamReader, StreamWriter, UpstreamCodec, UrlSays},
         openai_chat,
     },
 };
 
 /// The dialect of Claude and of those who speak as it does.
 pub struct AnthropicMessages;
+
+impl UpstreamCodec for AnthropicMessages {
+    fn encode_request(
+        &self,
+        request: &ChatRequest,
+        model: &str,
+        dropped: &mut Dropped,
+    ) -> Result<Vec<u8>, Malformed> {
+        encode::request(request, model, dropped)
+    }
+
+    fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Malformed> {
+        answer::decode(body)
+    }
+
+    fn reader(&self) -> Box<dyn StreamReader> {
+        Box::new(Reader::default())
+    }
+
+    /// Errors have the members of OpenAI's: <https://platform.claude.com/docs/en/api/errors>.
+    fn decode_error(&self, status: u16, body: &[u8]) -> ChatError {
+        openai_chat::error_of(Some(status), body)
+    }
+}
 
 impl Codec for AnthropicMessages {
     fn dialect(&self) -> Dialect {
@@ -31,34 +55,12 @@ impl Codec for AnthropicMessages {
         decode::request(body, url, dropped)
     }
 
-    fn encode_request(
-        &self,
-        request: &ChatRequest,
-        model: &str,
-        dropped: &mut Dropped,
-    ) -> Result<Vec<u8>, Malformed> {
-        encode::request(request, model, dropped)
-    }
-
-    fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Malformed> {
-        answer::decode(body)
-    }
-
     fn encode_answer(&self, answer: &ChatAnswer, setting: &Setting, dropped: &mut Dropped) -> Vec<u8> {
         answer::encode(answer, setting, dropped)
     }
 
-    fn reader(&self) -> Box<dyn StreamReader> {
-        Box::new(Reader::default())
-    }
-
     fn writer(&self, setting: &Setting) -> Box<dyn StreamWriter> {
         Box::new(Writer::new(setting))
-    }
-
-    /// Errors have the members of OpenAI's: <https://platform.claude.com/docs/en/api/errors>.
-    fn decode_error(&self, status: u16, body: &[u8]) -> ChatError {
-        openai_chat::error_of(Some(status), body)
     }
 
     fn decode_usage(&self, value: &[u8]) -> Option<Usage> {

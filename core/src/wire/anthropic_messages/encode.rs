@@ -8,36 +8,37 @@ use super::{
     types::{Content, Message, Metadata, OutputConfig, OutputFormat, ThinkingConfig, Tool, ToolChoice},
 };
 use crate::wire::{
-    chat::{self, ChatRequest, Dropped, Format, Raw},
+    chat::{self, ChatRequest, Dropped, Format, Raw, Reasoning},
     codec::Malformed,
 };
 use serde::{Serialize, de::IgnoredAny};
 use serde_json::{Number, value::RawValue};
 use std::{borrow::Cow, collections::BTreeMap};
 
+/// What an upstream is asked.
 #[derive(Serialize)]
-struct Body<'a> {
+pub(in crate::wire) struct Body<'a> {
     model: &'a str,
-    max_tokens: u64,
+    pub(in crate::wire) max_tokens: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    system: Option<Content>,
-    messages: Vec<Message>,
+    pub(in crate::wire) system: Option<Content>,
+    pub(in crate::wire) messages: Vec<Message>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    tools: Vec<Tool>,
+    pub(in crate::wire) tools: Vec<Tool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tool_choice: Option<ToolChoice>,
+    pub(in crate::wire) tool_choice: Option<ToolChoice>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    thinking: Option<ThinkingConfig>,
+    pub(in crate::wire) thinking: Option<ThinkingConfig>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    output_config: Option<OutputConfig>,
+    pub(in crate::wire) output_config: Option<OutputConfig>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    temperature: Option<&'a Number>,
+    pub(in crate::wire) temperature: Option<&'a Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    top_p: Option<&'a Number>,
+    pub(in crate::wire) top_p: Option<&'a Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    top_k: Option<u64>,
+    pub(in crate::wire) top_k: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    stop_sequences: Vec<&'a str>,
+    pub(in crate::wire) stop_sequences: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,17 +52,32 @@ pub(super) fn request(
     model: &str,
     dropped: &mut Dropped,
 ) -> Result<Vec<u8>, Malformed> {
+    let mut body = body(request, &request.reasoning, model, dropped)?;
+    if let Some(format) = request.format.as_ref().and_then(|format| output_format(format, dropped)) {
+        body.output_config.get_or_insert_default().format = Some(format);
+    }
+    body.metadata = request.user.clone().map(|user| Metadata { user_id: Some(user), ..Metadata::default() });
+    body.service_tier = service_tier(request, dropped);
+    Ok(serde_json::to_vec(&body).expect("these types have text keys and no failing serializer"))
+}
+
+/// Everything but the format, the user and the tier, which the same models are told otherwise elsewhere.
+/// `reasoning`: what is said of it here.
+pub(in crate::wire) fn body<'a>(
+    request: &'a ChatRequest,
+    reasoning: &Reasoning,
+    model: &'a str,
+    dropped: &mut Dropped,
+) -> Result<Body<'a>, Malformed> {
     let said = turns::encode(&request.turns, dropped)?;
     let tools = tools(request, dropped);
     let known = Model::named(model);
     let tool_choice = tool_choice(request, tools.is_empty(), known, dropped);
     let is_forced = tool_choice.as_ref().is_some_and(|choice| is_forced(&choice.kind));
-    let plan = Plan::of(request, known, is_forced || said.in_unthought_loop, dropped);
-    let format = request.format.as_ref().and_then(|format| output_format(format, dropped));
-    let output_config =
-        OutputConfig { effort: plan.effort.map(Cow::Borrowed), format, ..OutputConfig::default() };
+    let plan = Plan::of(request, reasoning, known, is_forced || said.in_unthought_loop, dropped);
+    let effort = plan.effort.map(Cow::Borrowed);
     note_others(request, dropped);
-    let body = Body {
+    Ok(Body {
         model,
         max_tokens: plan.max_tokens,
         system: (!said.system.is_empty()).then(|| Content::short(said.system)),
@@ -69,17 +85,15 @@ pub(super) fn request(
         tools,
         tool_choice,
         thinking: plan.thinking,
-        output_config: (output_config.effort.is_some() || output_config.format.is_some())
-            .then_some(output_config),
+        output_config: effort.map(|effort| OutputConfig { effort: Some(effort), ..OutputConfig::default() }),
         temperature: plan.temperature,
         top_p: plan.top_p,
         top_k: plan.top_k,
         stop_sequences: stop_sequences(request, dropped),
         stream: request.stream.then_some(true),
-        metadata: request.user.clone().map(|user| Metadata { user_id: Some(user), ..Metadata::default() }),
-        service_tier: service_tier(request, dropped),
-    };
-    Ok(serde_json::to_vec(&body).expect("these types have text keys and no failing serializer"))
+        metadata: None,
+        service_tier: None,
+    })
 }
 
 /// The tools that may be called: where a choice allows some of them, those.

@@ -24,14 +24,14 @@
 mod answer;
 mod codec;
 mod decode;
-mod encode;
+pub(super) mod encode;
 mod model;
 mod parts;
 mod reader;
 mod schema;
 mod thinking;
 mod turns;
-mod types;
+pub(super) mod types;
 mod usage;
 mod writer;
 

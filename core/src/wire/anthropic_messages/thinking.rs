@@ -35,8 +35,13 @@ pub(super) struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// `no_budget`: a tool must be called, or results answer calls before which no thought of this dialect
     /// stands; with a budget both are refused.
-    pub(super) fn of(request: &'a ChatRequest, model: Model, no_budget: bool, dropped: &mut Dropped) -> Self {
-        let reasoning = &request.reasoning;
+    pub(super) fn of(
+        request: &'a ChatRequest,
+        reasoning: &Reasoning,
+        model: Model,
+        no_budget: bool,
+        dropped: &mut Dropped,
+    ) -> Self {
         let mode = Mode::of(reasoning, model.thinks, no_budget, dropped);
         let room = match mode {
             Mode::Budget(budget) => budget,

@@ -13,47 +13,47 @@ use serde_json::{Number, Value, value::RawValue};
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 /// Fields that the neutral form has not. Those that are null say nothing.
-pub(super) type Rest = BTreeMap<String, Option<IgnoredAny>>;
+pub(in crate::wire) type Rest = BTreeMap<String, Option<IgnoredAny>>;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-pub(super) struct Request {
-    pub(super) model: Option<String>,
-    pub(super) messages: Option<Vec<Message>>,
-    pub(super) system: Option<Content>,
-    pub(super) max_tokens: Option<u64>,
-    pub(super) tools: Option<Vec<Tool>>,
-    pub(super) tool_choice: Option<ToolChoice>,
-    pub(super) thinking: Option<ThinkingConfig>,
-    pub(super) output_config: Option<OutputConfig>,
+pub(in crate::wire) struct Request {
+    pub(in crate::wire) model: Option<String>,
+    pub(in crate::wire) messages: Option<Vec<Message>>,
+    pub(in crate::wire) system: Option<Content>,
+    pub(in crate::wire) max_tokens: Option<u64>,
+    pub(in crate::wire) tools: Option<Vec<Tool>>,
+    pub(in crate::wire) tool_choice: Option<ToolChoice>,
+    pub(in crate::wire) thinking: Option<ThinkingConfig>,
+    pub(in crate::wire) output_config: Option<OutputConfig>,
     /// The older place of `output_config.format`.
-    pub(super) output_format: Option<OutputFormat>,
-    pub(super) temperature: Option<Number>,
-    pub(super) top_p: Option<Number>,
-    pub(super) top_k: Option<u64>,
-    pub(super) stop_sequences: Option<Vec<String>>,
-    pub(super) stream: Option<bool>,
-    pub(super) metadata: Option<Metadata>,
-    pub(super) service_tier: Option<String>,
+    pub(in crate::wire) output_format: Option<OutputFormat>,
+    pub(in crate::wire) temperature: Option<Number>,
+    pub(in crate::wire) top_p: Option<Number>,
+    pub(in crate::wire) top_k: Option<u64>,
+    pub(in crate::wire) stop_sequences: Option<Vec<String>>,
+    pub(in crate::wire) stream: Option<bool>,
+    pub(in crate::wire) metadata: Option<Metadata>,
+    pub(in crate::wire) service_tier: Option<String>,
     /// Marks the last block that can be marked.
-    pub(super) cache_control: Option<CacheControl>,
+    pub(in crate::wire) cache_control: Option<CacheControl>,
     #[serde(flatten)]
-    pub(super) rest: Rest,
+    pub(in crate::wire) rest: Rest,
 }
 
 #[derive(Deserialize, Serialize, Default)]
 #[serde(default)]
-pub(super) struct Message {
-    pub(super) role: Cow<'static, str>,
-    pub(super) content: Option<Content>,
+pub(in crate::wire) struct Message {
+    pub(in crate::wire) role: Cow<'static, str>,
+    pub(in crate::wire) content: Option<Content>,
     #[serde(flatten, skip_serializing)]
-    pub(super) rest: Rest,
+    pub(in crate::wire) rest: Rest,
 }
 
 /// What stands in the places that are not always of one shape.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(super) enum Content {
+pub(in crate::wire) enum Content {
     /// The short form of one text block; of a search result's source, its address.
     Text(String),
     Blocks(Vec<Block>),
@@ -63,7 +63,7 @@ pub(super) enum Content {
 
 impl Content {
     /// In its short form, where that says all.
-    pub(super) fn short(mut blocks: Vec<Block>) -> Self {
+    pub(in crate::wire) fn short(mut blocks: Vec<Block>) -> Self {
         match blocks.as_mut_slice() {
             [Block { kind, text: Some(text), cache_control: None, .. }] if &**kind == "text" => {
                 Self::Text(std::mem::take(text))
@@ -107,82 +107,82 @@ impl<'de> Deserialize<'de> for Content {
 /// A piece of content. `kind` tells which of the fields there are.
 #[derive(Deserialize, Serialize, Default)]
 #[serde(default)]
-pub(super) struct Block {
+pub(in crate::wire) struct Block {
     #[serde(rename = "type")]
-    pub(super) kind: Cow<'static, str>,
+    pub(in crate::wire) kind: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) text: Option<String>,
+    pub(in crate::wire) text: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) thinking: Option<String>,
+    pub(in crate::wire) thinking: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) signature: Option<String>,
+    pub(in crate::wire) signature: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) data: Option<String>,
+    pub(in crate::wire) data: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) id: Option<String>,
+    pub(in crate::wire) id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) name: Option<String>,
+    pub(in crate::wire) name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) input: Option<Box<RawValue>>,
+    pub(in crate::wire) input: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) tool_use_id: Option<String>,
+    pub(in crate::wire) tool_use_id: Option<String>,
     /// A tool result's, a search result's.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) content: Option<Content>,
+    pub(in crate::wire) content: Option<Content>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) is_error: Option<bool>,
+    pub(in crate::wire) is_error: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) source: Option<Content>,
+    pub(in crate::wire) source: Option<Content>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) title: Option<String>,
+    pub(in crate::wire) title: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) citations: Option<Citations>,
+    pub(in crate::wire) citations: Option<Citations>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) cache_control: Option<CacheControl>,
+    pub(in crate::wire) cache_control: Option<CacheControl>,
     #[serde(skip_serializing)]
-    pub(super) caller: Option<Caller>,
+    pub(in crate::wire) caller: Option<Caller>,
     #[serde(flatten, skip_serializing)]
-    pub(super) rest: Rest,
+    pub(in crate::wire) rest: Rest,
 }
 
 impl Block {
-    pub(super) fn of(kind: &'static str) -> Self {
+    pub(in crate::wire) fn of(kind: &'static str) -> Self {
         Self { kind: Cow::Borrowed(kind), ..Self::default() }
     }
 
-    pub(super) fn text(text: impl Into<String>) -> Self {
+    pub(in crate::wire) fn text(text: impl Into<String>) -> Self {
         Self { text: Some(text.into()), ..Self::of("text") }
     }
 }
 
 #[derive(Deserialize, Serialize, Default)]
 #[serde(default)]
-pub(super) struct Source {
+pub(in crate::wire) struct Source {
     #[serde(rename = "type")]
-    pub(super) kind: Cow<'static, str>,
+    pub(in crate::wire) kind: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) media_type: Option<String>,
+    pub(in crate::wire) media_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) data: Option<String>,
+    pub(in crate::wire) data: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) url: Option<String>,
+    pub(in crate::wire) url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) file_id: Option<String>,
+    pub(in crate::wire) file_id: Option<String>,
     #[serde(skip_serializing)]
-    pub(super) content: Option<Content>,
+    pub(in crate::wire) content: Option<Content>,
 }
 
 /// Who made a call: the model itself (`direct`), or code that it wrote.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-pub(super) struct Caller {
+pub(in crate::wire) struct Caller {
     #[serde(rename = "type")]
-    pub(super) kind: String,
+    pub(in crate::wire) kind: String,
 }
 
 #[derive(Deserialize, Serialize, Default)]
 #[serde(default)]
-pub(super) struct CacheControl {
+pub(in crate::wire) struct CacheControl {
     #[serde(rename = "type")]
     kind: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -204,7 +204,7 @@ impl From<CacheMark> for CacheControl {
 
 #[derive(Deserialize, Serialize)]
 #[serde(untagged)]
-pub(super) enum Citations {
+pub(in crate::wire) enum Citations {
     /// What a text cites.
     List(Vec<Citation>),
     /// Whether a document may be cited.
@@ -216,99 +216,99 @@ pub(super) enum Citations {
 
 #[derive(Deserialize, Serialize, Default)]
 #[serde(default)]
-pub(super) struct Citation {
+pub(in crate::wire) struct Citation {
     #[serde(rename = "type")]
-    pub(super) kind: Cow<'static, str>,
-    pub(super) url: Option<String>,
-    pub(super) title: Option<String>,
-    pub(super) cited_text: Option<String>,
+    pub(in crate::wire) kind: Cow<'static, str>,
+    pub(in crate::wire) url: Option<String>,
+    pub(in crate::wire) title: Option<String>,
+    pub(in crate::wire) cited_text: Option<String>,
     /// Proves a search result to the vendor; nobody else has one.
-    pub(super) encrypted_index: Option<String>,
+    pub(in crate::wire) encrypted_index: Option<String>,
     #[serde(skip_serializing)]
-    pub(super) document_title: Option<String>,
+    pub(in crate::wire) document_title: Option<String>,
     #[serde(skip_serializing)]
-    pub(super) source: Option<String>,
+    pub(in crate::wire) source: Option<String>,
 }
 
 #[derive(Deserialize, Serialize, Default)]
 #[serde(default)]
-pub(super) struct Tool {
+pub(in crate::wire) struct Tool {
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub(super) kind: Option<String>,
-    pub(super) name: String,
+    pub(in crate::wire) kind: Option<String>,
+    pub(in crate::wire) name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) description: Option<String>,
+    pub(in crate::wire) description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) input_schema: Option<Box<RawValue>>,
+    pub(in crate::wire) input_schema: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) strict: Option<bool>,
+    pub(in crate::wire) strict: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) cache_control: Option<CacheControl>,
+    pub(in crate::wire) cache_control: Option<CacheControl>,
     #[serde(flatten, skip_serializing)]
-    pub(super) rest: Rest,
+    pub(in crate::wire) rest: Rest,
 }
 
 #[derive(Deserialize, Serialize, Default)]
 #[serde(default)]
-pub(super) struct ToolChoice {
+pub(in crate::wire) struct ToolChoice {
     #[serde(rename = "type")]
-    pub(super) kind: Cow<'static, str>,
+    pub(in crate::wire) kind: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) name: Option<String>,
+    pub(in crate::wire) name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) disable_parallel_tool_use: Option<bool>,
+    pub(in crate::wire) disable_parallel_tool_use: Option<bool>,
 }
 
 #[derive(Deserialize, Serialize, Default)]
 #[serde(default)]
-pub(super) struct ThinkingConfig {
+pub(in crate::wire) struct ThinkingConfig {
     #[serde(rename = "type")]
-    pub(super) kind: Cow<'static, str>,
+    pub(in crate::wire) kind: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) budget_tokens: Option<u64>,
+    pub(in crate::wire) budget_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) display: Option<Cow<'static, str>>,
+    pub(in crate::wire) display: Option<Cow<'static, str>>,
 }
 
 #[derive(Deserialize, Serialize, Default)]
 #[serde(default)]
-pub(super) struct OutputConfig {
+pub(in crate::wire) struct OutputConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) effort: Option<Cow<'static, str>>,
+    pub(in crate::wire) effort: Option<Cow<'static, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) format: Option<OutputFormat>,
+    pub(in crate::wire) format: Option<OutputFormat>,
     #[serde(flatten, skip_serializing)]
-    pub(super) rest: Rest,
+    pub(in crate::wire) rest: Rest,
 }
 
 #[derive(Deserialize, Serialize, Default)]
 #[serde(default)]
-pub(super) struct OutputFormat {
+pub(in crate::wire) struct OutputFormat {
     #[serde(rename = "type")]
-    pub(super) kind: Cow<'static, str>,
+    pub(in crate::wire) kind: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) schema: Option<Box<RawValue>>,
+    pub(in crate::wire) schema: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize, Serialize, Default)]
 #[serde(default)]
-pub(super) struct Metadata {
-    pub(super) user_id: Option<String>,
+pub(in crate::wire) struct Metadata {
+    pub(in crate::wire) user_id: Option<String>,
     #[serde(flatten, skip_serializing)]
-    pub(super) rest: Rest,
+    pub(in crate::wire) rest: Rest,
 }
 
 /// An answer as it is read, or the beginning of a stream's.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-pub(super) struct Answer {
-    pub(super) id: Option<String>,
-    pub(super) model: Option<String>,
-    pub(super) content: Option<Vec<Block>>,
-    pub(super) stop_reason: Option<String>,
-    pub(super) stop_sequence: Option<String>,
-    pub(super) usage: Option<Box<RawValue>>,
-    pub(super) error: Option<Box<RawValue>>,
+pub(in crate::wire) struct Answer {
+    pub(in crate::wire) id: Option<String>,
+    pub(in crate::wire) model: Option<String>,
+    pub(in crate::wire) content: Option<Vec<Block>>,
+    pub(in crate::wire) stop_reason: Option<String>,
+    pub(in crate::wire) stop_sequence: Option<String>,
+    pub(in crate::wire) usage: Option<Box<RawValue>>,
+    pub(in crate::wire) error: Option<Box<RawValue>>,
 }
 
 /// An answer as it is written.

@@ -9,12 +9,35 @@ use crate::{
     wire::{
         Dialect,
         chat::{ChatAnswer, ChatError, ChatRequest, Dropped},
-        codec::{Codec, Malformed, Setting, StreamReader, StreamWriter, UrlSays},
+        codec::{Codec, Malformed, Setting, StreamReader, StreamWriter, UpstreamCodec, UrlSays},
     },
 };
 
 /// The dialect that most upstreams speak.
 pub struct OpenAiChat;
+
+impl UpstreamCodec for OpenAiChat {
+    fn encode_request(
+        &self,
+        request: &ChatRequest,
+        model: &str,
+        dropped: &mut Dropped,
+    ) -> Result<Vec<u8>, Malformed> {
+        encode::request(request, model, dropped)
+    }
+
+    fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Malformed> {
+        decode::answer(body)
+    }
+
+    fn reader(&self) -> Box<dyn StreamReader> {
+        Box::new(stream::Reader::default())
+    }
+
+    fn decode_error(&self, status: u16, body: &[u8]) -> ChatError {
+        error_of(Some(status), body)
+    }
+}
 
 impl Codec for OpenAiChat {
     fn dialect(&self) -> Dialect {
@@ -30,33 +53,12 @@ impl Codec for OpenAiChat {
         decode::request(body, dropped)
     }
 
-    fn encode_request(
-        &self,
-        request: &ChatRequest,
-        model: &str,
-        dropped: &mut Dropped,
-    ) -> Result<Vec<u8>, Malformed> {
-        encode::request(request, model, dropped)
-    }
-
-    fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Malformed> {
-        decode::answer(body)
-    }
-
     fn encode_answer(&self, answer: &ChatAnswer, setting: &Setting, dropped: &mut Dropped) -> Vec<u8> {
         encode::answer(answer, setting, dropped)
     }
 
-    fn reader(&self) -> Box<dyn StreamReader> {
-        Box::new(stream::Reader::default())
-    }
-
     fn writer(&self, setting: &Setting) -> Box<dyn StreamWriter> {
         Box::new(stream::Writer::new(setting))
-    }
-
-    fn decode_error(&self, status: u16, body: &[u8]) -> ChatError {
-        error_of(Some(status), body)
     }
 
     fn decode_usage(&self, value: &[u8]) -> Option<Usage> {

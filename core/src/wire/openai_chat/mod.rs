@@ -29,8 +29,10 @@ pub(super) fn error_of(status: Option<u16>, body: &[u8]) -> ChatError {
         #[serde(borrow)]
         error: &'a RawValue,
     }
-    let inner =
-        serde_json::from_slice::<Around<'_>>(body).map_or(body, |around| around.error.get().as_bytes());
+    // Google writes an array of one where a stream was asked for.
+    let around = serde_json::from_slice::<[Around<'_>; 1]>(body).map(|[only]| only);
+    let around = around.or_else(|_| serde_json::from_slice::<Around<'_>>(body));
+    let inner = around.map_or(body, |around| around.error.get().as_bytes());
     let error: types::Error = serde_json::from_slice(inner).unwrap_or_default();
     let told = serde_json::from_slice::<String>(inner).ok();
     let message = error.message.or(told).unwrap_or_else(|| {

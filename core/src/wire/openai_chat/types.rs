@@ -324,6 +324,7 @@ pub(super) struct AnswerChoice {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Error {
+    #[serde(alias = "Message")]
     pub(super) message: Option<String>,
     #[serde(rename = "type")]
     pub(super) kind: Option<String>,

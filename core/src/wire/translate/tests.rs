@@ -5,15 +5,15 @@ use crate::{
     domain::usage::Usage,
     wire::{
         chat::Fold,
-        codec::CODECS,
         tests::{fixtures, setting},
     },
 };
 
-fn pairs() -> impl Iterator<Item = Pair> {
-    let all = CODECS.iter().flat_map(|caller| CODECS.iter().map(move |upstream| (*caller, *upstream)));
-    all.filter(|(caller, upstream)| caller.dialect() != upstream.dialect())
-        .map(|(caller, upstream)| Pair { caller, upstream })
+/// Each pair of two, with the upstream's dialect.
+fn pairs() -> impl Iterator<Item = (Pair, Dialect)> {
+    let all = Dialect::ALL.into_iter().flat_map(|caller| Dialect::ALL.map(|upstream| (caller, upstream)));
+    all.filter(|(caller, upstream)| caller != upstream)
+        .map(|(caller, upstream)| (Pair::of(caller, upstream).expect("both have a codec"), upstream))
 }
 
 /// What goes to the caller while the stream is open, its end, and what was read.
@@ -28,8 +28,8 @@ fn run(pair: &Pair, pieces: &[&[u8]]) -> (Vec<u8>, Vec<u8>, StreamTranslator) {
 #[test]
 fn a_stream_is_translated_the_same_wherever_it_is_cut_and_its_end_is_kept_back() {
     let mut walked = 0;
-    for pair in pairs() {
-        for (name, bytes) in fixtures(pair.upstream.dialect(), "stream_") {
+    for (pair, upstream) in pairs() {
+        for (name, bytes) in fixtures(upstream, "stream_") {
             let (whole, end, mut stream) = run(&pair, &[&bytes]);
             let mut fold = Fold::default();
             let (mut reader, mut events) = (pair.upstream.reader(), Vec::new());
@@ -105,8 +105,8 @@ fn a_stream_without_an_end_is_an_error_to_its_caller() {
 
 #[test]
 fn plain_answers_and_errors_come_in_the_callers_words() {
-    for pair in pairs() {
-        for (name, bytes) in fixtures(pair.upstream.dialect(), "answer_") {
+    for (pair, upstream) in pairs() {
+        for (name, bytes) in fixtures(upstream, "answer_") {
             let (body, reading) = pair
                 .answer(&bytes, &setting(), &mut Dropped::default())
                 .unwrap_or_else(|error| panic!("{pair:?} {name}: {error}"));

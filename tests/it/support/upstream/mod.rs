@@ -1,7 +1,9 @@
 //! A scripted upstream on plain TCP that logs the truth of every answer before it sends a byte.
 
+pub mod bedrock;
 pub mod frames;
 pub mod gemini;
+pub mod google;
 pub mod honest;
 pub mod messages;
 pub mod openai;
