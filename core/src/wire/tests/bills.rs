@@ -205,6 +205,10 @@ fn every_vendors_entry_is_a_sound_provider() {
     let mut vendors = 0;
     for path in fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()) {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        // What these want besides a key is tried where their kinds are checked.
+        if ["azure", "bedrock", "vertex"].contains(&&*name) {
+            continue;
+        }
         let text = fs::read_to_string(&path).unwrap();
         let main = format!(
             "models: {{ m: {{ price: {{ input: '1', cache_read: '1', cache_write_5m: '1', cache_write_1h: '1', \

@@ -163,8 +163,7 @@ fn usage_that_cannot_be_believed_or_contradicts_itself_is_flagged_when_it_is_tra
         Dialect::OpenAiResponses | Dialect::AnthropicMessages => ("input_tokens", "output_tokens"),
         Dialect::Gemini => ("promptTokenCount", "candidatesTokenCount"),
     };
-    for pair in pairs() {
-        let upstream = pair.upstream.dialect();
+    for (pair, upstream) in pairs() {
         let (prompt, completion) = names(upstream);
         for (count, is_believed) in
             [("7", true), ("-1", false), ("1e400", false), ("7.5", false), ("18446744073709551616", false)]
@@ -213,7 +212,7 @@ fn an_error_under_status_200_is_told_from_an_answer() {
         (Dialect::OpenAiChat, r#"{"error":null}"#, None),
         (Dialect::Gemini, "<html>", None),
     ] {
-        let pair = pairs().find(|pair| pair.upstream.dialect() == upstream).unwrap();
+        let (pair, _) = pairs().find(|(_, dialect)| *dialect == upstream).unwrap();
         assert!(pair.answer(body.as_bytes(), &setting(), &mut Dropped::default()).is_err(), "{body}");
         assert_eq!(pair.error_within(body.as_bytes()), status, "{body}");
     }
