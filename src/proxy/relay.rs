@@ -12,7 +12,7 @@ use super::{
 use crate::clock;
 use aione_core::{
     domain::{id::RecordId, usage::End},
-    wire::tap::Reading,
+    wire::{Dialect, tap::Reading},
 };
 use bytes::{Bytes, BytesMut};
 use http::header;
@@ -241,9 +241,11 @@ fn depart(gateway: &Arc<Gateway>, hold: &Hold) -> Option<Departure> {
 /// Writes into the tally what the tap has read and how it ended.
 fn note_end(answer: &mut Answer, hold: &mut Hold, left: Left, broke: Option<Fault>) -> Option<Fault> {
     let is_metered = matches!(answer.tap, Tap::Plain(_) | Tap::Stream(_) | Tap::Translated(_));
-    // An object that is not whole was cut, whatever its framing says; a stream without a terminal
-    // event was cut only where nothing but the connection's end tells its own.
-    let may_be_cut = answer.ends_with_connection || matches!(answer.tap, Tap::Plain(_));
+    // An object that is not whole was cut, whatever its framing says, and so was a stream without its own end.
+    // Only of chat there are streams that end without one: they were cut where nothing but the connection's end
+    // tells theirs.
+    let has_an_end = matches!(answer.tap, Tap::Stream(_)) && hold.dialect != Dialect::OpenAiChat;
+    let may_be_cut = answer.ends_with_connection || has_an_end || matches!(answer.tap, Tap::Plain(_));
     let reading = answer.tap.take_reading();
     let is_torn = is_metered
         && may_be_cut

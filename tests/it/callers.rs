@@ -227,7 +227,27 @@ async fn an_upstreams_error_comes_in_every_callers_dialect_with_its_wording() {
                 assert!(answer.header("x-aione-refused").is_none());
                 assert_eq!(gateway.record(&answer.request_id()).await.cost(), 0, "{shown}");
             }
+            // Some say it with a 200.
+            upstream.next(Script::json(200, honest_of(asked, &Truth::of(82)).error));
+            let answer = gateway.send(&call(caller, asked.as_str(), false).bearer(&key)).await;
+            assert!(answer.status >= 400, "{shown}: {}", answer.status);
+            assert_eq!(error_message(caller, &answer.json()), "Odd  wording", "{shown}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_without_its_own_end_is_cut_though_its_framing_is_whole() {
+    let upstream = Upstream::start().await;
+    let (gateway, key) = stage(&upstream).await;
+    for dialect in [Dialect::OpenAiResponses, Dialect::AnthropicMessages, Dialect::Gemini] {
+        let pieces = honest_of(dialect, &Truth::of(85)).stream.after(2).0;
+        upstream.next(Script::stream(pieces));
+        let answer = gateway.send(&call(dialect, dialect.as_str(), true).bearer(&key)).await;
+        assert!(matches!(answer.end, BodyEnd::Broken(_)), "{dialect:?}: {}", answer.text());
+        let (fold, _) = fold(codec_of(dialect), &[&answer.body]);
+        assert!(fold.error().is_some(), "{dialect:?}: {}", answer.text());
+        assert_eq!(gateway.record(&answer.request_id()).await.end(), "upstream_aborted", "{dialect:?}");
     }
 }
 

@@ -87,9 +87,18 @@ pub(super) fn conclude(answer: &mut Answer) -> Result<(), Fault> {
         (body, reading)
     } else {
         let mut dropped = dropped.clone();
-        let (body, reading) = pair.answer(body, setting, &mut dropped).map_err(|_| Fault::Broken)?;
-        name_dropped(&mut answer.head, &dropped)?;
-        (body, reading)
+        match pair.answer(body, setting, &mut dropped) {
+            Ok(told) => {
+                name_dropped(&mut answer.head, &dropped)?;
+                told
+            }
+            // An error under a 2xx has a wording all the same.
+            Err(_) => {
+                let status = pair.error_within(body).ok_or(Fault::Broken)?;
+                let (_, body, reading) = pair.error(status, body, &setting.id);
+                (body, reading)
+            }
+        }
     };
     answer.pending = vec![body.into()];
     answer.tap = Tap::Read(reading);

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::{decode, encode, error_of, stream, usage};
+use super::{decode, encode, error_of, reader::Reader, usage, writer::Writer};
 use crate::{
     domain::usage::Usage,
     wire::{
@@ -31,7 +31,7 @@ impl UpstreamCodec for OpenAiChat {
     }
 
     fn reader(&self) -> Box<dyn StreamReader> {
-        Box::new(stream::Reader::default())
+        Box::new(Reader::default())
     }
 
     fn decode_error(&self, status: u16, body: &[u8]) -> ChatError {
@@ -58,7 +58,7 @@ impl Codec for OpenAiChat {
     }
 
     fn writer(&self, setting: &Setting) -> Box<dyn StreamWriter> {
-        Box::new(stream::Writer::new(setting))
+        Box::new(Writer::new(setting))
     }
 
     fn decode_usage(&self, value: &[u8]) -> Option<Usage> {

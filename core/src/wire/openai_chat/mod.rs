@@ -5,10 +5,11 @@ mod codec;
 mod decode;
 mod encode;
 pub mod event;
-mod stream;
+mod reader;
 pub mod text;
 mod types;
 pub mod usage;
+mod writer;
 
 pub use codec::OpenAiChat;
 pub(super) use decode::data_uri;
