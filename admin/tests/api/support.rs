@@ -336,6 +336,7 @@ fn provider(name: &str) -> Arc<Provider> {
             path: SECRET_PATH.to_owned(),
         }),
         credentials: vec![Secret::new(UPSTREAM_SECRET.to_owned())],
+        account: provider::Account::default(),
         dialects: vec![Dialect::OpenAiChat],
         stream_usage: true,
         timeouts: Timeouts {
