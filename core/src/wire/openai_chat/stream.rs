@@ -249,6 +249,9 @@ struct Written {
     /// What sort each part is, by its number; a call's is its own number among the calls.
     parts: BTreeMap<u32, Kind>,
     calls: u32,
+    /// A call of this part that has begun and is not written: what signs it belongs to its first piece, where
+    /// clients look for it.
+    waiting: Option<(u32, Call)>,
 }
 
 #[derive(Clone, Copy)]
@@ -316,7 +319,16 @@ impl Writer {
         self.chunk(vec![ChunkChoice { index: choice, delta, finish_reason: None }], None, out);
     }
 
+    /// Writes the call that waits, if one does.
+    fn write_waiting(&mut self, choice: u32, out: &mut Vec<u8>) {
+        let waiting = self.choices.get_mut(&choice).and_then(|written| written.waiting.take());
+        if let Some((_, call)) = waiting {
+            self.delta(choice, Message { tool_calls: Some(vec![call]), ..Message::default() }, out);
+        }
+    }
+
     fn begin(&mut self, choice: u32, part: u32, start: &Start, out: &mut Vec<u8>) {
+        self.write_waiting(choice, out);
         let written = self.choices.entry(choice).or_default();
         let kind = match start {
             Start::Text => Kind::Prose(Prose::Text),
@@ -332,8 +344,7 @@ impl Writer {
         written.parts.insert(part, kind);
         if let (Start::ToolCall { id, name }, Kind::Call(number)) = (start, kind) {
             let call = ToolCall { id: id.clone(), name: name.clone(), ..ToolCall::default() };
-            let calls = vec![encode::wire_call(&call, Some(number), None)];
-            self.delta(choice, Message { tool_calls: Some(calls), ..Message::default() }, out);
+            written.waiting = Some((part, encode::wire_call(&call, Some(number), None)));
         }
         if let Start::Whole(Part::Text { text, .. }) = start {
             self.delta(choice, prose(Prose::Text, text), out);
@@ -341,6 +352,14 @@ impl Writer {
     }
 
     fn more(&mut self, choice: u32, part: u32, delta: &Delta, out: &mut Vec<u8>) {
+        let waiting = self.choices.get_mut(&choice).and_then(|written| written.waiting.as_mut());
+        if let (Delta::Signature(signature), Some((waiting, call))) = (delta, waiting)
+            && *waiting == part
+        {
+            call.extra_content = Some(encode::extra(signature));
+            return;
+        }
+        self.write_waiting(choice, out);
         let kind = self.choices.get(&choice).and_then(|written| written.parts.get(&part)).copied();
         let message = match (kind, delta) {
             (Some(Kind::Prose(kind)), Delta::Text(text)) => prose(kind, text),
@@ -355,8 +374,10 @@ impl Writer {
                 Message { tool_calls: Some(vec![call]), ..Message::default() }
             }
             (Some(Kind::Call(number)), Delta::Signature(signature)) => {
-                let call = encode::wire_call(&ToolCall::default(), Some(number), Some(signature));
-                let call = Call { id: None, kind: None, function: None, ..call };
+                // Some clients refuse a piece of a call that has no function.
+                let function = Some(Function { name: None, arguments: Some(String::new()) });
+                let extra_content = Some(encode::extra(signature));
+                let call = Call { index: Some(number), function, extra_content, ..Call::default() };
                 Message { tool_calls: Some(vec![call]), ..Message::default() }
             }
             _ => return,
@@ -365,6 +386,7 @@ impl Writer {
     }
 
     fn finish(&mut self, choice: u32, finish: &Finish, out: &mut Vec<u8>) {
+        self.write_waiting(choice, out);
         let written = self.choices.entry(choice).or_default();
         if std::mem::replace(&mut written.finished, true) {
             return;
@@ -404,7 +426,7 @@ impl StreamWriter for Writer {
             }
             ChatEvent::Begin { choice, part, start } => self.begin(*choice, *part, start, out),
             ChatEvent::Delta { choice, part, delta } => self.more(*choice, *part, delta, out),
-            ChatEvent::End { .. } => {}
+            ChatEvent::End { choice, .. } => self.write_waiting(*choice, out),
             ChatEvent::Finish { choice, finish, .. } => self.finish(*choice, finish, out),
             ChatEvent::Usage(usage) => self.usage = Some(usage::Written::of(usage)),
             ChatEvent::ServiceTier(tier) => self.service_tier = Some(tier.clone()),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::wire::{
-    chat::Fold,
+    chat::{ErrorKind, Fold},
     codec::CODECS,
     tests::{fixtures, setting},
 };
@@ -117,5 +117,29 @@ fn plain_answers_and_errors_come_in_the_callers_words() {
         let (status, body, reading) = pair.error(429, b"{\"error\":{\"message\":\"Slow down\"}}", "gen-1");
         assert_eq!((status, reading.error, reading.blames_request), (429, true, false));
         assert!(String::from_utf8(body).unwrap().contains("Slow down"), "{pair:?}");
+    }
+}
+
+#[test]
+fn an_error_that_a_stream_begins_with_is_a_plain_one_under_its_status_and_our_id() {
+    for pair in pairs() {
+        let error = ChatError {
+            kind: ErrorKind::Internal,
+            status: 500,
+            message: "Out of order".to_owned(),
+            code: None,
+            param: None,
+        };
+        let mut event = Vec::new();
+        pair.upstream.writer(&setting()).write(&ChatEvent::Error(error), &mut event);
+        let (_, _, stream) = run(&pair, &[&event]);
+        let body = stream.error(502).unwrap();
+        assert_eq!(pair.caller.decode_error(502, &body).message, "Out of order", "{pair:?}");
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        match pair.caller.dialect() {
+            Dialect::AnthropicMessages => assert_eq!(body["request_id"], *setting().id, "{pair:?}"),
+            Dialect::Gemini => assert_eq!(body["error"]["code"], 502, "{pair:?}"),
+            Dialect::OpenAiChat | Dialect::OpenAiResponses => {}
+        }
     }
 }
