@@ -1,6 +1,6 @@
 # The project's commands. Each works on a fresh clone.
 
-.PHONY: run test check advisories bench long schema
+.PHONY: run test clients check advisories bench long schema
 
 # Build, start on the embedded default with the simulated provider, print a first call.
 run:
@@ -10,6 +10,12 @@ run:
 test:
 	@scripts/prepare-tests.sh
 	@scripts/with-postgres.sh cargo nextest run --workspace --no-fail-fast
+
+# Coding agents complete a task through the gateway: Codex, Gemini CLI, Claude Code, opencode and aider, each before a
+# model of every dialect. They are installed from their registries, well over a gigabyte; no vendor is reached.
+clients:
+	@scripts/prepare-tests.sh
+	@scripts/clients.sh
 
 # What a change must pass besides the tests.
 check:

@@ -57,6 +57,8 @@ impl Terminal {
         };
         let mut command = Command::new("sh");
         command.current_dir(self.folder.path());
+        // What a page writes into a reader's home is not for that of whoever runs the tests.
+        command.env("HOME", self.folder.path());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(["-c", &format!("if test -f carried; then . ./carried; fi; {run}")]).output().unwrap()
     }

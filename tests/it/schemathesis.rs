@@ -4,9 +4,8 @@
 use crate::support::{
     client::Call,
     gateway::{Gateway, TestGateway},
-    past,
+    packages, past,
     postgres::{self, PEPPER},
-    python,
     settings::OPERATOR,
 };
 use serde_json::{Value, json};
@@ -107,7 +106,7 @@ async fn walk(gateway: TestGateway) {
     std::fs::write(gateway.folder().join("schemathesis.toml"), config).unwrap();
     let seconds = number("AIONE_TEST_SCHEMATHESIS_SECONDS").unwrap_or(SECONDS);
     let seed = number("AIONE_TEST_SEED").unwrap_or_else(|| u64::from(rand::random::<u32>()));
-    let python = tokio::task::spawn_blocking(|| python::with(SCHEMATHESIS)).await.unwrap();
+    let python = tokio::task::spawn_blocking(|| packages::python(SCHEMATHESIS)).await.unwrap();
     for walker in walkers {
         let base = format!("http://{}", gateway.settings.admin);
         let mut command = Command::new(python.with_file_name("schemathesis"));

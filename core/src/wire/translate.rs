@@ -115,6 +115,7 @@ impl Pair {
     pub fn stream(&self, setting: &Setting) -> StreamTranslator {
         StreamTranslator {
             caller: self.caller,
+            request_id: setting.id.clone(),
             reader: self.upstream.reader(),
             writer: self.caller.writer(setting),
             meter: Meter::of(self.tongue),
@@ -131,6 +132,7 @@ impl Pair {
 /// Translates a stream, reads its usage, and keeps its end back until it may be told.
 pub struct StreamTranslator {
     caller: &'static dyn Codec,
+    request_id: String,
     reader: Box<dyn StreamReader>,
     writer: Box<dyn StreamWriter>,
     meter: Meter,
@@ -280,11 +282,11 @@ impl StreamTranslator {
         self.error.as_ref().is_some_and(|error| error.kind.blames_request())
     }
 
-    /// The error that the stream began with, as the body of a plain answer under the status that is returned.
+    /// The error that the stream began with, as the body of a plain answer of `status`.
     #[must_use]
-    pub fn error(&self, request_id: &str) -> Option<(u16, Vec<u8>)> {
-        let error = self.error.as_ref()?;
-        Some((error.status, self.caller.encode_error(error, request_id)))
+    pub fn error(&self, status: u16) -> Option<Vec<u8>> {
+        let error = ChatError { status, ..self.error.clone()? };
+        Some(self.caller.encode_error(&error, &self.request_id))
     }
 
     /// The event that tells the caller of an `error` that no upstream said; nothing where the end or another

@@ -378,7 +378,7 @@ impl Answer {
                 self.pending.append(&mut tap.take_terminal());
                 Some(tap.error_body(&self.pending.concat()))
             }
-            Tap::Translated(tap) => tap.error("").map(|(_, body)| body),
+            Tap::Translated(tap) => tap.error(status),
             _ => None,
         };
         if let Some(error) = error {

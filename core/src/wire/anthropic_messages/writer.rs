@@ -287,7 +287,10 @@ impl Held {
         if matches!(self.kind, Kind::ToolCall(_))
             && let Some(signature) = self.signature.take()
         {
-            event::whole(next_index, turns::before_call(&signature), out);
+            // Clients take a signature from a delta, and none from where a block begins.
+            let index = event::start(next_index, turns::thought(&Thinking::default(), String::new()), out);
+            event::delta(index, BlockDelta::Signature { signature: &signature.sealed(DIALECT) }, out);
+            event::stop(index, out);
         }
         *self.index.insert(event::start(next_index, block, out))
     }

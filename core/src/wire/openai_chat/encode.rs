@@ -358,14 +358,6 @@ fn content_part(part: &Part, dropped: &mut Dropped) -> Result<WirePart, Malforme
 
 /// A call, with its number in a stream; `signature` only for callers.
 pub(super) fn wire_call(call: &ToolCall, index: Option<u32>, signature: Option<&Signature>) -> Call {
-    let extra = signature.map(|signature| {
-        // Google's own stands as on its own endpoint of this dialect.
-        let text = match signature.own(Dialect::Gemini) {
-            Some(own) => own.to_owned(),
-            None => signature.sealed(Dialect::OpenAiChat),
-        };
-        ExtraContent { google: Some(Google { thought_signature: Some(text) }) }
-    });
     // Callers read it as JSON.
     let arguments = if call.arguments.trim().is_empty() { "{}" } else { &*call.arguments };
     Call {
@@ -373,9 +365,18 @@ pub(super) fn wire_call(call: &ToolCall, index: Option<u32>, signature: Option<&
         id: Some(call.id.clone()),
         kind: Some(Cow::Borrowed("function")),
         function: Some(Function { name: Some(call.name.clone()), arguments: Some(arguments.to_owned()) }),
-        extra_content: extra,
+        extra_content: signature.map(extra),
         ..Call::default()
     }
+}
+
+/// A signature in its place beside a call. Google's own stands as on its own endpoint of this dialect.
+pub(super) fn extra(signature: &Signature) -> ExtraContent {
+    let text = match signature.own(Dialect::Gemini) {
+        Some(own) => own.to_owned(),
+        None => signature.sealed(Dialect::OpenAiChat),
+    };
+    ExtraContent { google: Some(Google { thought_signature: Some(text) }) }
 }
 
 #[derive(Serialize)]

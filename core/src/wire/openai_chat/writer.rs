@@ -39,6 +39,9 @@ struct Written {
     calls: u32,
     /// The calls of which no arguments have come, by the numbers of their parts.
     silent: BTreeSet<u32>,
+    /// A call of this part that has begun and is not written: what signs it belongs to its first piece, where
+    /// clients look for it.
+    waiting: Option<(u32, Call)>,
 }
 
 #[derive(Clone, Copy)]
@@ -106,7 +109,16 @@ impl Writer {
         self.chunk(vec![ChunkChoice { index: choice, delta, finish_reason: None }], None, out);
     }
 
+    /// Writes the call that waits, if one does.
+    fn write_waiting(&mut self, choice: u32, out: &mut Vec<u8>) {
+        let waiting = self.choices.get_mut(&choice).and_then(|written| written.waiting.take());
+        if let Some((_, call)) = waiting {
+            self.delta(choice, Message { tool_calls: Some(vec![call]), ..Message::default() }, out);
+        }
+    }
+
     fn begin(&mut self, choice: u32, part: u32, start: &Start, out: &mut Vec<u8>) {
+        self.write_waiting(choice, out);
         let written = self.choices.entry(choice).or_default();
         let kind = match start {
             Start::Text => Kind::Prose(Prose::Text),
@@ -123,9 +135,8 @@ impl Writer {
         if let (Start::ToolCall { id, name }, Kind::Call(number)) = (start, kind) {
             let call = ToolCall { id: id.clone(), name: name.clone(), ..ToolCall::default() };
             let function = Some(Function { name: Some(call.name.clone()), arguments: Some(String::new()) });
-            let calls = vec![Call { function, ..encode::wire_call(&call, Some(number), None) }];
             written.silent.insert(part);
-            self.delta(choice, Message { tool_calls: Some(calls), ..Message::default() }, out);
+            written.waiting = Some((part, Call { function, ..encode::wire_call(&call, Some(number), None) }));
         }
         if let Start::Whole(Part::Text { text, .. }) = start {
             self.delta(choice, prose(Prose::Text, text), out);
@@ -134,10 +145,17 @@ impl Writer {
 
     fn more(&mut self, choice: u32, part: u32, delta: &Delta, out: &mut Vec<u8>) {
         let Some(written) = self.choices.get_mut(&choice) else { return };
+        if let (Delta::Signature(signature), Some((waiting, call))) = (delta, &mut written.waiting)
+            && *waiting == part
+        {
+            call.extra_content = Some(encode::extra(signature));
+            return;
+        }
         let kind = written.parts.get(&part).copied();
         if matches!(delta, Delta::Arguments(more) if !more.is_empty()) {
             written.silent.remove(&part);
         }
+        self.write_waiting(choice, out);
         let message = match (kind, delta) {
             (Some(Kind::Prose(kind)), Delta::Text(text)) => prose(kind, text),
             (Some(Kind::Prose(Prose::Text)), Delta::Citation(citation)) => match encode::annotation(citation)
@@ -151,10 +169,10 @@ impl Writer {
                 Message { tool_calls: Some(vec![call]), ..Message::default() }
             }
             (Some(Kind::Call(number)), Delta::Signature(signature)) => {
-                let call = encode::wire_call(&ToolCall::default(), Some(number), Some(signature));
                 // SDKs want every piece of a call to be one of its function.
                 let function = Some(Function { name: None, arguments: Some(String::new()) });
-                let call = Call { id: None, kind: None, function, ..call };
+                let extra_content = Some(encode::extra(signature));
+                let call = Call { index: Some(number), function, extra_content, ..Call::default() };
                 Message { tool_calls: Some(vec![call]), ..Message::default() }
             }
             _ => return,
@@ -170,6 +188,7 @@ impl Writer {
     }
 
     fn finish(&mut self, choice: u32, finish: &Finish, out: &mut Vec<u8>) {
+        self.write_waiting(choice, out);
         let written = self.choices.entry(choice).or_default();
         if std::mem::replace(&mut written.finished, true) {
             return;

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     domain::usage::Usage,
     wire::{
-        chat::Fold,
+        chat::{ErrorKind, Fold},
         tests::{fixtures, setting},
     },
 };
@@ -259,4 +259,28 @@ fn parallel_calls_wait_for_each_other_within_bounds_and_none_is_lost() {
     assert!(out.matches("event: error").count() == 1 && out.ends_with("}\n\n") && terminal.is_empty());
     let reading = stream.take_reading();
     assert_eq!((reading.error, reading.complete, reading.blames_request), (true, false, false));
+}
+
+#[test]
+fn an_error_that_a_stream_begins_with_is_a_plain_one_under_its_status_and_our_id() {
+    for (pair, upstream) in pairs() {
+        let error = ChatError {
+            kind: ErrorKind::Internal,
+            status: 500,
+            message: "Out of order".to_owned(),
+            code: None,
+            param: None,
+        };
+        let mut event = Vec::new();
+        codec(upstream).unwrap().writer(&setting()).write(&ChatEvent::Error(error), &mut event);
+        let (_, _, stream) = run(&pair, &[&event]);
+        let body = stream.error(502).unwrap();
+        assert_eq!(pair.caller.decode_error(502, &body).message, "Out of order", "{pair:?}");
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        match pair.caller.dialect() {
+            Dialect::AnthropicMessages => assert_eq!(body["request_id"], *setting().id, "{pair:?}"),
+            Dialect::Gemini => assert_eq!(body["error"]["code"], 502, "{pair:?}"),
+            Dialect::OpenAiChat | Dialect::OpenAiResponses => {}
+        }
+    }
 }

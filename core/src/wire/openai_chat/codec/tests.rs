@@ -3,7 +3,9 @@
 mod compatible;
 
 use super::*;
-use crate::wire::chat::{CacheMark, Effort, ImageOutput, Part, Reasoning, Role, Signature, ToolChoice};
+use crate::wire::chat::{
+    CacheMark, ChatEvent, Delta, Effort, ImageOutput, Part, Reasoning, Role, Signature, Start, ToolChoice,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -60,6 +62,41 @@ fn signatures_come_back_byte_for_byte_whosever_they_are() {
         let (body, dropped) = encoded(&request);
         assert_eq!(dropped, "signature");
         assert!(body["messages"][0]["tool_calls"][0].get("extra_content").is_none());
+    }
+}
+
+#[test]
+fn what_signs_a_call_is_in_its_first_piece_and_each_piece_has_a_function() {
+    // The AI SDK, on which agents stand, takes it from no other piece, and no piece without a function.
+    let signature = || Delta::Signature(Signature { dialect: Dialect::Gemini, data: "Cs+/==".to_owned() });
+    let arguments = || Delta::Arguments("{}".to_owned());
+    let call = |id: &str| json!({ "index": 0, "id": id, "type": "function", "function": { "name": "f", "arguments": "" } });
+    let signed = |mut piece: Value| {
+        piece["extra_content"] = json!({ "google": { "thought_signature": "Cs+/==" } });
+        piece
+    };
+    let piece = |text: &str| json!({ "index": 0, "function": { "arguments": text } });
+    for (deltas, expected) in [
+        (vec![signature(), arguments()], vec![signed(call("c")), piece("{}")]),
+        (vec![arguments()], vec![call("c"), piece("{}")]),
+        (vec![arguments(), signature()], vec![call("c"), piece("{}"), signed(piece(""))]),
+        (vec![signature()], vec![signed(call("c")), piece("{}")]),
+        (Vec::new(), vec![call("c"), piece("{}")]),
+    ] {
+        let (choice, part, mut out) = (0, 0, Vec::new());
+        let mut writer = OpenAiChat.writer(&Setting::default());
+        let start = Start::ToolCall { id: "c".to_owned(), name: "f".to_owned() };
+        writer.write(&ChatEvent::Begin { choice, part, start }, &mut out);
+        for delta in deltas {
+            writer.write(&ChatEvent::Delta { choice, part, delta }, &mut out);
+        }
+        writer.write(&ChatEvent::End { choice, part }, &mut out);
+        let chunks = String::from_utf8(out).unwrap();
+        let chunks = chunks.lines().filter_map(|line| line.strip_prefix("data: "));
+        let pieces = chunks.map(|chunk| {
+            serde_json::from_str::<Value>(chunk).unwrap()["choices"][0]["delta"]["tool_calls"][0].take()
+        });
+        assert_eq!(pieces.collect::<Vec<_>>(), expected);
     }
 }
 

@@ -1,16 +1,29 @@
-"""The official SDK meets our own 429 and comes back by our headers: `OPENAI_BASE_URL` and `OPENAI_API_KEY` say where and who.
+"""An official SDK, `openai` or `anthropic`, meets our own 429 and comes back by our headers.
 
 The key admits one request at once and another client holds that place; it gives it up after our first refusal.
 """
 
+import os
+import sys
 import time
 
-from openai import OpenAI
-
+AIONE, KEY = os.environ["AIONE"], os.environ["KEY"]
 RETRY_LATEST_SECONDS = 3
+MESSAGES = [{"role": "user", "content": "Say it."}]
+
+# With as many retries as the SDK makes by itself.
+if sys.argv[1] == "openai":
+    from openai import OpenAI
+
+    client = OpenAI(base_url=f"{AIONE}/v1", api_key=KEY, timeout=30)
+    ask = lambda: client.chat.completions.create(model="m", messages=MESSAGES).choices[0].message.content
+else:
+    from anthropic import Anthropic
+
+    client = Anthropic(base_url=AIONE, api_key=KEY, timeout=30)
+    ask = lambda: client.messages.create(model="m", max_tokens=9, messages=MESSAGES).content[0].text
 
 calls = []
-client = OpenAI(timeout=30)  # with as many retries as the SDK makes by itself
 send = client._client.send
 
 
@@ -22,9 +35,7 @@ def watched(*args, **kwargs):
 
 
 client._client.send = watched
-
-answer = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Say it."}])
-assert answer.choices[0].message.content, answer
+assert ask()
 
 assert [status for _, _, status, _ in calls] == [429, 200], calls
 refusal, success = calls
