@@ -164,7 +164,7 @@ fn every_piece_of_a_call_is_one_of_its_function() {
         .flatten()
         .collect();
     assert!(
-        calls.len() == 3 && calls.iter().all(|call| call["function"]["arguments"].is_string()),
+        calls.len() == 2 && calls.iter().all(|call| call["function"]["arguments"].is_string()),
         "{calls:?}"
     );
 }
