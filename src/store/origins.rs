@@ -8,7 +8,11 @@ use super::redis::Shared;
 use aione_core::domain::id::OrgId;
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
-use std::{fmt::Write as _, sync::Arc, time::Duration};
+use std::{
+    fmt::Write as _,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 /// Answers that a node remembers; those that are least asked for are forgotten first.
 const KEPT_MAX: usize = 64 * 1024;
@@ -20,20 +24,25 @@ type Name = [u8; 16];
 
 #[derive(Debug)]
 pub struct Origins {
-    own: Cache<Name, Arc<str>>,
+    /// Made with the first answer that is kept: most gateways never see one.
+    own: OnceLock<Cache<Name, Arc<str>>>,
     shared: Option<Arc<Shared>>,
 }
 
 impl Origins {
     #[must_use]
     pub fn new(shared: Option<Arc<Shared>>) -> Self {
-        Self { own: Cache::new(KEPT_MAX), shared }
+        Self { own: OnceLock::new(), shared }
+    }
+
+    fn own(&self) -> &Cache<Name, Arc<str>> {
+        self.own.get_or_init(|| Cache::new(KEPT_MAX))
     }
 
     /// Notes that `provider` gave `org` the answer of this id.
     pub fn keep(&self, org: OrgId, answer: &str, provider: &Arc<str>) {
         let name = name(org, answer);
-        self.own.insert(name, provider.clone());
+        self.own().insert(name, provider.clone());
         if let Some(shared) = &self.shared {
             shared.keep(in_redis(&name), provider.clone(), KEPT_FOR);
         }
@@ -42,11 +51,11 @@ impl Origins {
     /// The provider that gave it; waits for Redis no longer than `timeout`.
     pub async fn of(&self, org: OrgId, answer: &str, timeout: Duration) -> Option<Arc<str>> {
         let name = name(org, answer);
-        if let Some(provider) = self.own.get(&name) {
+        if let Some(provider) = self.own.get().and_then(|own| own.get(&name)) {
             return Some(provider);
         }
         let provider: Arc<str> = self.shared.as_ref()?.kept(&in_redis(&name), timeout).await?.into();
-        self.own.insert(name, provider.clone());
+        self.own().insert(name, provider.clone());
         Some(provider)
     }
 }
