@@ -57,7 +57,7 @@ impl Pair {
     /// The body that asks the upstream for its `model`; what its dialect cannot say goes to `dropped`.
     ///
     /// # Errors
-    /// As [`Codec::encode_request`].
+    /// As [`UpstreamCodec::encode_request`].
     pub fn encode_request(
         &self,
         request: &ChatRequest,
