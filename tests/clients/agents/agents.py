@@ -9,6 +9,8 @@ import sys
 class Agent:
     # The heading of docs/agents.md whose commands are run before it, and what is installed.
     heading = package = ""
+    # Whether it sends back what signs a call.
+    keeps_signatures = True
 
     def install(self, place):
         yield ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(place), self.package]
@@ -63,6 +65,8 @@ class ClaudeCode(Agent):
 
 class Opencode(Agent):
     heading, package = "opencode", "opencode-ai@1.18.33"
+    # Its library for this dialect keeps it under the provider's name, and looks for it under Google's.
+    keeps_signatures = False
 
     def calls(self, target):
         return {"write": {"filePath": str(target), "content": "hello\n"}}

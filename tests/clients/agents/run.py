@@ -176,7 +176,8 @@ def complete(agent, place, gateway, vendor, model):
             "another model was asked": {ask["dialect"] for ask in vendor.asked} <= {model},
             "no tool was called": not calls or any(ask["called"] for ask in asked),
             "no result of the tool came back": not calls or any(ask["results"] for ask in asked),
-            "a call came back without its signature": not any(ask.get("unsigned") for ask in asked),
+            "a call came back without its signature": not agent.keeps_signatures
+            or not any(ask.get("unsigned") for ask in asked),
             "the file is not written": target.exists() and target.read_text() == "hello\n",
             "the answer is not shown": TEXT in said,
         }
