@@ -168,6 +168,11 @@ impl Endpoint {
         self.is_chat() || matches!(self, Self::Completions | Self::ImagesGenerations)
     }
 
+    /// Whether a stream's usage has to be asked for.
+    pub(crate) fn has_stream_options(self) -> bool {
+        matches!(self, Self::ChatCompletions | Self::Completions)
+    }
+
     /// Whether what is answered is said in bytes that nobody reads, and not in JSON.
     pub(crate) fn makes_media(self) -> bool {
         self == Self::AudioSpeech

@@ -48,6 +48,18 @@ async fn images_are_sold_by_the_piece_where_no_tokens_are_told() {
         ("2", "estimated", "complete")
     );
     assert_eq!(record.cost(), 500_000_000_000);
+    // Of a stream nothing is asked for that images do not know.
+    let made = b"event: image_generation.completed\ndata: {\"type\":\"image_generation.completed\",\"b64_json\":\"eA==\",\"usage\":{\"input_tokens\":7,\"output_tokens\":272,\"total_tokens\":279}}\n\n";
+    upstream.next(Script::stream([made]));
+    let body = json!({ "model": "m", "prompt": "A fox.", "stream": true });
+    let streamed = gateway.send(&post("/v1/images/generations", &key, &body)).await.ok();
+    assert_eq!(streamed.body, made);
+    assert_eq!(
+        upstream.seen().pop().unwrap().json(),
+        json!({ "model": "up-m", "prompt": "A fox.", "stream": true })
+    );
+    let record = gateway.record(&streamed.request_id()).await;
+    assert_eq!((record.prompt(), record.completion(), record.provenance()), (7, 272, "provider"));
     // An error costs nothing.
     upstream.next(Script::error(400, "Your prompt was rejected"));
     let refused = gateway.send(&ask).await;

@@ -115,7 +115,8 @@ impl<'r> Outgoing<'r> {
             _ => ask.endpoint(),
         };
         let (Spliced { parts: mut body, bytes: mut body_len }, translation) = if tongue == own.into() {
-            let ask_usage = ask.peek.stream && deployment.provider.stream_usage && endpoint.generates();
+            let ask_usage =
+                ask.peek.stream && deployment.provider.stream_usage && endpoint.has_stream_options();
             let spliced = match ask.unsealed(&deployment.model) {
                 None => splice::splice(&ask.body, &ask.peek, &deployment.model, ask_usage),
                 Some((body, peek)) => splice::splice(&body, &peek, &deployment.model, ask_usage),
