@@ -40,7 +40,9 @@ fn count(tally: &mut Tally, ask: &Ask) {
     if let Some(mut usage) = reading.usage {
         // Some upstreams tell their counts as they go: of an answer that was cut, more was written
         // than the last of them knew.
-        if !reading.complete && !reading.usage_is_final {
+        // Only in chat is there an end of the body that is none of the answer's.
+        let has_ended = tally.end == End::Complete && !ask.endpoint().has_stream_options();
+        if !reading.complete && !reading.usage_is_final && !has_ended {
             if !is_told_no_more {
                 let unseen = reading.estimated_output().saturating_sub(usage.completion_tokens());
                 usage.output = usage.output.saturating_add(unseen);
