@@ -175,7 +175,7 @@ fn output_format(format: &Format, dropped: &mut Dropped) -> Option<OutputFormat>
         Format::Schema { description, schema, strict, .. } => {
             dropped.note_if(description.is_some(), "response_format.description");
             dropped.note_if(*strict == Some(false), "strict");
-            let schema = (*schema::closed(schema).0).to_owned();
+            let schema = (*schema::for_vendor(schema, dropped).0).to_owned();
             Some(OutputFormat { kind: Cow::Borrowed("json_schema"), schema: Some(schema) })
         }
     }

@@ -1,66 +1,128 @@
 //! Schemas of answers as the vendor takes them: every object must say that it has no other properties, which
-//! other dialects leave unsaid: <https://platform.claude.com/docs/en/build-with-claude/structured-outputs>.
+//! other dialects leave unsaid, and hardly anything is bounded: <https://platform.claude.com/docs/en/build-with-claude/structured-outputs>.
 
 use crate::wire::{
-    chat::Raw,
+    chat::{Dropped, Raw},
     json::{JsonError, Scanner, Token},
 };
+use std::ops::Range;
 
 /// Members whose values are no schemas.
 const VALUES: [&str; 4] = ["const", "default", "enum", "examples"];
 /// Members that hold schemas by names of the caller's.
 const NAMED: [&str; 4] = ["properties", "patternProperties", "$defs", "definitions"];
+/// Bounds that the vendor refuses.
+const UNTAKEN: [&str; 11] = [
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "maxItems",
+    "uniqueItems",
+    "minProperties",
+    "maxProperties",
+];
+/// The only bounds of a list that it takes.
+const TAKEN_MIN_ITEMS: [&str; 2] = ["0", "1"];
 const CLOSED: &str = r#","additionalProperties":false"#;
 
-/// The schema with its objects closed, its bytes otherwise as they are.
-pub(super) fn closed(schema: &Raw) -> Raw {
+/// The schema with its objects closed and without the bounds that the vendor refuses, which are named; its bytes
+/// otherwise as they are.
+pub(super) fn for_vendor(schema: &Raw, dropped: &mut Dropped) -> Raw {
     let text = schema.as_str();
-    let Ok(places) = open_objects(text) else { return schema.clone() };
-    let mut out = String::with_capacity(text.len() + places.len() * CLOSED.len());
+    let Ok(Edits { edits, untaken }) = edits(text) else { return schema.clone() };
+    let mut out = String::with_capacity(text.len() + edits.len() * CLOSED.len());
     let mut at = 0;
-    for place in places {
-        out.push_str(&text[at..place]);
-        out.push_str(CLOSED);
-        at = place;
+    for (range, instead) in edits {
+        out.push_str(&text[at..range.start]);
+        out.push_str(instead);
+        at = range.end;
     }
     out.push_str(&text[at..]);
-    Raw::from_text(&out).unwrap_or_else(|| schema.clone())
+    let Some(edited) = Raw::from_text(&out) else { return schema.clone() };
+    untaken.iter().for_each(|name| dropped.note(&format!("response_format.{name}")));
+    edited
+}
+
+#[derive(Default)]
+struct Edits {
+    /// What stands instead of what, in the text's order.
+    edits: Vec<(Range<usize>, &'static str)>,
+    /// The names of the members that are left out.
+    untaken: Vec<&'static str>,
 }
 
 /// A container that is open.
 #[derive(Default)]
 struct Open {
+    /// Where its members begin.
+    start: usize,
     /// Its members are schemas by name.
     is_named: bool,
     /// It is the list of a schema's types.
     is_types: bool,
     is_object: bool,
     says: bool,
+    /// A member of it stays.
+    keeps: bool,
+    /// Its first members are left out.
+    begins_late: bool,
 }
 
-/// Where the objects end that do not say whether they have other properties.
-fn open_objects(schema: &str) -> Result<Vec<usize>, JsonError> {
-    let (mut scanner, mut places) = (Scanner::lenient(schema.as_bytes()), Vec::new());
+/// Closes the objects that do not say whether they have other properties, and leaves out what is not taken.
+fn edits(schema: &str) -> Result<Edits, JsonError> {
+    let mut scanner = Scanner::lenient(schema.as_bytes());
+    let Edits { mut edits, mut untaken } = Edits::default();
     let mut open = Vec::<Open>::new();
     let (mut is_named, mut is_types) = (false, false);
     while let Some(token) = scanner.next()? {
         let (named, types) = (std::mem::take(&mut is_named), std::mem::take(&mut is_types));
+        let Range { start, end } = scanner.span();
         match token {
-            Token::ObjectOpen => open.push(Open { is_named: named, ..Open::default() }),
+            Token::ObjectOpen => open.push(Open { start: end, is_named: named, ..Open::default() }),
             Token::ArrayOpen => open.push(Open { is_types: types, ..Open::default() }),
             Token::ArrayClose => drop(open.pop()),
             Token::ObjectClose => {
                 let closed = open.pop().unwrap_or_default();
-                places.extend((closed.is_object && !closed.says).then(|| scanner.span().start));
+                if closed.begins_late && !closed.keeps {
+                    edits.push((closed.start..start, ""));
+                }
+                if closed.is_object && !closed.says {
+                    edits.push((start..start, CLOSED));
+                }
             }
             Token::Key(key) => {
-                let Some(inside) = open.last_mut().filter(|inside| !inside.is_named) else { continue };
-                inside.says |= key.is("additionalProperties");
-                is_types = key.is("type");
-                is_named = NAMED.iter().any(|name| key.is(name));
-                if VALUES.iter().any(|name| key.is(name)) {
-                    scanner.walk(|_| {})?;
+                let Some(inside) = open.last_mut() else { continue };
+                if !inside.is_named {
+                    let is_min_items = key.is("minItems");
+                    if let Some(name) =
+                        UNTAKEN.into_iter().find(|name| key.is(name)).or(is_min_items.then_some("minItems"))
+                    {
+                        let value = scanner.walk(|_| {})?;
+                        let is_taken = is_min_items && TAKEN_MIN_ITEMS.contains(&&schema[value.clone()]);
+                        if !is_taken {
+                            untaken.push(name);
+                            // Behind a member that stays, with the comma between them.
+                            let comma = schema[..start].rfind(',').filter(|_| inside.keeps);
+                            edits.extend(comma.map(|comma| (comma..value.end, "")));
+                            inside.begins_late |= !inside.keeps;
+                            continue;
+                        }
+                    }
+                    inside.says |= key.is("additionalProperties");
+                    is_types = key.is("type");
+                    is_named = NAMED.iter().any(|name| key.is(name));
+                    if VALUES.iter().any(|name| key.is(name)) {
+                        scanner.walk(|_| {})?;
+                    }
                 }
+                if inside.begins_late && !inside.keeps {
+                    edits.push((inside.start..start, ""));
+                }
+                inside.keeps = true;
             }
             Token::String(word) if word.is("object") => {
                 let in_list = usize::from(open.last().is_some_and(|inside| inside.is_types));
@@ -72,7 +134,7 @@ fn open_objects(schema: &str) -> Result<Vec<usize>, JsonError> {
             _ => {}
         }
     }
-    Ok(places)
+    Ok(Edits { edits, untaken })
 }
 
 #[cfg(test)]
@@ -80,7 +142,9 @@ mod tests {
     use super::*;
 
     fn check(schema: &str, expect: &str) {
-        assert_eq!(closed(&Raw::from_text(schema).unwrap()).as_str(), expect);
+        let mut dropped = Dropped::default();
+        assert_eq!(for_vendor(&Raw::from_text(schema).unwrap(), &mut dropped).as_str(), expect);
+        assert!(dropped.is_empty(), "{}", dropped.header());
     }
 
     #[test]
@@ -107,5 +171,41 @@ mod tests {
         );
         let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
         check(&deep, &deep);
+    }
+
+    #[test]
+    fn bounds_that_the_vendor_refuses_are_left_out_by_name() {
+        for (schema, expect, names) in [
+            (
+                r#"{"type":"integer", "minimum" : 1 , "maximum":{"$data":"1,2"}}"#,
+                r#"{"type":"integer" }"#,
+                "maximum minimum",
+            ),
+            (
+                r#"{"minLength":1,"maxLength":2,"type":"string","pattern":"a,b"}"#,
+                r#"{"type":"string","pattern":"a,b"}"#,
+                "maxLength minLength",
+            ),
+            (
+                r#"{"items":{"multipleOf":0.5},"minItems":2,"maxItems":3}"#,
+                r#"{"items":{}}"#,
+                "maxItems minItems multipleOf",
+            ),
+            (
+                r#"{"minItems":1,"uniqueItems":true,"items":true}"#,
+                r#"{"minItems":1,"items":true}"#,
+                "uniqueItems",
+            ),
+            (
+                r#"{"maxProperties":2,"type":"object","properties":{"minimum":{"type":"number","exclusiveMinimum":0,"const":{"maximum":1}}}}"#,
+                r#"{"type":"object","properties":{"minimum":{"type":"number","const":{"maximum":1}}},"additionalProperties":false}"#,
+                "exclusiveMinimum maxProperties",
+            ),
+        ] {
+            let mut dropped = Dropped::default();
+            assert_eq!(for_vendor(&Raw::from_text(schema).unwrap(), &mut dropped).as_str(), expect);
+            let names = names.split(' ').map(|name| format!("response_format.{name}")).collect::<Vec<_>>();
+            assert_eq!(dropped.names().collect::<Vec<_>>(), names, "{schema}");
+        }
     }
 }

@@ -30,6 +30,9 @@ pub const LONG_END_HELD: usize = 32 * 1024;
 /// Most bytes that are kept from the terminal event on; what an upstream sends beyond is dropped
 /// and flagged.
 pub const TERMINAL_MAX: usize = 64 * 1024;
+/// An event's beginning is looked at with every part that comes up to this size, in bytes; from there on
+/// only when it has doubled, so that many small parts cost no more than few large ones.
+const LOOKED_AT_ALWAYS: usize = 1024;
 
 /// What the first event is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -56,6 +59,8 @@ pub struct StreamTap {
     passing: bool,
     /// The event that is under way is the terminal one: its beginning says so. Nothing follows it.
     ending: bool,
+    /// Bytes of it when its beginning was looked at last.
+    looked_at: usize,
     /// Bytes of it that were passed on, for its length.
     released: usize,
     /// What is picked out of the event that is under way, where it may become too large to be kept.
@@ -79,6 +84,7 @@ impl StreamTap {
             held: VecDeque::new(),
             passing: false,
             ending: false,
+            looked_at: 0,
             released: 0,
             long: None,
             last: Fate::Pass,
@@ -281,6 +287,7 @@ impl StreamTap {
                 };
                 self.meter.done |= self.last == Fate::Terminal;
                 self.passing = false;
+                self.looked_at = 0;
             }
         }
         self.last
@@ -306,7 +313,8 @@ impl StreamTap {
     }
 
     fn fate_of_part(&mut self, chunk: &Bytes, piece: &Piece, bytes: usize) -> Fate {
-        if !self.passing && !self.ending {
+        if !self.passing && !self.ending && is_worth_a_look(bytes, self.looked_at) {
+            self.looked_at = bytes;
             match self.outlook(chunk, piece) {
                 Outlook::Open => self.passing = bytes > HOLD_MAX,
                 Outlook::Ends => self.ending = true,
@@ -390,6 +398,11 @@ impl StreamTap {
             self.terminal.push(kept);
         }
     }
+}
+
+/// Whether an event of `bytes` so far may tell what it did not at `looked_at`.
+pub(super) fn is_worth_a_look(bytes: usize, looked_at: usize) -> bool {
+    bytes <= LOOKED_AT_ALWAYS || bytes > HOLD_MAX || bytes >= looked_at.saturating_mul(2)
 }
 
 fn pass(chunk: &Bytes, run: Range<usize>, out: &mut Vec<Bytes>) {

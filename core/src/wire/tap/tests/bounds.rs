@@ -1,6 +1,6 @@
 //! What is past a bound is passed on all the same, and memory stays small.
 
-use super::*;
+use super::{super::stream::is_worth_a_look, *};
 use crate::wire::sse::MAX_EVENT;
 
 /// An event of exactly `bytes` bytes up to the first byte of its empty line's end.
@@ -121,4 +121,18 @@ fn nothing_is_copied_of_a_chunk_that_is_passed_on() {
     StreamTap::new(Dialect::OpenAiChat, true).feed(&chunk, &mut out);
     assert_eq!(out.len(), 1);
     assert_eq!(out[0].as_ptr_range(), chunk.as_ptr_range());
+}
+
+#[test]
+fn an_event_in_parts_of_a_byte_is_looked_at_no_longer_than_a_few_times_its_size() {
+    let (mut looked_at, mut read) = (0, 0);
+    for bytes in 1..=HOLD_MAX {
+        if is_worth_a_look(bytes, looked_at) {
+            looked_at = bytes;
+            read += bytes;
+        }
+    }
+    assert!(looked_at > HOLD_MAX / 2, "the last look was at {looked_at}");
+    assert!(read < 10 * HOLD_MAX, "{read} bytes were looked at");
+    assert!(is_worth_a_look(HOLD_MAX + 1, HOLD_MAX), "where it is let go, its beginning decides how");
 }
