@@ -1,5 +1,6 @@
 //! Room for request bodies: what the process holds of them at a time is bounded, however many
-//! callers send how much, and before any limit of theirs can be looked at.
+//! callers send how much, and before any limit of theirs can be looked at. Answers that are held to be
+//! translated share it.
 
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -7,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-/// All bodies that need leave, together.
+/// All bodies that need leave, of requests and of answers that are translated whole, together.
 const BODIES_MAX_BYTES: usize = 1 << 30;
 /// A body up to this size needs none: `server.max_connections` bounds those.
 const FREE_BYTES: usize = 64 * 1024;
@@ -41,7 +42,7 @@ impl Default for Bodies {
 }
 
 impl Bodies {
-    fn of(bytes: usize) -> Self {
+    pub(crate) fn of(bytes: usize) -> Self {
         Self {
             room: Arc::new(Semaphore::new(bytes / UNIT_BYTES)),
             decoders: Arc::new(Semaphore::new(DECODERS_MAX)),

@@ -82,7 +82,7 @@ pub(super) async fn attempt(
 ) -> Result<Answer, Fault> {
     let Some(target) = &running.target else {
         request.note_sent();
-        return Simulated::answer(deployment, ask, &request).await;
+        return Simulated::answer(deployment, ask, &request, gateway.bodies.room()).await;
     };
     let timeouts = &deployment.provider.timeouts;
     request.be_let_in(timeouts.first_byte).await?;
@@ -104,7 +104,7 @@ pub(super) async fn attempt(
     let head = as_events.as_ref().unwrap_or(head);
     let (head, tap) = match request.translation_of(head.status) {
         None => (for_caller(head)?, tap_for(head, ask)),
-        Some(translation) => foreign::begin(head, translation, ask.peek.stream)?,
+        Some(translation) => foreign::begin(head, translation, ask.peek.stream, gateway.bodies.room())?,
     };
     let exchange = Box::new(exchange);
     let body = match unframer {

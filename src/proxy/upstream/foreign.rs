@@ -5,6 +5,7 @@ use super::{
     attempt,
     request::Translation,
 };
+use crate::proxy::bodies::Room;
 use aione_core::wire::{
     chat::Dropped,
     tap::{KeptText, Reading, Written},
@@ -19,34 +20,53 @@ const DROPPED_HEADER: &str = "x-aione-dropped";
 /// Room for what is told of an answer of another dialect: its kind, how long to wait, and what is ours.
 const HEADERS: usize = 16;
 
+/// What an answer takes of the memory for bodies, in its own size: it is held as it came, in the neutral form, and in
+/// the caller's words.
+const HELD_TIMES: usize = 3;
+
 /// A plain answer that is being read.
 pub(crate) struct Collected {
     translation: Translation,
-    body: Vec<u8>,
-    is_too_large: bool,
+    held: Held,
 }
 
-impl Collected {
-    pub(super) fn feed(&mut self, part: &Bytes) {
-        self.is_too_large |= self.body.len() + part.len() > ANSWER_MAX;
+/// The part of it that has come.
+struct Held {
+    body: Vec<u8>,
+    /// It is larger than any may be, or than all bodies together leave room for.
+    is_too_large: bool,
+    room: Room,
+}
+
+impl Held {
+    fn feed(&mut self, part: &[u8]) {
+        let bytes = self.body.len() + part.len();
+        self.is_too_large |= bytes > ANSWER_MAX || self.room.fit(HELD_TIMES * bytes).is_err();
         if !self.is_too_large {
             self.body.extend_from_slice(part);
         }
     }
+}
+
+impl Collected {
+    pub(super) fn feed(&mut self, part: &Bytes) {
+        self.held.feed(part);
+    }
 
     /// What can be said of one that did not come to its end: nothing but its size.
     pub(super) fn unfinished(&self) -> Reading {
-        let text = KeptText::unseen(self.body.len() as u64);
+        let text = KeptText::unseen(self.held.body.len() as u64);
         Reading { flagged: true, written: Written::Text(text), ..Reading::default() }
     }
 }
 
 /// The head as the caller of another dialect may see it: what the vendor's own headers mean is said in no
-/// other. The tap for its body beside it. `streams`: the caller asked for a stream.
+/// other. The tap for its body beside it, which is held in `room`. `streams`: the caller asked for a stream.
 pub(super) fn begin(
     upstream: &ResponseHeader,
     translation: &Translation,
     streams: bool,
+    room: Room,
 ) -> Result<(ResponseHeader, Tap), Fault> {
     if attempt::is_encoded(upstream) {
         return Err(Fault::Broken);
@@ -65,7 +85,8 @@ pub(super) fn begin(
         Tap::Translated(Box::new(translation.pair.stream(&translation.setting)))
     } else {
         let translation = translation.clone();
-        Tap::Collected(Box::new(Collected { translation, body: Vec::new(), is_too_large: false }))
+        let held = Held { body: Vec::new(), is_too_large: false, room };
+        Tap::Collected(Box::new(Collected { translation, held }))
     };
     Ok((head, tap))
 }
@@ -75,7 +96,7 @@ pub(super) fn conclude(answer: &mut Answer) -> Result<(), Fault> {
     let is_error = answer.fault().is_some();
     let is_read = answer.is_read();
     let Tap::Collected(collected) = &answer.tap else { return Ok(()) };
-    let Collected { translation, body, is_too_large } = &**collected;
+    let Collected { translation, held: Held { body, is_too_large, .. } } = &**collected;
     if *is_too_large || !is_read {
         return Err(Fault::Broken);
     }
@@ -110,4 +131,28 @@ fn name_dropped(head: &mut ResponseHeader, dropped: &Dropped) -> Result<(), Faul
         return Ok(());
     }
     head.insert_header(DROPPED_HEADER, dropped.header()).map_err(|_| Fault::Broken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::bodies::Bodies;
+
+    #[test]
+    fn answers_that_are_held_share_the_room_for_bodies() {
+        const PART: &[u8] = &[b'x'; 1 << 20];
+        let bodies = Bodies::of(8 << 20);
+        let held = || Held { body: Vec::new(), is_too_large: false, room: bodies.room() };
+        let (mut one, mut other) = (held(), held());
+        one.feed(PART);
+        one.feed(PART);
+        assert!(!one.is_too_large);
+        other.feed(PART);
+        assert!(other.is_too_large, "six of eight are taken");
+        assert!(other.body.is_empty());
+        drop(one);
+        other = held();
+        other.feed(PART);
+        assert!(!other.is_too_large);
+    }
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     clock,
-    proxy::{ask::Ask, endpoint::Endpoint},
+    proxy::{ask::Ask, bodies::Room, endpoint::Endpoint},
 };
 use aione_core::{
     config::snapshot::Deployment,
@@ -31,6 +31,7 @@ impl Simulated {
         deployment: &Deployment,
         ask: &Ask,
         request: &Outgoing<'_>,
+        room: Room,
     ) -> Result<Answer, Fault> {
         let script = script(deployment, request);
         if script.wait_ms > 0 {
@@ -49,7 +50,7 @@ impl Simulated {
                 let tap = attempt::tap_for(&head, ask);
                 (head, tap)
             }
-            Some(translation) => foreign::begin(&head, translation, ask.peek.stream)?,
+            Some(translation) => foreign::begin(&head, translation, ask.peek.stream, room)?,
         };
         let body = Body::Simulated(Self { parts: script.parts, next: None, aborts: script.abort });
         let mut answer = Answer::new(Box::new(head), body, tap);
