@@ -73,6 +73,17 @@ impl Cpu {
     }
 }
 
+impl Spent {
+    /// By the threads whose names contain one of `parts`, in any case.
+    pub(crate) fn of(&self, parts: &[impl AsRef<str>]) -> f64 {
+        let is_of = |name: &str| {
+            let name = name.to_lowercase();
+            parts.iter().any(|part| name.contains(&part.as_ref().to_lowercase()))
+        };
+        self.threads_us.iter().filter(|(name, _)| is_of(name)).map(|(_, us)| us).sum()
+    }
+}
+
 /// Resident memory of a process tree.
 pub(crate) struct Resident {
     pub(crate) all_kib: f64,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::journal::Ticket;
 use aione_core::{
-    config::snapshot::OnDisconnect,
+    config::snapshot::{Deployment, OnDisconnect},
     domain::usage::{End, Provenance, Usage},
     wire::tap::Reading,
 };
@@ -52,7 +52,7 @@ fn count(tally: &mut Tally, ask: &Ask) {
             return;
         }
         // Billed as reported and flagged: more than the caller allowed, or than the text could be.
-        tally.flagged |= is_inflated(&usage, ask, &reading);
+        tally.flagged |= is_inflated(&usage, ask, &reading, tally.deployment.as_deref());
         tally.usage = usage;
         tally.provenance = Provenance::Provider;
         return;
@@ -75,9 +75,16 @@ fn count(tally: &mut Tally, ask: &Ask) {
 /// Tokens beyond which an answer is suspicious whatever its text is: reasoning has no text.
 const UNSUSPICIOUS_TOKENS: u64 = 1_000_000;
 
-fn is_inflated(usage: &Usage, ask: &Ask, reading: &Reading) -> bool {
+fn is_inflated(usage: &Usage, ask: &Ask, reading: &Reading, deployment: Option<&Deployment>) -> bool {
     let written = usage.completion_tokens();
-    let over_ceiling = ask.peek.ceiling.is_some_and(|each| written > each.saturating_mul(ask.peek.choices));
+    let tongue = deployment.and_then(|deployment| ask.endpoint().tongue_for(deployment));
+    // What the upstream was asked for.
+    let least = match tongue {
+        Some(tongue) if tongue != ask.endpoint().dialect().into() => tongue.least_ceiling(),
+        _ => 0,
+    };
+    let ceiling = ask.peek.ceiling.map(|each| each.max(least).saturating_mul(ask.peek.choices));
+    let over_ceiling = ceiling.is_some_and(|ceiling| written > ceiling);
     // A token is a byte at least, but for reasoning, which is not shown.
     over_ceiling || (written > UNSUSPICIOUS_TOKENS && written > reading.text().bytes())
 }

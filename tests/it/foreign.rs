@@ -68,6 +68,18 @@ async fn the_built_in_provider_says_the_same_through_every_dialect() {
 }
 
 #[tokio::test]
+async fn a_ceiling_below_what_a_dialect_can_say_is_raised_and_no_suspicion() {
+    const RESPONSES: &str = "openai_responses";
+    let (gateway, key) = simulated(RESPONSES).await;
+    let body = json!({ "model": RESPONSES, "max_tokens": 5, "messages": [{ "role": "user", "content": "Say it." }] });
+    let call = Call::chat_with(&key, &body).header("x-aione-simulate", "tokens=40");
+    let answer = gateway.send(&call).await.ok();
+    assert_eq!(answer.header("x-aione-dropped"), Some("max_tokens"));
+    let record = gateway.record(&answer.request_id()).await;
+    assert_eq!((record.completion(), record.flagged()), (16, false));
+}
+
+#[tokio::test]
 async fn its_errors_reach_the_caller_from_every_dialect() {
     for dialect in [MESSAGES, GEMINI] {
         let (gateway, key) = simulated(dialect).await;

@@ -68,6 +68,9 @@ impl Load<'_> {
     }
 }
 
+/// In the names of the recorder's threads and of an embedded store's.
+const STORE_THREADS: &[&str] = &["control", "sqlx"];
+
 /// What a load has cost a target.
 pub(super) struct Cost {
     pub(super) report: Report,
@@ -88,7 +91,7 @@ pub(super) async fn measure(
     judge(target, &report, figures);
     let spent = settled(up.running.pid(), &before).await?;
     let proxy_us = match target.is_ours() {
-        true => proxy_us(options, &spent),
+        true => spent.of(&options.proxy_threads),
         // A floor does nothing in the background.
         false => spent.total_us,
     };
@@ -103,6 +106,11 @@ impl Cost {
 
     pub(super) fn background_per_request(&self) -> f64 {
         (self.spent.total_us - self.proxy_us).max(0.0) / self.requests()
+    }
+
+    /// Of the background, the threads that record what the journal holds: ours and the store's.
+    pub(super) fn store_per_request(&self) -> f64 {
+        self.spent.of(STORE_THREADS) / self.requests()
     }
 
     pub(super) fn sum_per_request(&self) -> f64 {
@@ -121,15 +129,6 @@ impl Cost {
     fn requests(&self) -> f64 {
         self.report.requests.max(1) as f64
     }
-}
-
-fn proxy_us(options: &Options, spent: &Spent) -> f64 {
-    let is_proxy = |name: &str| {
-        let name = name.to_lowercase();
-        let mut parts = options.proxy_threads.iter();
-        parts.any(|part| name.contains(&part.to_lowercase()))
-    };
-    spent.threads_us.iter().filter(|(name, _)| is_proxy(name)).map(|(_, us)| us).sum()
 }
 
 /// Notes a load that did not go as it must.

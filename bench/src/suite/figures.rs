@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 pub(super) enum Metric {
     PlainProxy,
     PlainBackground,
+    PlainStore,
     PlainSum,
     PlainThroughput,
     BigProxy,
@@ -49,15 +50,18 @@ pub(super) enum Metric {
 pub(super) struct CpuMetrics {
     pub(super) proxy: Metric,
     pub(super) background: Metric,
+    /// Of the background, what keeps the records.
+    pub(super) store: Option<Metric>,
     pub(super) sum: Metric,
     pub(super) per_chunk: Option<Metric>,
     pub(super) throughput: Option<Metric>,
 }
 
 impl Metric {
-    pub(super) const ALL: [(Metric, &'static str); 38] = [
+    pub(super) const ALL: [(Metric, &'static str); 39] = [
         (Metric::PlainProxy, "plain 1 KB: proxy CPU, µs per request"),
         (Metric::PlainBackground, "– in the background"),
+        (Metric::PlainStore, "– of that recorder and store"),
         (Metric::PlainSum, "– sum"),
         (Metric::PlainThroughput, "– requests/s"),
         (Metric::BigProxy, "200 KB prompt: proxy CPU, µs per request"),

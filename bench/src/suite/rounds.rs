@@ -31,6 +31,7 @@ const CPU_WORKLOADS: [(Workload, Mode, usize, CpuMetrics); 4] = [
         CpuMetrics {
             proxy: Metric::PlainProxy,
             background: Metric::PlainBackground,
+            store: Some(Metric::PlainStore),
             sum: Metric::PlainSum,
             per_chunk: None,
             throughput: Some(Metric::PlainThroughput),
@@ -43,6 +44,7 @@ const CPU_WORKLOADS: [(Workload, Mode, usize, CpuMetrics); 4] = [
         CpuMetrics {
             proxy: Metric::BigProxy,
             background: Metric::BigBackground,
+            store: None,
             sum: Metric::BigSum,
             per_chunk: None,
             throughput: Some(Metric::BigThroughput),
@@ -55,6 +57,7 @@ const CPU_WORKLOADS: [(Workload, Mode, usize, CpuMetrics); 4] = [
         CpuMetrics {
             proxy: Metric::StreamProxy,
             background: Metric::StreamBackground,
+            store: None,
             sum: Metric::StreamSum,
             per_chunk: Some(Metric::StreamPerChunk),
             throughput: Some(Metric::StreamThroughput),
@@ -67,6 +70,7 @@ const CPU_WORKLOADS: [(Workload, Mode, usize, CpuMetrics); 4] = [
         CpuMetrics {
             proxy: Metric::PacedProxy,
             background: Metric::PacedBackground,
+            store: None,
             sum: Metric::PacedSum,
             per_chunk: Some(Metric::PacedPerChunk),
             throughput: None,
@@ -176,6 +180,9 @@ impl Round<'_> {
         self.figures.add(name, metrics.proxy, cost.proxy_per_request());
         if target.is_ours() {
             self.figures.add(name, metrics.background, cost.background_per_request());
+            if let Some(metric) = metrics.store {
+                self.figures.add(name, metric, cost.store_per_request());
+            }
         }
         self.figures.add(name, metrics.sum, cost.sum_per_request());
         if let Some(metric) = metrics.per_chunk {

@@ -4,6 +4,7 @@ use super::{
     Dialect,
     codec::{UpstreamCodec, codec},
     converse::Converse,
+    openai_responses,
 };
 
 /// What an upstream is asked in.
@@ -30,6 +31,15 @@ impl Tongue {
         match self {
             Self::Dialect(dialect) => Some(dialect),
             Self::Converse => None,
+        }
+    }
+
+    /// The lowest bound on an answer's tokens that it can say; a lower one is raised to it.
+    #[must_use]
+    pub fn least_ceiling(self) -> u64 {
+        match self {
+            Self::Dialect(Dialect::OpenAiResponses) => openai_responses::MAX_OUTPUT_LEAST,
+            _ => 1,
         }
     }
 

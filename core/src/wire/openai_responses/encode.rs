@@ -22,7 +22,7 @@ const SIGNED_THOUGHTS: &str = "reasoning.encrypted_content";
 /// <https://developers.openai.com/api/reference/resources/responses/methods/create>
 const SERVICE_TIERS: [&str; 7] = ["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"];
 /// The vendor refuses a bound on output that is lower, in tokens; other dialects have lower ones.
-const MAX_OUTPUT_LEAST: u64 = 16;
+pub(crate) const MAX_OUTPUT_LEAST: u64 = 16;
 /// Longest name of a user, and of what prompts have in common, that the vendor takes, in characters.
 const NAME_MAX: usize = 64;
 /// What a schema is called whose caller's dialect gives it no name; the dialect demands one.

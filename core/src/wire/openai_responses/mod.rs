@@ -25,6 +25,7 @@ mod usage;
 mod writer;
 
 pub use codec::OpenAiResponses;
+pub(crate) use encode::MAX_OUTPUT_LEAST;
 
 /// The dialect of this folder.
 const DIALECT: super::Dialect = super::Dialect::OpenAiResponses;
