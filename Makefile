@@ -4,7 +4,7 @@
 
 # Build, start on the embedded default with the simulated provider, print a first call.
 run:
-	@cargo run --release --quiet --bin aione -- serve
+	@cargo run --profile quick --quiet --bin aione -- serve
 
 # Install what the tests need, run everything, stop what was started.
 test:
