@@ -31,6 +31,7 @@ mod invoices;
 mod lifecycle;
 mod limits;
 mod margins;
+mod odd_answers;
 mod operations;
 mod postgres;
 mod prices;
