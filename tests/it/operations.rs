@@ -152,6 +152,7 @@ async fn a_deployment_that_fails_is_seen_to_rest() {
     assert_eq!((&first["in_flight"], &first["first_byte_ms"]), (&json!(0), &Value::Null));
     let explained = stage.explain().await;
     assert_eq!(explained["deployments"][0]["would_be_tried"], false);
+    assert_eq!(explained["deployments"][0]["asked_in"], json!(["openai_chat"]));
     let reason = explained["deployments"][0]["reason"].as_str().unwrap();
     assert!(reason.starts_with("It rests for "), "{reason}");
 

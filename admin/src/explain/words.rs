@@ -9,6 +9,7 @@ use aione_core::{
         standing::{Condition, Out, Prospect, Standing},
     },
     domain::key::KeyStatus,
+    wire::Tongue,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -27,6 +28,9 @@ pub(super) struct Check {
 pub(super) struct Candidate {
     /// `provider/model`.
     id: String,
+    /// What it is asked in: a caller's own dialect where that is among them; else a chat is translated to the first,
+    /// and what is no chat goes elsewhere.
+    asked_in: Vec<&'static str>,
     priority: u32,
     weight: u32,
     /// `serving`, or `resting` after failures.
@@ -134,6 +138,7 @@ impl Candidate {
     pub(super) fn of(deployment: &Deployment, condition: Condition, prospect: Prospect) -> Self {
         Self {
             id: deployment.id.to_string(),
+            asked_in: deployment.tongues().map(Tongue::as_str).collect(),
             priority: deployment.priority,
             weight: deployment.weight,
             health: health(condition),

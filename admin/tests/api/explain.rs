@@ -51,7 +51,7 @@ async fn a_request_that_passes_is_followed_to_its_deployments() {
         assert_eq!(answer["limits"]["plan"]["rpm_limit"], 600);
         assert_eq!((&answer["policy"], &answer["attempts"]), (&json!("weighted"), &json!(3)));
         let expected = json!({
-            "id": "openai/gpt-4o-mini", "priority": 0, "weight": 3, "health": "serving",
+            "id": "openai/gpt-4o-mini", "asked_in": ["openai_chat"], "priority": 0, "weight": 3, "health": "serving",
             "rests_for_ms": null, "drained": false, "would_be_tried": true,
             "reason": "It is drawn to be asked first 3 times in 4",
         });

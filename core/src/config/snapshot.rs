@@ -369,17 +369,17 @@ impl Deployment {
     /// translated, the first that it speaks. `None`: it cannot be asked.
     #[must_use]
     pub fn tongue_for(&self, own: Dialect, can_translate: bool) -> Option<Tongue> {
-        let of_model = self.provider.account.tongue(&self.model);
-        let spoken = || {
-            let dialects = self.provider.dialects.iter().copied().map(Tongue::from);
-            of_model.into_iter().chain(dialects.filter(move |_| of_model.is_none()))
-        };
-        let own = Tongue::from(own);
-        if spoken().any(|tongue| tongue == own) {
-            return Some(own);
+        if self.tongues().any(|tongue| tongue == own.into()) {
+            return Some(own.into());
         }
-        let Tongue::Dialect(caller) = own else { return None };
-        spoken().find(|tongue| can_translate && Pair::of(caller, *tongue).is_some())
+        self.tongues().find(|tongue| can_translate && Pair::of(own, *tongue).is_some())
+    }
+
+    /// All that it can be asked in, what is preferred first.
+    pub fn tongues(&self) -> impl Iterator<Item = Tongue> {
+        let of_model = self.provider.account.tongue(&self.model);
+        let dialects = self.provider.dialects.iter().copied().map(Tongue::from);
+        of_model.into_iter().chain(dialects.filter(move |_| of_model.is_none()))
     }
 }
 

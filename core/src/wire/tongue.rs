@@ -16,6 +16,15 @@ pub enum Tongue {
 }
 
 impl Tongue {
+    /// The name where it is shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dialect(dialect) => dialect.as_str(),
+            Self::Converse => "converse",
+        }
+    }
+
     /// `None`: there is none.
     #[must_use]
     pub fn codec(self) -> Option<&'static dyn UpstreamCodec> {
