@@ -43,10 +43,9 @@ impl Unframer {
             Tongue::Dialect(dialect) => match said(message) {
                 Said::Event(data) => event(&data, out),
                 Said::Error { status, message } => {
-                    let kind = if status == 424 { ErrorKind::Internal } else { ErrorKind::of_status(status) };
                     let text = ErrorText {
                         status,
-                        kind: kind.word(),
+                        kind: ErrorKind::of_status(status).word(),
                         code: None,
                         message: &message,
                         param: None,
