@@ -361,6 +361,20 @@ fn an_invocations_events_are_those_of_its_dialect() {
 }
 
 #[test]
+fn an_event_of_an_invocation_that_cannot_be_read_is_an_error_and_an_unknown_one_nothing() {
+    let feed = |name: &str, payload: &str| {
+        let mut out = Vec::new();
+        let stream = message("event", ":event-type", name, payload);
+        Unframer::new(Dialect::AnthropicMessages.into()).feed(&stream, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    for payload in [r#"{"bytes":"*"}"#, r#"{"p":"abcd"}"#, "", "{"] {
+        assert!(feed("chunk", payload).starts_with("event: error\n"), "{payload}");
+        assert_eq!(feed("metrics", payload), "", "{payload}");
+    }
+}
+
+#[test]
 fn errors_are_read_in_both_ways_in_which_they_are_written() {
     let read = |status, body: &str| Converse.decode_error(status, body.as_bytes());
     let told = read(400, r#"{"message":"The provided model identifier is invalid."}"#);
