@@ -10,7 +10,7 @@ use crate::wire::{
     openai_chat::{error_of, is_error, usage::Decoded},
     openai_responses::OpenAiResponses,
     peek::MAX_ID_BYTES,
-    tap::{KeptText, long::Long, walk},
+    tap::{KeptText, walk},
 };
 
 const CREATED: &[u8] = b"response.created";
@@ -127,21 +127,6 @@ fn end(data: &[u8], is_failed: bool, text: &mut KeptText) -> Result<Seen, JsonEr
         })
     })?;
     Ok(seen)
-}
-
-/// Of a last event that was too large to be kept; also whether something of it may be missing.
-pub(super) fn read_long(long: &Long) -> (Seen, bool) {
-    let [usage, error] = long.values();
-    let error = error.filter(|error| is_error(error));
-    let decoded = usage.map(decode).filter(|decoded| *decoded != Decoded::default());
-    let seen = Seen {
-        usage: decoded.map(Told::of),
-        error: error.is_some(),
-        blames_request: error.is_some_and(blames_request),
-        finish: error.is_none(),
-        ..Seen::default()
-    };
-    (seen, seen.usage.is_none())
 }
 
 pub(super) fn decode(usage: &[u8]) -> Decoded {

@@ -283,6 +283,24 @@ fn an_image_of_megabytes_is_counted_and_its_usage_read() {
 }
 
 #[test]
+fn an_image_of_megabytes_in_openais_own_stream_tells_its_usage() {
+    let image = "A".repeat(2 * MAX_EVENT);
+    let told = r#""usage":{"input_tokens":7,"output_tokens":272,"total_tokens":279}"#;
+    for members in [format!(r#""b64_json":"{image}",{told}"#), format!(r#"{told},"b64_json":"{image}""#)] {
+        let partial =
+            format!("event: image_generation.partial_image\ndata: {{\"b64_json\":\"{image}\"}}\n\n");
+        let last = format!("data: {{\"type\":\"image_generation.completed\",{members}}}\n\n");
+        let stream = partial + &last;
+        for (hide, size) in [(true, 64 * 1024), (false, 5_000), (true, stream.len())] {
+            let outcome = Outcome::of(stream.as_bytes().chunks(size), hide);
+            assert!([outcome.client, outcome.terminal].concat() == stream.as_bytes());
+            let usage = Usage { input: 7, output: 272, ..Usage::default() };
+            assert_eq!(outcome.reading.usage, Some(usage), "in chunks of {size}");
+        }
+    }
+}
+
+#[test]
 fn an_array_of_many_megabytes_is_read_in_little_memory() {
     let object = format!(
         r#"{{"candidates":[{{"content":{{"parts":[{{"text":"{}"}}]}}}}],"usageMetadata":{{"promptTokenCount":1,"candidatesTokenCount":2}}}},"#,
