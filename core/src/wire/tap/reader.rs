@@ -122,7 +122,11 @@ impl Reader {
     /// The usage of the answer so far, where the last that was read is `last`; and whether it cannot be
     /// believed.
     pub(super) fn usage(&self, last: Option<Usage>) -> (Option<Usage>, bool) {
-        if let Self::Gemini(reader) = self { reader.usage() } else { (last, false) }
+        match self {
+            Self::Gemini(reader) => reader.usage(),
+            Self::Responses(reader) => (reader.usage(last), false),
+            Self::Chat | Self::Anthropic(_) => (last, false),
+        }
     }
 
     /// See [`super::Reading::answer_id`].
@@ -214,6 +218,12 @@ pub(super) fn error_member(data: &[u8]) -> Result<Option<&[u8]>, JsonError> {
         Ok(())
     })?;
     Ok(found)
+}
+
+/// What a plain answer that begins with `beginning` tells beside its usage, in a dialect where that is near its
+/// beginning.
+pub(super) fn beside_of_beginning(dialect: Dialect, beginning: &[u8]) -> Usage {
+    if dialect == Dialect::OpenAiResponses { responses::beside(beginning) } else { Usage::default() }
 }
 
 /// The body that tells of the error in an event as an answer of its own.
