@@ -478,7 +478,8 @@ pub(super) fn annotation(citation: &Citation) -> Option<Annotation> {
 
 pub(super) fn finish(finish: &Finish) -> &'static str {
     match finish {
-        Finish::Length | Finish::ContextFull => "length",
+        // The dialect has no word for what is broken; SDKs refuse words that it has not, and agents take it for cut.
+        Finish::Length | Finish::ContextFull | Finish::Broken(_) => "length",
         Finish::ToolCalls => "tool_calls",
         Finish::Filter | Finish::Refusal => "content_filter",
         Finish::Stop | Finish::StopSequence | Finish::Pause | Finish::Other(_) => "stop",

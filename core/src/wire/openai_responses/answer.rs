@@ -139,8 +139,8 @@ pub(super) fn finish(response: &Response<'_>, calls: bool, refuses: bool) -> Opt
         (Some("in_progress" | "queued"), _) => None,
         (Some("incomplete"), Some("max_output_tokens")) => Some(Finish::Length),
         (Some("incomplete"), Some("content_filter")) => Some(Finish::Filter),
-        (Some("incomplete"), reason) => Some(Finish::Other(reason.unwrap_or("incomplete").to_owned())),
-        (Some("cancelled"), _) => Some(Finish::Other("cancelled".to_owned())),
+        (Some("incomplete"), reason) => Some(Finish::Broken(reason.unwrap_or("incomplete").to_owned())),
+        (Some("cancelled"), _) => Some(Finish::Broken("cancelled".to_owned())),
         // Compatible upstreams may leave the status out of what is whole.
         _ if calls => Some(Finish::ToolCalls),
         _ if refuses => Some(Finish::Refusal),

@@ -63,6 +63,31 @@ fn a_stream_is_translated_the_same_wherever_it_is_cut_and_its_end_is_kept_back()
 }
 
 #[test]
+fn an_answer_that_the_model_broke_off_is_whole_to_nobody() {
+    let gemini = r#"{"candidates":[{"content":{},"finishReason":"MALFORMED_FUNCTION_CALL"}],"usageMetadata":{"promptTokenCount":3}}"#;
+    let chat = r#"{"choices":[{"message":{"content":"x"},"finish_reason":"insufficient_system_resource"}]}"#;
+    for (upstream, body, own) in [
+        (Dialect::Gemini, gemini, "malformed_function_call"),
+        (Dialect::OpenAiChat, chat, "insufficient_system_resource"),
+    ] {
+        for (caller, pointer, expect) in [
+            (Dialect::OpenAiChat, "/choices/0/finish_reason", "length"),
+            (Dialect::AnthropicMessages, "/stop_reason", "max_tokens"),
+            (Dialect::OpenAiResponses, "/incomplete_details/reason", own),
+            (Dialect::Gemini, "/candidates/0/finishReason", "OTHER"),
+        ] {
+            if caller == upstream {
+                continue;
+            }
+            let pair = Pair::of(caller, upstream).unwrap();
+            let (answer, _) = pair.answer(body.as_bytes(), &setting(), &mut Dropped::default()).unwrap();
+            let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+            assert_eq!(answer.pointer(pointer).unwrap(), expect, "{answer}");
+        }
+    }
+}
+
+#[test]
 fn a_first_error_is_told_from_an_answer_and_what_only_begins_is_neither() {
     let pair = Pair::of(Dialect::OpenAiChat, Dialect::AnthropicMessages).unwrap();
     let mut stream = pair.stream(&setting());
