@@ -11,6 +11,7 @@ mod types;
 pub mod usage;
 mod writer;
 
+pub(super) use codec::GivingBackThoughts;
 pub use codec::OpenAiChat;
 pub(super) use decode::data_uri;
 
