@@ -88,6 +88,36 @@ fn an_answer_that_the_model_broke_off_is_whole_to_nobody() {
 }
 
 #[test]
+fn an_event_that_is_too_large_to_be_told_is_counted_all_the_same() {
+    let long = "A".repeat(2 * crate::wire::sse::MAX_EVENT);
+    let usage = r#""usage":{"input_tokens":50,"output_tokens":9,"total_tokens":59}"#;
+    let response = format!(
+        "event: response.completed\ndata: {{\"type\":\"response.completed\",\"response\":{{\"output\":[{{\"type\":\"reasoning\",\"encrypted_content\":\"{long}\"}}],{usage}}}}}\n\n"
+    );
+    let image = format!(
+        r#"{{"candidates":[{{"content":{{"parts":[{{"inlineData":{{"mimeType":"image/png","data":"{long}"}}}}]}},"finishReason":"STOP"}}],"usageMetadata":{{"promptTokenCount":50,"candidatesTokenCount":9,"totalTokenCount":59}}}}"#
+    );
+    for (upstream, stream, images) in [
+        (Dialect::OpenAiResponses, response, 0),
+        (Dialect::Gemini, format!("data: {image}\n\n"), 1),
+        (Dialect::Gemini, format!("data: {image}"), 1),
+    ] {
+        let pair = Pair::of(Dialect::AnthropicMessages, upstream).unwrap();
+        for size in [stream.len(), 64 * 1024, 5_000] {
+            let pieces: Vec<_> = stream.as_bytes().chunks(size).collect();
+            let (_, _, mut stream) = run(&pair, &pieces);
+            let reading = stream.take_reading();
+            let usage = Usage { input: 50, output: 9, images, ..Usage::default() };
+            assert_eq!(
+                (reading.usage, reading.error),
+                (Some(usage), true),
+                "{upstream:?} in pieces of {size}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_first_error_is_told_from_an_answer_and_what_only_begins_is_neither() {
     let pair = Pair::of(Dialect::OpenAiChat, Dialect::AnthropicMessages).unwrap();
     let mut stream = pair.stream(&setting());
