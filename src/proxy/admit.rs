@@ -107,7 +107,7 @@ pub(crate) async fn reserve(
         })?;
     let most = || {
         let price = route.plan.price_of(&route.model.id)?;
-        price.most(ask.estimated_input, route.ceiling, trace.started_at)
+        price.most(ask.estimated_input, route.ceiling, route.images, trace.started_at)
     };
     let bill = purses.bill(most).map_err(Refusal::InsufficientBalance)?;
     let claims = || bill.claims(ask.read_at);

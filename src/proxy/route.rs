@@ -24,6 +24,8 @@ pub(crate) struct Route {
     pub(crate) candidates: Vec<Arc<Deployment>>,
     /// Most output tokens that the answer may have.
     pub(crate) ceiling: u64,
+    /// Most images that are sold by the piece.
+    pub(crate) images: u64,
 }
 
 impl Route {
@@ -67,6 +69,7 @@ pub(crate) fn resolve(world: &World, caller: &Caller, ask: &Ask, trace: &Trace) 
         plan: offer.plan.clone(),
         candidates: candidates(world, caller, model, ask)?,
         ceiling,
+        images: images(ask, model),
     })
 }
 
@@ -79,10 +82,12 @@ fn serves(model: &Model, endpoint: Endpoint) -> bool {
 /// Whether the model makes images that chat's stream has no place for: it says so itself, and no upstream of it
 /// speaks chat.
 fn draws(model: &Model) -> bool {
-    let says_so =
-        model.capabilities.as_ref().is_some_and(|stated| stated.iter().any(|it| it == "image_output"));
     let speaks_chat = |it: &Arc<Deployment>| it.provider.dialects.contains(&Dialect::OpenAiChat);
-    says_so && !model.route.deployments.iter().any(speaks_chat)
+    says_that_it_draws(model) && !model.route.deployments.iter().any(speaks_chat)
+}
+
+fn says_that_it_draws(model: &Model) -> bool {
+    model.capabilities.as_ref().is_some_and(|stated| stated.iter().any(|it| it == "image_output"))
 }
 
 /// What admission counts with. A ceiling that the caller names goes for each choice; one over
@@ -93,6 +98,14 @@ fn ceiling(ask: &Ask, model: &Model, default_ceiling: u64) -> u64 {
     }
     let each = ask.peek.ceiling.or(model.max_output_tokens).unwrap_or(default_ceiling);
     each.saturating_mul(ask.peek.choices)
+}
+
+/// How many images admission counts with: as many as are asked for, and of a conversation with a model that says
+/// that it makes some, one for each answer.
+fn images(ask: &Ask, model: &Model) -> u64 {
+    let is_of_images = ask.endpoint() == Endpoint::ImagesGenerations;
+    let may_come = is_of_images || (ask.endpoint().generates() && says_that_it_draws(model));
+    if may_come { ask.peek.choices } else { 0 }
 }
 
 fn check_window(ask: &Ask, model: &Model, ceiling: u64) -> Result<(), Refusal> {

@@ -65,9 +65,15 @@ fn count(tally: &mut Tally, ask: &Ask) {
         return;
     }
     tally.usage = match ask.endpoint() {
-        // Who tells no tokens sells by the piece.
-        Endpoint::ImagesGenerations => Usage { images: ask.peek.choices, ..Usage::default() },
-        _ => Usage { input: ask.estimated_input, output: reading.estimated_output(), ..Usage::default() },
+        // Who tells no tokens sells by the piece: what was made, or what was asked for where that is not known.
+        Endpoint::ImagesGenerations => {
+            Usage { images: reading.images().unwrap_or(ask.peek.choices), ..Usage::default() }
+        }
+        _ => {
+            let writes = ask.endpoint().generates();
+            let output = if writes { reading.estimated_output() } else { 0 };
+            Usage { input: ask.estimated_input, output, ..Usage::default() }
+        }
     };
     tally.provenance = Provenance::Estimated;
 }

@@ -68,7 +68,12 @@ async fn an_upstreams_refusal_costs_nothing_after_its_caller_has_left() {
 async fn a_request_at_fault_does_not_put_a_deployment_to_rest() {
     let stage = Stage::touchy().await;
     let invalid = r#"{"error":{"message":"bad schema","type":"invalid_request_error","code":400}}"#;
+    let tools = json!({ "error": {
+        "message": "Error retrieving tool list from MCP server: 'mine'. Http status code: 424 (Failed Dependency)",
+        "type": "external_connector_error", "param": "tools", "code": "http_error",
+    } });
     let scripts = [
+        ("a server of the caller's", Script::json(424, tools.to_string()), 424),
         ("403", Script::error(403, "this prompt is not allowed"), 403),
         ("an error in a plain answer", Script::json(200, invalid), 400),
         ("an error as first event", Script::stream([format!("data: {invalid}\n\n")]), 400),

@@ -125,6 +125,27 @@ async fn each_budget_refuses_by_itself_and_what_it_refuses_is_no_usage() {
 }
 
 #[tokio::test]
+async fn images_reserve_what_they_are_sold_for() {
+    let upstream = Upstream::start().await;
+    let gateway = TestGateway::new()
+        .upstream("up", &upstream)
+        .model("m", &["up"])
+        .set("/models/m/price", json!({ "input": "0", "output": "0", "image": "0.25" }))
+        .start()
+        .await;
+    let key = gateway.create_key(json!({ "budget_rmb": "0.9" })).await;
+    let ask = |n: u64| {
+        let body = json!({ "model": "m", "prompt": "A fox.", "n": n });
+        Call::post("/v1/images/generations", body.to_string()).bearer(&key.secret)
+    };
+    assert_unpaid(&gateway.send(&ask(4)).await, "key's budget");
+    assert_eq!(upstream.asked(), 0);
+    upstream.next(Script::json(200, json!({ "data": [{ "url": "https://x/1.png" }] }).to_string()));
+    let answer = gateway.send(&ask(3)).await.ok();
+    assert_eq!(gateway.record(&answer.request_id()).await.cost(), 250_000_000_000);
+}
+
+#[tokio::test]
 async fn what_was_spent_is_spent_also_after_a_kill() {
     let mut stage = Stage::new().await;
     let key = stage.gateway.create_key(json!({ "budget_rmb": "1" })).await;

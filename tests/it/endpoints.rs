@@ -48,6 +48,15 @@ async fn images_are_sold_by_the_piece_where_no_tokens_are_told() {
         ("2", "estimated", "complete")
     );
     assert_eq!(record.cost(), 500_000_000_000);
+    // Fewer than were asked for, or more, are as many as there are.
+    for made in [0, 1, 3] {
+        let drawn =
+            json!({ "created": 1, "data": vec![json!({ "url": "https://x/1.png" }); made] }).to_string();
+        upstream.next(Script::json(200, &drawn));
+        let answer = gateway.send(&ask).await.ok();
+        let record = gateway.record(&answer.request_id()).await;
+        assert_eq!(record.0["images"], json!(made.to_string()));
+    }
     // Of a stream nothing is asked for that images do not know.
     let made = b"event: image_generation.completed\ndata: {\"type\":\"image_generation.completed\",\"b64_json\":\"eA==\",\"usage\":{\"input_tokens\":7,\"output_tokens\":272,\"total_tokens\":279}}\n\n";
     upstream.next(Script::stream([made]));
@@ -81,6 +90,14 @@ async fn a_voice_passes_as_it_is_and_what_is_spoken_is_counted() {
     assert_eq!((record.end(), record.provenance(), record.completion()), ("complete", "estimated", 0));
     assert!((200..300).contains(&record.prompt()), "{record:?}");
     assert!(!record.flagged());
+    // What comes in an encoding that was not asked for is no text either.
+    upstream.next(Script::answer(
+        200,
+        &[("content-type", "audio/mpeg"), ("content-encoding", "gzip")],
+        &sound,
+    ));
+    let answer = gateway.send(&ask).await.ok();
+    assert_eq!(gateway.record(&answer.request_id()).await.completion(), 0);
     upstream.next(Script::chunked(200, &[("content-type", "audio/mpeg")]).chunk(&sound[..1000]).reset());
     let cut = gateway.send(&ask).await;
     assert!(matches!(cut.end, BodyEnd::Broken(_)));

@@ -128,6 +128,35 @@ async fn gemini_is_asked_by_its_path_and_its_stream_comes_as_chunks() {
 }
 
 #[tokio::test]
+async fn what_was_thought_goes_back_to_a_provider_that_wants_it() {
+    let upstream = Upstream::start().await;
+    let gateway = TestGateway::new()
+        .upstream("up", &upstream)
+        .set("/providers/up/give_back_reasoning", true)
+        .model("m", &["up"])
+        .start()
+        .await;
+    let key = gateway.key().await;
+    let told = json!({ "id": "c", "choices": [{ "index": 0, "finish_reason": "tool_calls", "message": {
+        "role": "assistant", "content": null, "reasoning_content": "Look it up.",
+        "tool_calls": [{ "id": "c1", "type": "function", "function": { "name": "f", "arguments": "{}" } }],
+    } }], "usage": { "prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7 } });
+    upstream.next(Script::json(200, told.to_string()));
+    let mut messages = vec![json!({ "role": "user", "content": "x" })];
+    let ask = |messages: &[Value]| {
+        let body = json!({ "model": "m", "max_tokens": 50, "messages": messages });
+        Call::post("/v1/messages", body.to_string()).bearer(&key)
+    };
+    let content = gateway.send(&ask(&messages)).await.ok().json()["content"].take();
+    messages.push(json!({ "role": "assistant", "content": content }));
+    messages.push(json!({ "role": "user", "content": [
+        { "type": "tool_result", "tool_use_id": "c1", "content": "done" },
+    ] }));
+    gateway.send(&ask(&messages)).await.ok();
+    assert_eq!(upstream.seen().pop().unwrap().json()["messages"][1]["reasoning_content"], "Look it up.");
+}
+
+#[tokio::test]
 async fn what_cannot_be_carried_is_refused_where_the_caller_is_strict() {
     let upstream = Upstream::start().await;
     let (gateway, key) = gateway("anthropic", &upstream).await;

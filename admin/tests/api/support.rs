@@ -348,6 +348,7 @@ fn provider(name: &str) -> Arc<Provider> {
         on_disconnect: OnDisconnect::Drain,
         http2: Http2::Auto,
         sandbox: false,
+        give_back_reasoning: false,
         forward_client_ip: false,
         ca_file: None,
     })

@@ -134,6 +134,7 @@ fn provider_parts(old: &Provider, new: &Provider) -> Vec<&'static str> {
         ("on_disconnect", old.on_disconnect != new.on_disconnect),
         ("http2", old.http2 != new.http2),
         ("sandbox", old.sandbox != new.sandbox),
+        ("give_back_reasoning", old.give_back_reasoning != new.give_back_reasoning),
         ("forward_client_ip", old.forward_client_ip != new.forward_client_ip),
         ("ca_file", old.ca_file != new.ca_file),
         ("account", old.account != new.account),

@@ -242,6 +242,8 @@ pub struct Provider {
     pub on_disconnect: OnDisconnect,
     pub http2: Http2,
     pub sandbox: bool,
+    /// Whether what was thought goes with the messages in OpenAI's chat.
+    pub give_back_reasoning: bool,
     /// Whether the caller's address may be told in `x-forwarded-for`.
     pub forward_client_ip: bool,
     /// PEM file of the authorities to trust instead of the system's.

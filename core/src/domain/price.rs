@@ -214,9 +214,9 @@ impl ModelPrice {
     }
 
     /// The most that one request can cost whose prompt has `input` tokens and whose answer has at most
-    /// `ceiling`, whichever of their classes they turn out to be. `None`: it has no price.
+    /// `ceiling`, whichever of their classes they turn out to be, and at most `images`. `None`: it has no price.
     #[must_use]
-    pub fn most(&self, input: u64, ceiling: u64, at: Timestamp) -> Option<Pico> {
+    pub fn most(&self, input: u64, ceiling: u64, images: u64, at: Timestamp) -> Option<Pico> {
         let rates = self.rates_at(input, at)?;
         let dearest = |rates: &[Option<Rate>]| rates.iter().flatten().max().copied().unwrap_or_default();
         let prompt = dearest(&[
@@ -227,8 +227,8 @@ impl ModelPrice {
             rates.audio_in,
         ]);
         let answer = dearest(&[rates.output, rates.reasoning, rates.audio_out]);
-        let fee = rates.request.unwrap_or_default();
-        Some(prompt.times(input) + answer.times(ceiling) + fee.times(1))
+        let [image, fee] = [rates.image, rates.request].map(Option::unwrap_or_default);
+        Some(prompt.times(input) + answer.times(ceiling) + image.times(images) + fee.times(1))
     }
 
     /// The rates in force at `at` for a prompt of `prompt` tokens.
@@ -350,13 +350,15 @@ mod tests {
         let rates = Rates {
             cache_write_1h: rate("2"),
             reasoning: rate("6"),
+            image: Some(Rate::per_unit("0.04").expect("a fee")),
             request: Some(Rate::per_unit("0.5").expect("a fee")),
             ..flat("1", "4")
         };
         let price = ModelPrice { periods: vec![period(Some(5), rates)] };
-        let most = |at| price.most(1_000_000, 2_000_000, Timestamp(at)).map(Pico::to_decimal);
-        assert_eq!(most(5).as_deref(), Some("14.50"));
-        assert_eq!(most(4), None);
+        let most = |images, at| price.most(1_000_000, 2_000_000, images, Timestamp(at)).map(Pico::to_decimal);
+        assert_eq!(most(0, 5).as_deref(), Some("14.50"));
+        assert_eq!(most(10, 5).as_deref(), Some("14.90"));
+        assert_eq!(most(0, 4), None);
     }
 
     #[test]

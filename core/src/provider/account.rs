@@ -104,6 +104,17 @@ impl Account {
         matches!(self, Self::Bedrock(_) | Self::Vertex(_))
     }
 
+    /// The status under which the dialect's own vendor would have said what came under `status`.
+    #[must_use]
+    pub fn status(&self, status: u16) -> u16 {
+        match (self, status) {
+            // The model failed. Elsewhere this is said of a server that the request named, of tools say:
+            // <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html#API_runtime_InvokeModel_Errors>
+            (Self::Bedrock(_), 424) => 500,
+            _ => status,
+        }
+    }
+
     /// Reads a stream of the model's, where it does not come as server-sent events.
     #[must_use]
     pub fn unframer(&self, content_type: Option<&[u8]>) -> Option<bedrock::Unframer> {
@@ -157,6 +168,7 @@ mod tests {
         assert_eq!(body, br#"{"a":1,"anthropic_version":"bedrock-2023-05-31"}"#);
         let account = Account::Bedrock(account);
         assert_eq!(account.path("/messages/count_tokens".into(), "m", false), None);
+        assert_eq!((account.status(424), account.status(429), Account::Plain.status(424)), (500, 429, 424));
         assert!(account.unframer(Some(b"application/vnd.amazon.eventstream")).is_some());
         assert!(account.unframer(Some(b"application/json")).is_none());
     }

@@ -61,7 +61,7 @@ pub struct Peek {
     /// Most tokens of each choice; `None`: the caller gave none. It is 0 only where the dialect has requests
     /// that generate nothing.
     pub ceiling: Option<u64>,
-    /// How many answers are generated.
+    /// How many answers are generated, to all prompts together.
     pub choices: u64,
     /// Bytes of text in what the model is to read, media at [`MAX_MEDIA_BYTES`].
     pub text_bytes: u64,

@@ -50,7 +50,16 @@ pub fn strip(dialect: Dialect, body: &[u8], model: &str) -> Option<Vec<u8>> {
         Dialect::Gemini => {
             let is_strict = gemini::wants_signatures(model);
             let part = |text: &str| part(text, is_strict);
-            within(body, &["contents"], |content| within(content, &["parts"], part))
+            let contents =
+                |body: &str| within(body, &["contents"], |content| within(content, &["parts"], part));
+            // Where tokens are counted the request may be a member of its own.
+            match member(body, &["generateContentRequest", "generate_content_request"]) {
+                None => contents(body),
+                Some(inner) => match contents(inner) {
+                    Fate::Becomes(text) => Fate::Becomes(replaced(body, inner, &text)),
+                    fate => fate,
+                },
+            }
         }
     };
     let Fate::Becomes(stripped) = stripped else { return None };

@@ -17,7 +17,7 @@ pub use heard::StreamMeter;
 pub use plain::PlainTap;
 pub use stream::{First, HOLD_MAX, LONG_END_HELD, StreamTap, TERMINAL_MAX};
 
-use super::{Dialect, json::Text};
+use super::{Dialect, json::Text, openai_chat};
 use crate::domain::{estimate, usage::Usage};
 use std::borrow::Cow;
 
@@ -72,6 +72,16 @@ impl Reading {
                 Cow::Owned(KeptText::of_answer(*dialect, beginning, *bytes))
             }
         }
+    }
+
+    /// How many images a plain answer of OpenAI's has; `None`: that is not known, as where it was too long to be kept.
+    #[must_use]
+    pub fn images(&self) -> Option<u64> {
+        let Written::Answer { dialect: Dialect::OpenAiChat, beginning, bytes } = &self.written else {
+            return None;
+        };
+        let is_kept = self.complete && beginning.len() as u64 == *bytes;
+        is_kept.then(|| openai_chat::images(beginning)).flatten()
     }
 
     /// Output tokens by tokenizer, for where no usage was given. Costs milliseconds.

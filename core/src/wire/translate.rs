@@ -41,6 +41,15 @@ impl Pair {
         Some(Self { caller: codec(caller)?, upstream: tongue.codec()?, tongue })
     }
 
+    /// The same with an upstream that wants back what its models thought, where its dialect has a place for that.
+    #[must_use]
+    pub fn giving_back_thoughts(self) -> Self {
+        if self.tongue != Dialect::OpenAiChat.into() {
+            return self;
+        }
+        Self { upstream: &openai_chat::GivingBackThoughts, ..self }
+    }
+
     /// What the caller asks, in the neutral form; what that cannot say goes to `dropped`.
     ///
     /// # Errors

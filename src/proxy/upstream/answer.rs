@@ -294,8 +294,7 @@ impl Answer {
             401 => Some(Fault::Credential),
             403 => Some(Fault::Forbidden),
             429 | 529 => Some(Fault::TooManyRequests),
-            // Bedrock's for a model that took too long, and for one that failed.
-            408 | 424 | 500.. => Some(Fault::ServerError),
+            408 | 500.. => Some(Fault::ServerError),
             400..500 => Some(Fault::Refused),
             _ => None,
         };

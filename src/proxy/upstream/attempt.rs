@@ -102,10 +102,12 @@ pub(super) async fn attempt(
     let unframer = deployment.provider.account.unframer(content_type);
     let as_events = unframer.as_ref().map(|_| as_events(head)).transpose()?;
     let head = as_events.as_ref().unwrap_or(head);
-    let (head, tap) = match request.translation_of(head.status) {
+    let (mut head, tap) = match request.translation_of(head.status) {
         None => (for_caller(head)?, tap_for(head, ask)),
         Some(translation) => foreign::begin(head, translation, ask.peek.stream, gateway.bodies.room())?,
     };
+    let status = deployment.provider.account.status(head.status.as_u16());
+    head.set_status(status).map_err(|_| Fault::Broken)?;
     let exchange = Box::new(exchange);
     let body = match unframer {
         None => Body::Wire(exchange),

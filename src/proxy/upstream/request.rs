@@ -123,7 +123,7 @@ impl<'r> Outgoing<'r> {
             };
             (spliced, None)
         } else {
-            let (body, translation) = translated(ask, tongue, &deployment.model, client.headers(), id)?;
+            let (body, translation) = translated(ask, tongue, deployment, client.headers(), id)?;
             let bytes = body.len();
             (Spliced { parts: vec![body.into()], bytes }, Some(translation))
         };
@@ -270,16 +270,20 @@ impl<'r> Outgoing<'r> {
 fn translated(
     ask: &Ask,
     tongue: Tongue,
-    model: &str,
+    deployment: &Deployment,
     headers: &HeaderMap,
     id: RecordId,
 ) -> Result<(Vec<u8>, Translation), Refusal> {
+    let model = &*deployment.model;
     let refused = |error: &Malformed| Refusal::InvalidRequest {
         message: error.message.clone().into(),
         param: error.param.clone().map(Cow::Owned),
     };
     let own = ask.endpoint().dialect();
-    let pair = Pair::of(own, tongue).ok_or(Refusal::Internal)?;
+    let mut pair = Pair::of(own, tongue).ok_or(Refusal::Internal)?;
+    if deployment.provider.give_back_reasoning {
+        pair = pair.giving_back_thoughts();
+    }
     let (request, dropped) = ask.neutral(&pair).map_err(refused)?;
     let mut dropped = dropped.clone();
     let body = pair.encode_request(request, model, &mut dropped).map_err(|error| refused(&error))?;

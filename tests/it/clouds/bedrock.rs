@@ -135,12 +135,16 @@ async fn an_exception_ends_a_stream_in_its_words_and_what_came_before_is_counted
         let (events, is_done) = events(&answer);
         assert!(!is_done, "{api}");
         assert_eq!(events.last().unwrap()["error"]["message"], "The model \"broke\".", "{}", answer.text());
+        // A model that fails is the service's fault.
+        upstream.next(Script::json(424, json!({ "message": "The model broke." }).to_string()));
+        let answer = gateway.send(&chat(&key, true)).await;
+        assert_eq!((answer.status, &*answer.message()), (500, "The model broke."), "{api}");
         // One that comes first is failed over, or told with its status.
         upstream.next(bedrock::stream(&[bedrock::exception("throttlingException", "Too many tokens.")]));
         let answer = gateway.send(&chat(&key, true)).await;
         assert!(answer.status >= 400, "{api}");
         assert_eq!(answer.message(), "Too many tokens.", "{api}");
-        let records = gateway.all_records(2).await;
+        let records = gateway.all_records(3).await;
         assert!(records.iter().any(|record| record.end() == "upstream_aborted" && record.completion() > 0));
         assert!(records.iter().any(|record| record.cost() == 0));
     }

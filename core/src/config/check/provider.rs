@@ -82,6 +82,9 @@ fn one(
     } else {
         dialects
     };
+    if yaml.give_back_reasoning && !dialects.contains(&Dialect::OpenAiChat) {
+        context.warn(&spot.key("give_back_reasoning"), "has no effect but in `openai_chat`");
+    }
     if let Account::Vertex(account) = &mut account {
         account.service_accounts = service_accounts;
     }
@@ -104,6 +107,7 @@ fn one(
             yaml::Http2::Always => Http2::Always,
         },
         sandbox: yaml.sandbox,
+        give_back_reasoning: yaml.give_back_reasoning,
         forward_client_ip: yaml.forward_client_ip,
         ca_file,
         account,

@@ -27,6 +27,10 @@ pub struct Provider {
     /// Whether `stream_options.include_usage` may be sent. Default `ask`.
     #[serde(default)]
     pub stream_usage: StreamUsage,
+    /// Whether what a model thought is given back to it, as `reasoning_content` of the messages in OpenAI's chat: some
+    /// vendors refuse a conversation with calls of tools without it.
+    #[serde(default)]
+    pub give_back_reasoning: bool,
     /// Not supported yet.
     #[serde(default)]
     #[schemars(length(max = 256))]

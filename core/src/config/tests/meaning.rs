@@ -276,6 +276,13 @@ fn providers_have_an_address_and_what_they_need() {
     let (own, _) =
         provider("kind: openai_compatible, base_url: 'https://a', ca_file: ca.pem").expect("sound");
     assert_eq!(own.ca_file.as_deref(), Some(Path::new("conf/ca.pem")));
+    let thinking = |dialect: &str| {
+        let lines = "kind: openai_compatible, base_url: 'https://a', give_back_reasoning: true";
+        let (provider, warnings) = provider(&format!("{lines}, dialects: [{dialect}]")).expect("sound");
+        (provider.give_back_reasoning, warnings)
+    };
+    assert_eq!(thinking("openai_chat"), (true, Vec::new()));
+    assert_eq!(thinking("openai_responses").1, ["has no effect but in `openai_chat`"]);
 
     refused(
         &with_provider("kind: openai"),

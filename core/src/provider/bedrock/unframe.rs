@@ -43,10 +43,9 @@ impl Unframer {
             Tongue::Dialect(dialect) => match said(message) {
                 Said::Event(data) => event(&data, out),
                 Said::Error { status, message } => {
-                    let kind = if status == 424 { ErrorKind::Internal } else { ErrorKind::of_status(status) };
                     let text = ErrorText {
                         status,
-                        kind: kind.word(),
+                        kind: ErrorKind::of_status(status).word(),
                         code: None,
                         message: &message,
                         param: None,
@@ -107,7 +106,14 @@ fn said<'a>(message: Message<'a>) -> Said<'a> {
     if message.kind == "event" {
         let chunk = serde_json::from_slice::<Chunk<'_>>(message.payload).ok();
         let bytes = chunk.and_then(|chunk| STANDARD.decode(&*chunk.bytes).ok());
-        return bytes.map_or(Said::Nothing, Said::Event);
+        return match bytes {
+            Some(bytes) => Said::Event(bytes),
+            // An answer with a hole in it is none.
+            None if message.name == "chunk" => {
+                Said::Error { status: 500, message: Cow::Borrowed("An event of the answer cannot be read") }
+            }
+            None => Said::Nothing,
+        };
     }
     let status = exception_status(message.name).unwrap_or(500);
     Said::Error { status, message: error_text(&message) }

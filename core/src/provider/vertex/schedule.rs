@@ -10,7 +10,7 @@ const AHEAD_MAX_MS: i64 = 10 * 60 * 1000;
 const RETRY_MS: i64 = 1_000;
 const RETRY_MAX_MS: i64 = 60_000;
 /// What a token that an upstream refused must have lived before it is asked for anew on that account.
-const REFUSED_AFTER_MS: i64 = 10_000;
+const REFUSED_AFTER_MS: u64 = 10_000;
 
 /// The state of one account's token, without the token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,7 +49,8 @@ impl Schedule {
 
     /// An upstream refused the token: it is asked for anew, unless that was done just now.
     pub fn refused(&mut self, now: Timestamp) {
-        let is_old = self.minted.is_some_and(|minted| now.0.saturating_sub(minted.0) >= REFUSED_AFTER_MS);
+        // Apart either way: of a token that was given in what is now the future, the clock was set back.
+        let is_old = self.minted.is_some_and(|minted| now.0.abs_diff(minted.0) >= REFUSED_AFTER_MS);
         if is_old && self.due > now {
             self.due = now;
         }
@@ -105,5 +106,9 @@ mod tests {
         assert!(schedule.wait(at(5_000)) > Duration::from_secs(60));
         schedule.refused(at(60_000));
         assert_eq!(schedule.wait(at(60_000)), Duration::ZERO);
+        // Also where the clock was set back behind the time at which it was given.
+        schedule.minted(T0, at(3_600_000));
+        schedule.refused(at(-7_200_000));
+        assert_eq!(schedule.wait(at(-7_200_000)), Duration::ZERO);
     }
 }

@@ -81,7 +81,8 @@ pub(super) fn stop_reason(finish: Option<&Finish>, holds: Holds) -> &'static str
         Finish::Stop if holds.tool_call => "tool_use",
         Finish::Stop if holds.refusal => "refusal",
         Finish::StopSequence => "stop_sequence",
-        Finish::Length => "max_tokens",
+        // The dialect has no word for what is broken: to callers it is cut.
+        Finish::Length | Finish::Broken(_) => "max_tokens",
         Finish::ToolCalls => "tool_use",
         Finish::Filter | Finish::Refusal => "refusal",
         Finish::Pause => "pause_turn",

@@ -46,6 +46,9 @@ pub enum Finish {
     Pause,
     /// The context window is full.
     ContextFull,
+    /// It is not whole, for none of the reasons above: the model or its provider failed in the middle of it. In
+    /// the provider's word.
+    Broken(String),
     /// Another, in the provider's word.
     Other(String),
 }

@@ -90,6 +90,7 @@ pub(super) fn finish(reason: String) -> Finish {
         "guardrail_intervened" | "content_filtered" => Finish::Filter,
         "refusal" => Finish::Refusal,
         "model_context_window_exceeded" => Finish::ContextFull,
+        "malformed_model_output" | "malformed_tool_use" => Finish::Broken(reason),
         _ => Finish::Other(reason),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{answer, encode, reader::Reader};
 use crate::wire::{
-    chat::{ChatAnswer, ChatError, ChatRequest, Dropped, ErrorKind},
+    chat::{ChatAnswer, ChatError, ChatRequest, Dropped},
     codec::{Malformed, StreamReader, UpstreamCodec},
     openai_chat,
 };
@@ -30,11 +30,6 @@ impl UpstreamCodec for Converse {
 
     /// Errors are `{"message": …}`, with a capital letter where the service's front refuses.
     fn decode_error(&self, status: u16, body: &[u8]) -> ChatError {
-        let error = openai_chat::error_of(Some(status), body);
-        // The model failed, and not the request: <https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html>.
-        match status {
-            424 => ChatError { kind: ErrorKind::Internal, ..error },
-            _ => error,
-        }
+        openai_chat::error_of(Some(status), body)
     }
 }

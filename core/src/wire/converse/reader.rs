@@ -77,8 +77,7 @@ impl State {
             if let Some(status) = exception_status(name) {
                 let said = value["message"].as_str().or_else(|| value["originalMessage"].as_str());
                 let message = said.unwrap_or(name).to_owned();
-                let kind = if status == 424 { ErrorKind::Internal } else { ErrorKind::of_status(status) };
-                return self.fail(kind, status, Some(name.clone()), message, out);
+                return self.fail(ErrorKind::of_status(status), status, Some(name.clone()), message, out);
             }
         }
         if event.message_start.is_some() {
@@ -219,7 +218,6 @@ pub(crate) fn exception_status(name: &str) -> Option<u16> {
         "accessDeniedException" => 403,
         "resourceNotFoundException" => 404,
         "modelTimeoutException" => 408,
-        "modelStreamErrorException" | "modelErrorException" => 424,
         "throttlingException" | "serviceQuotaExceededException" | "modelNotReadyException" => 429,
         "serviceUnavailableException" => 503,
         name if name.ends_with("Exception") || name.ends_with("Error") => 500,

@@ -319,7 +319,7 @@ fn an_exception_in_mid_stream_is_an_error_of_its_kind() {
     for (name, kind, status) in [
         ("throttlingException", ErrorKind::RateLimit, 429),
         ("validationException", ErrorKind::InvalidRequest, 400),
-        ("modelStreamErrorException", ErrorKind::Internal, 424),
+        ("modelStreamErrorException", ErrorKind::Internal, 500),
         ("serviceUnavailableException", ErrorKind::Overloaded, 503),
         ("internalServerException", ErrorKind::Internal, 500),
     ] {
@@ -361,6 +361,20 @@ fn an_invocations_events_are_those_of_its_dialect() {
 }
 
 #[test]
+fn an_event_of_an_invocation_that_cannot_be_read_is_an_error_and_an_unknown_one_nothing() {
+    let feed = |name: &str, payload: &str| {
+        let mut out = Vec::new();
+        let stream = message("event", ":event-type", name, payload);
+        Unframer::new(Dialect::AnthropicMessages.into()).feed(&stream, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    for payload in [r#"{"bytes":"*"}"#, r#"{"p":"abcd"}"#, "", "{"] {
+        assert!(feed("chunk", payload).starts_with("event: error\n"), "{payload}");
+        assert_eq!(feed("metrics", payload), "", "{payload}");
+    }
+}
+
+#[test]
 fn errors_are_read_in_both_ways_in_which_they_are_written() {
     let read = |status, body: &str| Converse.decode_error(status, body.as_bytes());
     let told = read(400, r#"{"message":"The provided model identifier is invalid."}"#);
@@ -373,6 +387,5 @@ fn errors_are_read_in_both_ways_in_which_they_are_written() {
         (told.kind, &*told.message),
         (ErrorKind::Permission, "User: arn:aws:iam::1:user/x is not authorized")
     );
-    assert_eq!(read(424, r#"{"message":"m"}"#).kind, ErrorKind::Internal);
     assert_eq!(read(503, "").status, 503);
 }

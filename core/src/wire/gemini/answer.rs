@@ -24,7 +24,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Malformed> {
     // Paid for, and empty: it happens.
     let empty = match (is_blocked(&wire), &wire.usage_metadata) {
         (true, _) => Some(Finish::Filter),
-        (false, usage) => usage.as_ref().map(|_| Finish::Other("OTHER".to_owned())),
+        (false, usage) => usage.as_ref().map(|_| Finish::Broken(finish::OTHER.to_owned())),
     };
     let id = wire.response_id.unwrap_or_default();
     let mut usage = wire.usage_metadata.and_then(|usage| usage::decode(usage.get().as_bytes()));

@@ -5,6 +5,7 @@ use crate::wire::chat::Finish;
 const STOP: &str = "STOP";
 const MAX_TOKENS: &str = "MAX_TOKENS";
 const SAFETY: &str = "SAFETY";
+pub(super) const OTHER: &str = "OTHER";
 
 /// The reason of a word; `None`: it has not ended. This dialect stops for tool calls as for anything.
 pub(super) fn read(word: Option<&str>, has_calls: bool) -> Option<Finish> {
@@ -18,6 +19,7 @@ pub(super) fn read(word: Option<&str>, has_calls: bool) -> Option<Finish> {
         SAFETY
         | "RECITATION"
         | "BLOCKLIST"
+        | "LANGUAGE"
         | "PROHIBITED_CONTENT"
         | "SPII"
         | "MODEL_ARMOR"
@@ -26,7 +28,8 @@ pub(super) fn read(word: Option<&str>, has_calls: bool) -> Option<Finish> {
         | "IMAGE_SAFETY"
         | "IMAGE_PROHIBITED_CONTENT"
         | "IMAGE_RECITATION" => Finish::Filter,
-        word => Finish::Other(word.to_owned()),
+        // Calls that cannot be read, too many of them, no image: what is left is not what was asked for.
+        word => Finish::Broken(word.to_owned()),
     })
 }
 
@@ -36,9 +39,14 @@ pub(super) fn word(finish: &Finish) -> &str {
         Finish::Stop | Finish::StopSequence | Finish::ToolCalls | Finish::Pause => STOP,
         Finish::Length | Finish::ContextFull => MAX_TOKENS,
         Finish::Filter | Finish::Refusal => SAFETY,
-        Finish::Other(word) if word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') => word,
+        Finish::Other(word) | Finish::Broken(word) if is_own(word) => word,
+        Finish::Broken(_) => OTHER,
         Finish::Other(_) => STOP,
     }
+}
+
+fn is_own(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
 #[cfg(test)]
@@ -52,13 +60,14 @@ mod tests {
             ("MAX_TOKENS", Finish::Length, "MAX_TOKENS"),
             ("CONTINUATION", Finish::Length, "MAX_TOKENS"),
             ("RECITATION", Finish::Filter, "SAFETY"),
+            ("LANGUAGE", Finish::Filter, "SAFETY"),
             ("PROHIBITED_CONTENT", Finish::Filter, "SAFETY"),
             (
                 "MALFORMED_FUNCTION_CALL",
-                Finish::Other("MALFORMED_FUNCTION_CALL".to_owned()),
+                Finish::Broken("MALFORMED_FUNCTION_CALL".to_owned()),
                 "MALFORMED_FUNCTION_CALL",
             ),
-            ("SOMETHING_NEW", Finish::Other("SOMETHING_NEW".to_owned()), "SOMETHING_NEW"),
+            ("SOMETHING_NEW", Finish::Broken("SOMETHING_NEW".to_owned()), "SOMETHING_NEW"),
         ] {
             assert_eq!(read(Some(word_read), false), Some(finish.clone()));
             assert_eq!(word(&finish), back);
@@ -70,6 +79,7 @@ mod tests {
         for finish in [Finish::StopSequence, Finish::ToolCalls, Finish::Pause, other] {
             assert_eq!(word(&finish), "STOP");
         }
+        assert_eq!(word(&Finish::Broken("network_error".to_owned())), "OTHER");
         assert_eq!((word(&Finish::Refusal), word(&Finish::ContextFull)), ("SAFETY", "MAX_TOKENS"));
     }
 }

@@ -23,7 +23,7 @@ impl UpstreamCodec for OpenAiChat {
         model: &str,
         dropped: &mut Dropped,
     ) -> Result<Vec<u8>, Malformed> {
-        encode::request(request, model, dropped)
+        encode::request(request, model, false, dropped)
     }
 
     fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Malformed> {
@@ -36,6 +36,32 @@ impl UpstreamCodec for OpenAiChat {
 
     fn decode_error(&self, status: u16, body: &[u8]) -> ChatError {
         error_of(Some(status), body)
+    }
+}
+
+/// The same of upstreams that want back what their models thought.
+pub(in crate::wire) struct GivingBackThoughts;
+
+impl UpstreamCodec for GivingBackThoughts {
+    fn encode_request(
+        &self,
+        request: &ChatRequest,
+        model: &str,
+        dropped: &mut Dropped,
+    ) -> Result<Vec<u8>, Malformed> {
+        encode::request(request, model, true, dropped)
+    }
+
+    fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Malformed> {
+        OpenAiChat.decode_answer(body)
+    }
+
+    fn reader(&self) -> Box<dyn StreamReader> {
+        OpenAiChat.reader()
+    }
+
+    fn decode_error(&self, status: u16, body: &[u8]) -> ChatError {
+        OpenAiChat.decode_error(status, body)
     }
 }
 

@@ -327,9 +327,16 @@ pub(super) fn made_id(answer: &str, choice: u32, number: u32, name: &str) -> Str
 pub(super) fn finish(word: &str) -> Finish {
     match word {
         "stop" => Finish::Stop,
-        "length" => Finish::Length,
+        // Mistral's for a prompt that leaves no room.
+        "length" | "model_length" => Finish::Length,
         "tool_calls" | "function_call" => Finish::ToolCalls,
-        "content_filter" => Finish::Filter,
+        // Zhipu's.
+        "content_filter" | "sensitive" => Finish::Filter,
+        "model_context_window_exceeded" => Finish::ContextFull,
+        // DeepSeek's, Zhipu's, vLLM's, and that of OpenRouter and Mistral.
+        "insufficient_system_resource" | "network_error" | "abort" | "error" => {
+            Finish::Broken(word.to_owned())
+        }
         other => Finish::Other(other.to_owned()),
     }
 }

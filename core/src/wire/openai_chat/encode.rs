@@ -80,14 +80,16 @@ struct Body<'a> {
     modalities: &'a [String],
 }
 
+/// `thoughts`: the upstream wants back what its models thought.
 pub(super) fn request(
     request: &ChatRequest,
     model: &str,
+    thoughts: bool,
     dropped: &mut Dropped,
 ) -> Result<Vec<u8>, Malformed> {
     let mut messages = Vec::with_capacity(request.turns.len());
     for turn in &request.turns {
-        push_turn(turn, &mut messages, dropped)?;
+        push_turn(turn, thoughts, &mut messages, dropped)?;
     }
     let sampling = &request.sampling;
     dropped.note_if(sampling.top_k.is_some(), "top_k");
@@ -207,7 +209,12 @@ fn format(format: &Format) -> ResponseFormat {
     }
 }
 
-fn push_turn(turn: &Turn, messages: &mut Vec<Message>, dropped: &mut Dropped) -> Result<(), Malformed> {
+fn push_turn(
+    turn: &Turn,
+    thoughts: bool,
+    messages: &mut Vec<Message>,
+    dropped: &mut Dropped,
+) -> Result<(), Malformed> {
     let role = match turn.role {
         // The vendor takes one for the other, and most who imitate the dialect know only the first.
         Role::System | Role::Developer => "system",
@@ -246,7 +253,11 @@ fn push_turn(turn: &Turn, messages: &mut Vec<Message>, dropped: &mut Dropped) ->
             {
                 dropped.note(medium(part));
             }
-            // What was thought is not sent back in this dialect.
+            Part::Thinking(thinking) if thoughts && !thinking.text.is_empty() => {
+                dropped.note_if(thinking.signature.is_some(), "signature");
+                message.reasoning_content.get_or_insert_default().push_str(&thinking.text);
+            }
+            // In this dialect it is sent back to nobody else.
             Part::Thinking(_) => dropped.note("reasoning"),
             Part::Refusal { text } if turn.role == Role::Assistant => {
                 message.refusal.get_or_insert_default().push_str(text);
@@ -254,6 +265,10 @@ fn push_turn(turn: &Turn, messages: &mut Vec<Message>, dropped: &mut Dropped) ->
             Part::Text { text, signature: Some(_), .. } if text.is_empty() => dropped.note("signature"),
             part => parts.push(content_part(part, dropped)?),
         }
+    }
+    if thoughts && message.tool_calls.is_some() {
+        // Also where the caller has lost it: without the member a conversation with calls is refused.
+        message.reasoning_content.get_or_insert_default();
     }
     message.content = content(parts);
     if message.content.is_none() && message.tool_calls.is_none() && message.refusal.is_none() {
@@ -478,7 +493,8 @@ pub(super) fn annotation(citation: &Citation) -> Option<Annotation> {
 
 pub(super) fn finish(finish: &Finish) -> &'static str {
     match finish {
-        Finish::Length | Finish::ContextFull => "length",
+        // The dialect has no word for what is broken; SDKs refuse words that it has not, and agents take it for cut.
+        Finish::Length | Finish::ContextFull | Finish::Broken(_) => "length",
         Finish::ToolCalls => "tool_calls",
         Finish::Filter | Finish::Refusal => "content_filter",
         Finish::Stop | Finish::StopSequence | Finish::Pause | Finish::Other(_) => "stop",

@@ -11,6 +11,7 @@ mod types;
 pub mod usage;
 mod writer;
 
+pub(super) use codec::GivingBackThoughts;
 pub use codec::OpenAiChat;
 pub(super) use decode::data_uri;
 
@@ -52,6 +53,17 @@ pub(super) fn error_of(status: Option<u16>, body: &[u8]) -> ChatError {
     };
     let status = status.or_else(by_code).unwrap_or_else(by_word);
     ChatError { kind: ErrorKind::of_status(status), status, message, param: error.param, code }
+}
+
+/// How many images an answer has; `None`: it is none of images.
+pub(super) fn images(answer: &[u8]) -> Option<u64> {
+    #[derive(serde::Deserialize)]
+    struct Images<'a> {
+        #[serde(borrow)]
+        data: Vec<&'a RawValue>,
+    }
+    let images: Images<'_> = serde_json::from_slice(answer).ok()?;
+    Some(images.data.len() as u64)
 }
 
 /// Whether the value of an `error` member tells of an error. Clients test it for truth, and some

@@ -11,9 +11,12 @@ use super::{
     usage,
     writer::Writer,
 };
-use crate::wire::{
-    chat::{ChatAnswer, Choice, Dropped, Finish, Part, Raw, Signature, Source, Thinking},
-    codec::{Malformed, Setting, StreamWriter},
+use crate::{
+    domain::usage::Usage,
+    wire::{
+        chat::{ChatAnswer, Choice, Dropped, Finish, Part, Raw, Signature, Source, Thinking},
+        codec::{Malformed, Setting, StreamWriter},
+    },
 };
 use serde::Deserialize;
 use serde_json::{Number, value::RawValue};
@@ -31,6 +34,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Malformed> {
     let output = wire.output.as_deref().ok_or_else(|| Malformed::at("output", "is missing"))?;
     let mut choice = Choice::default();
     let mut logprobs = Vec::new();
+    let searches = searches(output);
     for raw in output {
         let item = item(raw).map_err(|error| Malformed::at("output", error.to_string()))?;
         let Some(mut item) = item else { continue };
@@ -47,7 +51,10 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Malformed> {
         model: wire.model.unwrap_or_default(),
         created: wire.created_at.as_ref().and_then(seconds),
         choices: vec![choice],
-        usage: wire.usage.and_then(|usage| usage::decode(usage.get().as_bytes())),
+        usage: wire
+            .usage
+            .and_then(|usage| usage::decode(usage.get().as_bytes()))
+            .map(|usage| usage.plus(&searches)),
         service_tier: wire.service_tier,
     })
 }
@@ -65,6 +72,25 @@ pub(super) fn item(raw: &RawValue) -> Result<Option<Item>, serde_json::Error> {
         return Ok(None);
     }
     serde_json::from_str(raw.get()).map(Some)
+}
+
+/// The searches in an output, which its usage does not tell: each is paid for, while to open a page or to look through
+/// it is not: <https://developers.openai.com/api/docs/guides/tools-web-search#output-and-citations>.
+pub(super) fn searches(output: &[&RawValue]) -> Usage {
+    let searches = output.iter().filter(|item| is_search(item)).count() as u64;
+    Usage { searches, ..Usage::default() }
+}
+
+pub(super) fn is_search(item: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Searched {
+        #[serde(rename = "type")]
+        kind: String,
+        action: Option<Kind>,
+    }
+    let searched: Option<Searched> = serde_json::from_str(item.get()).ok();
+    let action = searched.filter(|item| item.kind == "web_search_call").map(|item| item.action);
+    action.is_some_and(|action| action.and_then(|action| action.kind).is_none_or(|kind| kind == "search"))
 }
 
 /// The parts of an item.
@@ -113,8 +139,8 @@ pub(super) fn finish(response: &Response<'_>, calls: bool, refuses: bool) -> Opt
         (Some("in_progress" | "queued"), _) => None,
         (Some("incomplete"), Some("max_output_tokens")) => Some(Finish::Length),
         (Some("incomplete"), Some("content_filter")) => Some(Finish::Filter),
-        (Some("incomplete"), reason) => Some(Finish::Other(reason.unwrap_or("incomplete").to_owned())),
-        (Some("cancelled"), _) => Some(Finish::Other("cancelled".to_owned())),
+        (Some("incomplete"), reason) => Some(Finish::Broken(reason.unwrap_or("incomplete").to_owned())),
+        (Some("cancelled"), _) => Some(Finish::Broken("cancelled".to_owned())),
         // Compatible upstreams may leave the status out of what is whole.
         _ if calls => Some(Finish::ToolCalls),
         _ if refuses => Some(Finish::Refusal),

@@ -11,9 +11,12 @@ use super::{
     types::{Annotation, Content, Item, Response},
     usage,
 };
-use crate::wire::{
-    chat::{ChatError, ChatEvent, Citation, Delta, Finish, Part, Start, event::pieces, freeform},
-    codec::{SseData, SseEvents, StreamReader},
+use crate::{
+    domain::usage::Usage,
+    wire::{
+        chat::{ChatError, ChatEvent, Citation, Delta, Finish, Part, Start, event::pieces, freeform},
+        codec::{SseData, SseEvents, StreamReader},
+    },
 };
 use serde::{Deserialize, de::Error as _};
 use serde_json::value::RawValue;
@@ -49,6 +52,8 @@ struct State {
     parts: u32,
     calls: bool,
     refuses: bool,
+    /// How often the web was searched.
+    searches: u64,
     /// Parts that have begun of items that are not done, by their place.
     open: BTreeMap<Place, Open>,
 }
@@ -170,6 +175,7 @@ impl State {
                 }
             }
             "output_item.done" => {
+                self.searches += u64::from(event.item.is_some_and(answer::is_search));
                 if let Some(whole) = event.item.map_or(Ok(None), answer::item)? {
                     self.item_done(item, whole, out);
                 }
@@ -273,7 +279,9 @@ impl State {
             }
         }
         let usage = response.usage.and_then(|usage| usage::decode(usage.get().as_bytes()));
-        out.extend(usage.map(ChatEvent::Usage));
+        let told = answer::searches(response.output.as_deref().unwrap_or_default()).searches;
+        let searches = Usage { searches: self.searches.max(told), ..Usage::default() };
+        out.extend(usage.map(|usage| ChatEvent::Usage(usage.plus(&searches))));
         if is_failed {
             let told = response.error.map(|error| within(error.get().as_bytes()));
             self.fail(told.unwrap_or_else(|| broken("the upstream failed".to_owned())), out);

@@ -25,8 +25,6 @@ use std::{borrow::Cow, collections::BTreeMap};
 const KEPT_BYTES_MAX: usize = 32 << 20;
 /// What an item takes up besides its text, in bytes.
 const ITEM_BYTES: usize = 256;
-/// Reasons of the vendor's own for a response that is not whole.
-const OWN_REASONS: [&str; 3] = ["max_messages", "steered", "max_tool_calls"];
 
 pub(super) struct Writer {
     setting: Setting,
@@ -344,8 +342,8 @@ fn reason(finish: &Finish, refuses: bool) -> Option<Cow<'static, str>> {
         Finish::Length | Finish::ContextFull => Some(Cow::Borrowed("max_output_tokens")),
         Finish::Filter => Some(Cow::Borrowed("content_filter")),
         Finish::Refusal => (!refuses).then_some(Cow::Borrowed("content_filter")),
-        Finish::Other(word) => OWN_REASONS.into_iter().find(|own| own == word).map(Cow::Borrowed),
-        Finish::Stop | Finish::StopSequence | Finish::ToolCalls | Finish::Pause => None,
+        Finish::Broken(word) => Some(Cow::Owned(word.to_ascii_lowercase())),
+        Finish::Stop | Finish::StopSequence | Finish::ToolCalls | Finish::Pause | Finish::Other(_) => None,
     }
 }
 

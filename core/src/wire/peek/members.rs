@@ -22,6 +22,8 @@ pub(super) enum Means {
     Messages(Alone),
     /// What the model reads besides.
     Text,
+    /// What each answer begins with: one text, or several that are answered each for itself.
+    Prompts,
     /// An object whose members tell something themselves.
     Members(&'static Table),
     /// A list of such objects.
@@ -82,7 +84,7 @@ const CHAT: &[Field] = &[
     Field::new("n", Means::Choices),
     Field::new("best_of", Means::Choices),
     Field::new("messages", Means::Messages(Alone::Nothing)),
-    Field::new("prompt", Means::Text),
+    Field::new("prompt", Means::Prompts),
     Field::new("suffix", Means::Text),
     Field::new("input", Means::Text),
     Field::new("tools", Means::Text),
@@ -167,12 +169,16 @@ const GENERATION_CONFIG: &[Field] = &[
     Field::new("_responseJsonSchema", Means::Text).at("generationConfig._responseJsonSchema"),
 ];
 
-/// By which a request would choose its own upstream.
+/// By which a request would choose its own upstream, or another model than the one that was looked at: a vendor of
+/// other vendors' models asks the next of `models` where one fails, and has both in a `preset` of the account
+/// (<https://openrouter.ai/docs/features/model-routing>).
 const UPSTREAM: &[Field] = &[
     Field::new("api_base", OF_OPERATORS),
     Field::new("base_url", OF_OPERATORS),
     Field::new("api_key", OF_OPERATORS),
     Field::new("custom_llm_provider", OF_OPERATORS),
+    Field::new("models", Means::Refused("names other models than the one that is asked")),
+    Field::new("preset", OF_OPERATORS),
 ];
 
 const OF_OPERATORS: Means = Means::Refused("is not taken from a request");

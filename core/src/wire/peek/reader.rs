@@ -23,6 +23,7 @@ pub(super) struct Reader<'r> {
     stream_options: Option<StreamOptions>,
     ceiling: Option<u64>,
     choices: u64,
+    prompts: u64,
     text_bytes: u64,
     messages: u64,
     memory: Memory,
@@ -42,6 +43,7 @@ impl<'r> Reader<'r> {
             stream_options: None,
             ceiling: None,
             choices: 1,
+            prompts: 1,
             text_bytes: 0,
             messages: 0,
             memory: Memory { keeps_answer, ..Memory::default() },
@@ -106,6 +108,7 @@ impl<'r> Reader<'r> {
                 scanner.walk(|token| counter.see(token))?;
                 self.text_bytes = self.text_bytes.saturating_add(counter.bytes());
             }
+            Means::Prompts => self.prompts(scanner)?,
             Means::Members(table) => match first(scanner)? {
                 Token::ObjectOpen => self.members(scanner, table)?,
                 Token::Null => {}
@@ -131,6 +134,27 @@ impl<'r> Reader<'r> {
                 _ => return Err(PeekError::at(param, why)),
             },
         }
+        Ok(())
+    }
+
+    /// Reads one prompt or a list of them: of texts, or of lists of tokens. A list of tokens is one.
+    fn prompts(&mut self, scanner: &mut Scanner<'_>) -> Result<(), PeekError> {
+        let mut counter = TextCounter::new(self.dialect);
+        let (mut prompts, mut depth) = (0_u64, 0_u32);
+        scanner.walk(|token| {
+            counter.see(token);
+            match token {
+                Token::ArrayOpen | Token::ObjectOpen => {
+                    prompts += u64::from(depth == 1);
+                    depth += 1;
+                }
+                Token::ArrayClose | Token::ObjectClose => depth -= 1,
+                Token::String(_) => prompts += u64::from(depth == 1),
+                _ => {}
+            }
+        })?;
+        self.prompts = prompts.max(1);
+        self.text_bytes = self.text_bytes.saturating_add(counter.bytes());
         Ok(())
     }
 
@@ -190,7 +214,7 @@ impl<'r> Reader<'r> {
             stream_options: self.stream_options,
             body_open,
             ceiling: self.ceiling,
-            choices: self.choices,
+            choices: self.choices.saturating_mul(self.prompts),
             text_bytes: self.text_bytes,
             messages: self.messages,
             memory: self.memory,

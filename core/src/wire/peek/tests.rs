@@ -65,6 +65,13 @@ fn the_sibling_endpoints_are_read() {
     check(r#"{"model":"m","input":null,"user":"not counted"}"#, 0);
     let choices = taken(r#"{"model":"m","prompt":"x","n":2,"best_of":5}"#).choices;
     assert_eq!(choices, 5);
+    // Each prompt has its answers, and a list of tokens is one prompt.
+    for (prompt, choices) in
+        [(r#"["a","b","c"]"#, 6), ("[[1,2],[3]]", 4), ("[1,2,3]", 2), ("[]", 2), ("\"[\"", 2)]
+    {
+        let peek = taken(&format!("{{\"model\":\"m\",\"n\":2,\"max_tokens\":9,\"prompt\":{prompt}}}"));
+        assert_eq!((peek.choices, peek.ceiling), (choices, Some(9)), "{prompt}");
+    }
 }
 
 #[test]
@@ -255,6 +262,9 @@ fn in_every_dialect_a_request_cannot_choose_its_upstream() {
         for (param, member) in [
             ("api_base", "\"api_base\":\"http://10.0.0.1\""),
             ("api_base", "\"apiBase\":null"),
+            ("models", "\"models\":[\"dear\"]"),
+            ("models", "\"Models\":[\"dear\"]"),
+            ("preset", "\"preset\":\"theirs\""),
             ("base_url", "\"base_u\\u0072l\":1"),
             ("base_url", "\"baseUrl\":{}"),
             ("api_key", "\"API_KEY\":\"x\""),

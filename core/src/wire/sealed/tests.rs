@@ -114,6 +114,11 @@ fn geminis_signatures_of_others_go_and_what_says_nothing_else() {
     let none = r#""thoughtSignature":"skip_thought_signature_validator","#;
     check_for(dialect, "gemini-3-pro", &body, Some(&format!("{front}{{{none}{call},{rest}")));
     check(dialect, r#"{"contents":{"parts":{"text":"aione. YWlvbmUu"}}}"#, None);
+    let counted = |parts: &str| {
+        format!(r#"{{"generateContentRequest":{{"model":"models/m","contents":[{{"parts":[{parts}]}}]}}}}"#)
+    };
+    let sealed = format!(r#"{{"text":"x","thoughtSignature":"{seal}"}}"#);
+    check(dialect, &counted(&sealed), Some(&counted(r#"{"text":"x"}"#)));
 }
 
 #[test]

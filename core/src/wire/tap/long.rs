@@ -1,7 +1,7 @@
 //! The meter of what is too large to be kept: what matters of it is picked out as it goes by.
 //!
-//! Events of more than [`crate::wire::sse::MAX_EVENT`] are images, or the last event of OpenAI's
-//! responses, which holds all that was generated: both hold the usage as well.
+//! Events of more than [`crate::wire::sse::MAX_EVENT`] are images, Gemini's and those of OpenAI's own stream of
+//! them, or the last event of OpenAI's responses, which holds all that was generated: all hold the usage as well.
 
 use super::{
     outline::Outline,
@@ -36,9 +36,9 @@ impl Long {
     pub(super) fn event(dialect: Dialect, is_object: bool, event: &[u8]) -> Option<Self> {
         let data = if is_object { event } else { first_data(event)? };
         let object = match dialect {
-            Dialect::Gemini => data,
+            Dialect::Gemini | Dialect::OpenAiChat => data,
             Dialect::OpenAiResponses => response(data)?,
-            Dialect::OpenAiChat | Dialect::AnthropicMessages => return None,
+            Dialect::AnthropicMessages => return None,
         };
         let mut long = Self::answer(dialect);
         long.feed(object);

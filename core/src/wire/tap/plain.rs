@@ -67,7 +67,9 @@ impl PlainTap {
                 .unwrap_or_else(|_| Found::watched(dialect, &watched(dialect, &self.beginning))),
         };
         Reading {
-            usage: found.usage.usage.map(|usage| usage.plus(&found.beside)),
+            usage: found.usage.usage.map(|usage| {
+                usage.plus(&found.beside).plus(&reader::beside_of_beginning(dialect, &self.beginning))
+            }),
             usage_is_final: true,
             flagged: found.usage.flagged,
             error: found.error,

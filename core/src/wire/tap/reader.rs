@@ -92,9 +92,14 @@ impl Reader {
     /// Of an event that was too large to be kept; also whether something of it may be missing.
     pub(super) fn read_long(&mut self, long: &Long) -> (Seen, bool) {
         match self {
-            Self::Responses(_) => responses::read_long(long),
+            Self::Responses(_) => read_long(Dialect::OpenAiResponses, long),
             Self::Gemini(reader) => reader.read_long(long),
-            Self::Chat | Self::Anthropic(_) => (Seen::default(), true),
+            // An image, which comes with its usage and has no reason to end.
+            Self::Chat => {
+                let (seen, is_missing) = read_long(Dialect::OpenAiChat, long);
+                (Seen { finish: false, ..seen }, is_missing)
+            }
+            Self::Anthropic(_) => (Seen::default(), true),
         }
     }
 
@@ -117,7 +122,11 @@ impl Reader {
     /// The usage of the answer so far, where the last that was read is `last`; and whether it cannot be
     /// believed.
     pub(super) fn usage(&self, last: Option<Usage>) -> (Option<Usage>, bool) {
-        if let Self::Gemini(reader) = self { reader.usage() } else { (last, false) }
+        match self {
+            Self::Gemini(reader) => reader.usage(),
+            Self::Responses(reader) => (reader.usage(last), false),
+            Self::Chat | Self::Anthropic(_) => (last, false),
+        }
     }
 
     /// See [`super::Reading::answer_id`].
@@ -130,6 +139,21 @@ impl Reader {
     pub(super) fn ends_by_reason(&self) -> bool {
         matches!(self, Self::Gemini(_))
     }
+}
+
+/// Of an event that was too large to be kept; also whether something of it may be missing.
+fn read_long(dialect: Dialect, long: &Long) -> (Seen, bool) {
+    let [usage, error] = long.values();
+    let error = error.filter(|error| is_error(error));
+    let decoded = usage.map(|usage| decode(dialect, usage)).filter(|decoded| *decoded != Decoded::default());
+    let seen = Seen {
+        usage: decoded.map(Told::of),
+        error: error.is_some(),
+        blames_request: error.is_some_and(|error| blames_request(dialect, error)),
+        finish: error.is_none(),
+        ..Seen::default()
+    };
+    (seen, seen.usage.is_none())
 }
 
 /// The id of a plain answer that begins with `beginning`.
@@ -194,6 +218,12 @@ pub(super) fn error_member(data: &[u8]) -> Result<Option<&[u8]>, JsonError> {
         Ok(())
     })?;
     Ok(found)
+}
+
+/// What a plain answer that begins with `beginning` tells beside its usage, in a dialect where that is near its
+/// beginning.
+pub(super) fn beside_of_beginning(dialect: Dialect, beginning: &[u8]) -> Usage {
+    if dialect == Dialect::OpenAiResponses { responses::beside(beginning) } else { Usage::default() }
 }
 
 /// The body that tells of the error in an event as an answer of its own.

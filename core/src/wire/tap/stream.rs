@@ -351,7 +351,7 @@ impl StreamTap {
 
     /// Begins to pick out of the event under way, of which `bytes` have come, what matters for usage.
     fn begin_long(&self, chunk: &Bytes, piece: &Piece, bytes: usize) -> Option<Box<Long>> {
-        if self.dialect != Dialect::Gemini && !self.ending {
+        if !matches!(self.dialect, Dialect::Gemini | Dialect::OpenAiChat) && !self.ending {
             return None;
         }
         // What was passed on before is gone where it is too large already.

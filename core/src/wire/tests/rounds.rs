@@ -4,6 +4,8 @@
 use super::*;
 use crate::wire::{
     chat::{ChatRequest, Role},
+    codec::UpstreamCodec,
+    openai_chat::{GivingBackThoughts, OpenAiChat},
     sealed::tests::echoed,
 };
 use serde_json::{Value, json};
@@ -163,6 +165,40 @@ fn what_was_signed_and_named_comes_back_as_it_was_or_is_named_where_it_is_lost()
     }
     println!("{rounds} rounds of {} pairs", CODECS.len() * CODECS.len());
     assert_eq!(rounds, 2 * CODECS.len() * CODECS.len());
+}
+
+#[test]
+fn what_was_thought_goes_back_to_who_wants_it_and_to_nobody_else() {
+    let native = answer_of(Dialect::OpenAiChat).to_string();
+    let answer = OpenAiChat.decode_answer(native.as_bytes()).unwrap();
+    for caller in CODECS {
+        let said = caller.encode_answer(&answer, &setting(), &mut Dropped::default());
+        let said: Value = serde_json::from_slice(&said).unwrap();
+        let body = with_result(caller.dialect(), echoed(caller.dialect(), &said)).to_string();
+        let url = UrlSays { model: Some("m"), stream: None };
+        let mut request = caller.decode_request(body.as_bytes(), url, &mut Dropped::default()).unwrap();
+        let thought = |request: &ChatRequest, upstream: &dyn UpstreamCodec| {
+            let mut dropped = Dropped::default();
+            let body = upstream.encode_request(request, "m", &mut dropped).unwrap();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            let messages = body["messages"].as_array().unwrap();
+            let thoughts: Vec<_> =
+                messages.iter().map(|message| message.get("reasoning_content").cloned()).collect();
+            (thoughts, dropped.names().any(|name| name == "reasoning"))
+        };
+        let name = caller.dialect().as_str();
+        assert_eq!(
+            thought(&request, &GivingBackThoughts),
+            (vec![None, Some(json!("hm")), None], false),
+            "{name}"
+        );
+        assert_eq!(thought(&request, &OpenAiChat), (vec![None; 3], true), "{name}");
+        // Whose caller has lost it says so with nothing.
+        for turn in &mut request.turns {
+            turn.parts.retain(|part| !matches!(part, Part::Thinking(_)));
+        }
+        assert_eq!(thought(&request, &GivingBackThoughts).0, [None, Some(json!("")), None], "{name}");
+    }
 }
 
 #[test]

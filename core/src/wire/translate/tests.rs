@@ -63,6 +63,61 @@ fn a_stream_is_translated_the_same_wherever_it_is_cut_and_its_end_is_kept_back()
 }
 
 #[test]
+fn an_answer_that_the_model_broke_off_is_whole_to_nobody() {
+    let gemini = r#"{"candidates":[{"content":{},"finishReason":"MALFORMED_FUNCTION_CALL"}],"usageMetadata":{"promptTokenCount":3}}"#;
+    let chat = r#"{"choices":[{"message":{"content":"x"},"finish_reason":"insufficient_system_resource"}]}"#;
+    for (upstream, body, own) in [
+        (Dialect::Gemini, gemini, "malformed_function_call"),
+        (Dialect::OpenAiChat, chat, "insufficient_system_resource"),
+    ] {
+        for (caller, pointer, expect) in [
+            (Dialect::OpenAiChat, "/choices/0/finish_reason", "length"),
+            (Dialect::AnthropicMessages, "/stop_reason", "max_tokens"),
+            (Dialect::OpenAiResponses, "/incomplete_details/reason", own),
+            (Dialect::Gemini, "/candidates/0/finishReason", "OTHER"),
+        ] {
+            if caller == upstream {
+                continue;
+            }
+            let pair = Pair::of(caller, upstream).unwrap();
+            let (answer, _) = pair.answer(body.as_bytes(), &setting(), &mut Dropped::default()).unwrap();
+            let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+            assert_eq!(answer.pointer(pointer).unwrap(), expect, "{answer}");
+        }
+    }
+}
+
+#[test]
+fn an_event_that_is_too_large_to_be_told_is_counted_all_the_same() {
+    let long = "A".repeat(2 * crate::wire::sse::MAX_EVENT);
+    let usage = r#""usage":{"input_tokens":50,"output_tokens":9,"total_tokens":59}"#;
+    let response = format!(
+        "event: response.completed\ndata: {{\"type\":\"response.completed\",\"response\":{{\"output\":[{{\"type\":\"reasoning\",\"encrypted_content\":\"{long}\"}}],{usage}}}}}\n\n"
+    );
+    let image = format!(
+        r#"{{"candidates":[{{"content":{{"parts":[{{"inlineData":{{"mimeType":"image/png","data":"{long}"}}}}]}},"finishReason":"STOP"}}],"usageMetadata":{{"promptTokenCount":50,"candidatesTokenCount":9,"totalTokenCount":59}}}}"#
+    );
+    for (upstream, stream, images) in [
+        (Dialect::OpenAiResponses, response, 0),
+        (Dialect::Gemini, format!("data: {image}\n\n"), 1),
+        (Dialect::Gemini, format!("data: {image}"), 1),
+    ] {
+        let pair = Pair::of(Dialect::AnthropicMessages, upstream).unwrap();
+        for size in [stream.len(), 64 * 1024, 5_000] {
+            let pieces: Vec<_> = stream.as_bytes().chunks(size).collect();
+            let (_, _, mut stream) = run(&pair, &pieces);
+            let reading = stream.take_reading();
+            let usage = Usage { input: 50, output: 9, images, ..Usage::default() };
+            assert_eq!(
+                (reading.usage, reading.error),
+                (Some(usage), true),
+                "{upstream:?} in pieces of {size}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_first_error_is_told_from_an_answer_and_what_only_begins_is_neither() {
     let pair = Pair::of(Dialect::OpenAiChat, Dialect::AnthropicMessages).unwrap();
     let mut stream = pair.stream(&setting());

@@ -1,22 +1,31 @@
 //! OpenAI's responses: <https://developers.openai.com/api/reference/resources/responses/streaming-events>.
 //!
 //! The vendor tells everything several times; text is taken from the deltas, and from the response at
-//! the end only where none came. Usage is in that response alone.
+//! the end only where none came. Usage is in that response alone, and the searches of the web are not in it:
+//! they are counted beside it.
 
 use super::{Seen, Told, push_string, untyped};
-use crate::wire::{
-    codec::Codec,
-    json::{JsonError, Scanner, Token},
-    openai_chat::{error_of, is_error, usage::Decoded},
-    openai_responses::OpenAiResponses,
-    peek::MAX_ID_BYTES,
-    tap::{KeptText, long::Long, walk},
+use crate::{
+    domain::usage::Usage,
+    wire::{
+        codec::Codec,
+        json::{JsonError, Scanner, Token},
+        openai_chat::{error_of, is_error, usage::Decoded},
+        openai_responses::OpenAiResponses,
+        peek::MAX_ID_BYTES,
+        tap::{KeptText, walk},
+    },
 };
+use memchr::memmem;
 
 const CREATED: &[u8] = b"response.created";
 const COMPLETED: &[u8] = b"response.completed";
 const INCOMPLETE: &[u8] = b"response.incomplete";
 const FAILED: &[u8] = b"response.failed";
+const ITEM_DONE: &[u8] = b"response.output_item.done";
+
+/// The type of an item that is a search of the web.
+const SEARCH: &[u8] = b"web_search_call";
 
 /// Members of an item whose strings the model generated.
 const WRITTEN: &[&str] = &["text", "refusal", "arguments", "name", "input", "code"];
@@ -24,6 +33,7 @@ const WRITTEN: &[&str] = &["text", "refusal", "arguments", "name", "input", "cod
 #[derive(Debug, Default)]
 pub(in super::super) struct Reader {
     pub(super) answer_id: Option<Box<str>>,
+    searches: u64,
 }
 
 impl Reader {
@@ -35,7 +45,88 @@ impl Reader {
         if self.answer_id.is_none() && kind.is_some_and(|kind| kind == CREATED || is_end(kind)) {
             self.answer_id = id_of(data, true);
         }
+        match kind {
+            Some(ITEM_DONE) => self.searches += searches(data, Within::Item),
+            // Of upstreams that tell the items there alone.
+            Some(kind) if is_end(kind) => self.searches = self.searches.max(searches(data, Within::Response)),
+            _ => {}
+        }
         read(kind, event, data, text)
+    }
+
+    /// The usage of the answer so far, where the last that was read is `last`.
+    pub(super) fn usage(&self, last: Option<Usage>) -> Option<Usage> {
+        last.map(|usage| usage.plus(&Usage { searches: self.searches, ..Usage::default() }))
+    }
+}
+
+/// What items lie in.
+#[derive(Clone, Copy)]
+enum Within {
+    Nothing,
+    Item,
+    Response,
+}
+
+/// What a plain answer that begins with `beginning` tells beside its usage.
+pub(super) fn beside(beginning: &[u8]) -> Usage {
+    Usage { searches: searches(beginning, Within::Nothing), ..Usage::default() }
+}
+
+/// How often the web was searched, as far as `data` has come: for each item that says so. To open a page or to look
+/// through it is no search.
+fn searches(data: &[u8], within: Within) -> u64 {
+    let mut searches = 0;
+    if memmem::find(data, SEARCH).is_none() {
+        return searches;
+    }
+    let mut output = |scanner: &mut Scanner<'_>| {
+        walk::objects(scanner, |scanner| {
+            let mut item = Searched::default();
+            walk::members(scanner, |key, scanner| item.see(key, scanner))?;
+            searches += u64::from(item.is_search());
+            Ok(())
+        })
+    };
+    // What is not read is what has not come.
+    let _ = walk::document(data, |key, scanner| match (key, within) {
+        (b"output", Within::Nothing) | (b"item", Within::Item) => output(scanner),
+        (b"response", Within::Response) => walk::object(scanner, |key, scanner| match key {
+            b"output" => output(scanner),
+            _ => walk::skip(scanner),
+        }),
+        _ => walk::skip(scanner),
+    });
+    searches
+}
+
+/// What of an item tells of a search.
+#[derive(Default)]
+struct Searched {
+    is_call: bool,
+    is_other: bool,
+}
+
+impl Searched {
+    fn see(&mut self, key: &[u8], scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+        match key {
+            b"type" => {
+                self.is_call = walk::string(scanner)?.is_some_and(|kind| &*kind.decode_bytes() == SEARCH)
+            }
+            b"action" => walk::object(scanner, |key, scanner| match key {
+                b"type" => {
+                    self.is_other = walk::string(scanner)?.is_some_and(|kind| !kind.is("search"));
+                    Ok(())
+                }
+                _ => walk::skip(scanner),
+            })?,
+            _ => walk::skip(scanner)?,
+        }
+        Ok(())
+    }
+
+    fn is_search(&self) -> bool {
+        self.is_call && !self.is_other
     }
 }
 
@@ -127,21 +218,6 @@ fn end(data: &[u8], is_failed: bool, text: &mut KeptText) -> Result<Seen, JsonEr
         })
     })?;
     Ok(seen)
-}
-
-/// Of a last event that was too large to be kept; also whether something of it may be missing.
-pub(super) fn read_long(long: &Long) -> (Seen, bool) {
-    let [usage, error] = long.values();
-    let error = error.filter(|error| is_error(error));
-    let decoded = usage.map(decode).filter(|decoded| *decoded != Decoded::default());
-    let seen = Seen {
-        usage: decoded.map(Told::of),
-        error: error.is_some(),
-        blames_request: error.is_some_and(blames_request),
-        finish: error.is_none(),
-        ..Seen::default()
-    };
-    (seen, seen.usage.is_none())
 }
 
 pub(super) fn decode(usage: &[u8]) -> Decoded {

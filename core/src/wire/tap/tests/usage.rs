@@ -283,6 +283,67 @@ fn an_image_of_megabytes_is_counted_and_its_usage_read() {
 }
 
 #[test]
+fn searches_of_the_web_are_counted_beside_the_usage_of_responses() {
+    let item = |kind: &str, action: &str| format!("{{\"id\":\"x\",\"action\":{action},\"type\":\"{kind}\"}}");
+    let search = item("web_search_call", r#"{"query":"cups","type":"search"}"#);
+    let bare = r#"{"type":"web_search_call","status":"completed"}"#;
+    let page = item("web_search_call", r#"{"type":"open_page","url":"https://x"}"#);
+    let other = item("file_search_call", r#"{"type":"search"}"#);
+    let text = |bytes: usize| {
+        let said = "web_search_call ".repeat(bytes / 16);
+        format!("{{\"type\":\"message\",\"content\":[{{\"type\":\"output_text\",\"text\":\"{said}\"}}]}}")
+    };
+    let usage = r#""usage":{"input_tokens":3,"output_tokens":4,"total_tokens":7}"#;
+    let expect = |searches| Some(Usage { input: 3, output: 4, searches, ..Usage::default() });
+    for bytes in [16, 2 * MAX_KEPT_TEXT] {
+        let output = [&*search, &page, bare, &other, &text(bytes)].join(",");
+        let answer = format!("{{\"object\":\"response\",\"output\":[{output}],{usage}}}");
+        for size in [answer.len(), 1_000] {
+            let mut tap = PlainTap::new(RESPONSES);
+            answer.as_bytes().chunks(size).for_each(|chunk| tap.feed(chunk));
+            assert_eq!(tap.finish().usage, expect(2), "{bytes} bytes in chunks of {size}");
+        }
+    }
+    let done = |item: &str| format!("data: {{\"type\":\"response.output_item.done\",\"item\":{item}}}\n\n");
+    let end = |output: &str| {
+        format!(
+            "data: {{\"type\":\"response.completed\",\"response\":{{\"output\":[{output}],{usage}}}}}\n\n"
+        )
+    };
+    let told = [&search, &page, &search].map(|item| done(item)).concat();
+    for (stream, searches) in [
+        (told.clone() + &end(&search), 2),
+        (told.clone() + &end(""), 2),
+        (end(&[&*search, &search, &search].join(",")), 3),
+        (told + &end(&text(2 * MAX_EVENT)), 2),
+        (done(&other) + &end(&other), 0),
+    ] {
+        for size in [stream.len(), 1_000] {
+            let outcome = Outcome::in_dialect(RESPONSES, stream.as_bytes().chunks(size));
+            assert_eq!(outcome.reading.usage, expect(searches), "{searches}");
+        }
+    }
+}
+
+#[test]
+fn an_image_of_megabytes_in_openais_own_stream_tells_its_usage() {
+    let image = "A".repeat(2 * MAX_EVENT);
+    let told = r#""usage":{"input_tokens":7,"output_tokens":272,"total_tokens":279}"#;
+    for members in [format!(r#""b64_json":"{image}",{told}"#), format!(r#"{told},"b64_json":"{image}""#)] {
+        let partial =
+            format!("event: image_generation.partial_image\ndata: {{\"b64_json\":\"{image}\"}}\n\n");
+        let last = format!("data: {{\"type\":\"image_generation.completed\",{members}}}\n\n");
+        let stream = partial + &last;
+        for (hide, size) in [(true, 64 * 1024), (false, 5_000), (true, stream.len())] {
+            let outcome = Outcome::of(stream.as_bytes().chunks(size), hide);
+            assert!([outcome.client, outcome.terminal].concat() == stream.as_bytes());
+            let usage = Usage { input: 7, output: 272, ..Usage::default() };
+            assert_eq!(outcome.reading.usage, Some(usage), "in chunks of {size}");
+        }
+    }
+}
+
+#[test]
 fn an_array_of_many_megabytes_is_read_in_little_memory() {
     let object = format!(
         r#"{{"candidates":[{{"content":{{"parts":[{{"text":"{}"}}]}}}}],"usageMetadata":{{"promptTokenCount":1,"candidatesTokenCount":2}}}},"#,

@@ -162,7 +162,7 @@ fn what_is_no_answer_is_told_apart() {
     assert_eq!(error.message, "slow down");
     for (body, finish) in [
         (r#"{"promptFeedback":{"blockReason":"OTHER"}}"#, Finish::Filter),
-        (r#"{"usageMetadata":{"promptTokenCount":3}}"#, Finish::Other("OTHER".to_owned())),
+        (r#"{"usageMetadata":{"promptTokenCount":3}}"#, Finish::Broken("OTHER".to_owned())),
         (r#"{"candidates":[{"finishReason":"RECITATION","content":null}]}"#, Finish::Filter),
         (r#"{"candidates":[{"finishReason":"MAX_TOKENS","content":{"parts":null}}]}"#, Finish::Length),
     ] {
