@@ -36,6 +36,7 @@ mod postgres;
 mod prices;
 mod public_admin;
 mod quickstart;
+mod recordings;
 mod refusals;
 mod reload;
 mod repetition;
