@@ -32,7 +32,7 @@ usage_in() {
 lay_out() {
   rm -rf "$folder/seeds" && mkdir -p "$folder/seeds"
   local target dialect number other file name
-  for target in json sse request answer stream translate peek tap secret config; do
+  for target in json sse request answer stream translate peek form tap secret config; do
     mkdir -p "$folder/seeds/$target" "$folder/corpus/$target" "$folder/artifacts/$target"
   done
   for number in "${!dialects[@]}"; do
@@ -67,6 +67,10 @@ lay_out() {
   done
   { cat conf/aione.yaml && for file in conf/providers/*.yaml conf/prices/*.yaml; do printf '\1' && cat "$file"; done; } \
     >"$folder/seeds/config/all"
+  file='Content-Disposition: form-data; name="file"; filename="a.wav"\r\nContent-Type: audio/wav\r\n\r\nsound'
+  name='Content-Disposition: form-data; name="model"\r\n\r\nwhisper-1'
+  printf -- "--b\r\n$file\r\n--b\r\n$name\r\n--b--\r\n" >"$folder/seeds/form/plain"
+  printf -- "multipart/form-data; boundary=\"x\"\n--x\r\n$name\r\n--x\r\n$file\r\n--x--" >"$folder/seeds/form/other"
   printf 'sk-aione-%038d' 0 >"$folder/seeds/secret/plain"
   printf 'mt\nmt-%038d' 0 >"$folder/seeds/secret/other"
   # The names that the dialects and the configuration have, for the fuzzer to put in.

@@ -23,6 +23,7 @@ use aione_core::{
     },
 };
 use bytes::Bytes;
+use http::HeaderMap;
 use std::sync::{Arc, OnceLock};
 
 /// What is asked, read and bounded; nothing of it is trusted to choose an upstream.
@@ -34,7 +35,7 @@ pub(crate) struct Ask {
     /// Decoded; the bytes that the upstream gets, but for the model name.
     pub(crate) body: Bytes,
     pub(crate) peek: Peek,
-    /// From the size of the text, for admission.
+    /// From the size of the text, and from that of a recording, for admission.
     pub(crate) estimated_input: u64,
     /// When the last byte of the request was read: latency counts from here.
     pub(crate) read_at: Steady,
@@ -69,6 +70,9 @@ impl Ask {
     /// holds what an upstream of another dialect has signed: without that, which it would refuse. `None`: as it is.
     pub(crate) fn unsealed(&self, model: &str) -> Option<(Bytes, Peek)> {
         let dialect = self.endpoint().dialect();
+        if self.peek.recording.is_some() {
+            return None;
+        }
         let body = sealed::strip(dialect, &self.body, model)?;
         // It was accepted with more in it.
         let peek = peek::peek(dialect, &body, self.called.url(), &peek_bounds(self.endpoint())).ok()?;
@@ -130,12 +134,27 @@ pub(crate) async fn read(
     room.fit(body.len()).map_err(|_| Refusal::Overloaded)?;
     room.shrink_to(body.len());
     let endpoint = called.endpoint;
-    let peek = peek::peek(endpoint.dialect(), &body, called.url(), &peek_bounds(endpoint))
-        .map_err(|error| Refusal::invalid(error.message, error.param))?;
+    let peek = if endpoint.hears() {
+        peek::peek_form(form_type(client.headers())?, &body)
+    } else {
+        peek::peek(endpoint.dialect(), &body, called.url(), &peek_bounds(endpoint))
+    };
+    let peek = peek.map_err(|error| Refusal::invalid(error.message, error.param))?;
     let origin = origin(gateway, world, caller, &peek).await?;
-    let estimated_input = estimate::input_tokens(peek.text_bytes, peek.messages);
+    let heard = peek.recording.as_ref().map_or(0, |recording| estimate::sound_tokens(recording.seconds));
+    let estimated_input = estimate::input_tokens(peek.text_bytes, peek.messages).saturating_add(heard);
     let neutral = OnceLock::new();
     Ok(Ask { called, origin, body, peek, estimated_input, read_at: clock::steady(), neutral, room })
+}
+
+/// The content type of a form, which reaches the upstream as it is: two of them could be read in two ways.
+fn form_type(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let mut all = headers.get_all(http::header::CONTENT_TYPE).into_iter();
+    let first = all.next().and_then(|value| value.to_str().ok());
+    match all.next() {
+        None => Ok(first),
+        Some(_) => Err(Refusal::invalid("The request has more than one content type", None)),
+    }
 }
 
 fn peek_bounds(endpoint: Endpoint) -> PeekBounds {

@@ -21,6 +21,8 @@ pub(crate) enum Endpoint {
     Embeddings,
     ImagesGenerations,
     AudioSpeech,
+    AudioTranscriptions,
+    AudioTranslations,
     Moderations,
     Rerank,
     Responses,
@@ -49,6 +51,8 @@ impl Called {
             "/v1/embeddings" => Endpoint::Embeddings,
             "/v1/images/generations" => Endpoint::ImagesGenerations,
             "/v1/audio/speech" => Endpoint::AudioSpeech,
+            "/v1/audio/transcriptions" => Endpoint::AudioTranscriptions,
+            "/v1/audio/translations" => Endpoint::AudioTranslations,
             "/v1/moderations" => Endpoint::Moderations,
             "/v1/rerank" => Endpoint::Rerank,
             "/v1/responses" => Endpoint::Responses,
@@ -95,6 +99,8 @@ impl Endpoint {
             | Self::Embeddings
             | Self::ImagesGenerations
             | Self::AudioSpeech
+            | Self::AudioTranscriptions
+            | Self::AudioTranslations
             | Self::Moderations
             | Self::Rerank => Dialect::OpenAiChat,
             Self::Responses => Dialect::OpenAiResponses,
@@ -113,6 +119,8 @@ impl Endpoint {
             Self::Embeddings => "/embeddings",
             Self::ImagesGenerations => "/images/generations",
             Self::AudioSpeech => "/audio/speech",
+            Self::AudioTranscriptions => "/audio/transcriptions",
+            Self::AudioTranslations => "/audio/translations",
             Self::Moderations => "/moderations",
             Self::Rerank => "/rerank",
             Self::Responses => "/responses",
@@ -150,7 +158,7 @@ impl Endpoint {
         match self {
             Self::Embeddings | Self::EmbedContent | Self::BatchEmbedContents => Some("embeddings"),
             Self::ImagesGenerations => Some("image_output"),
-            Self::AudioSpeech => Some("audio"),
+            Self::AudioSpeech | Self::AudioTranscriptions | Self::AudioTranslations => Some("audio"),
             Self::Moderations => Some("moderation"),
             Self::Rerank => Some("rerank"),
             Self::Completions => None,
@@ -165,7 +173,7 @@ impl Endpoint {
 
     /// Whether an answer has output tokens that a ceiling can bound.
     pub(crate) fn generates(self) -> bool {
-        self.is_chat() || matches!(self, Self::Completions | Self::ImagesGenerations)
+        self.is_chat() || self.hears() || matches!(self, Self::Completions | Self::ImagesGenerations)
     }
 
     /// Whether a stream's usage has to be asked for.
@@ -176,6 +184,11 @@ impl Endpoint {
     /// Whether what is answered is said in bytes that nobody reads, and not in JSON.
     pub(crate) fn makes_media(self) -> bool {
         self == Self::AudioSpeech
+    }
+
+    /// Whether a recording is put in words: the body is a form that holds it.
+    pub(crate) fn hears(self) -> bool {
+        matches!(self, Self::AudioTranscriptions | Self::AudioTranslations)
     }
 
     /// Whether tokens are only counted.

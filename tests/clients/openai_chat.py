@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from common import AIONE, CITY, KEY, MODELS, raised, run, simulate
 
 EMBED = "embedding"
+RECORDED = "openai_chat"
 ASK = [{"role": "user", "content": "Say it."}]
 LONGEST_RETRY_SECONDS = 10
 
@@ -89,6 +90,23 @@ def embeddings():
     answer = client.embeddings.create(model=EMBED, input=["one", "two"], encoding_format="float")
     assert len(answer.data) == 2 and len(answer.data[0].embedding) > 1, answer
     assert answer.usage.prompt_tokens > 0
+
+
+def recordings():
+    sound = ("speech.mp3", b"sound" * 4000)
+    answer = client.audio.transcriptions.create(model=RECORDED, file=sound, language="en", prompt="Ada, Grace")
+    assert answer.text and answer.usage.type == "tokens", answer
+    assert answer.usage.input_token_details.audio_tokens == 50, answer.usage
+    events = list(client.audio.transcriptions.create(model=RECORDED, file=sound, stream=True))
+    assert events[-1].type == "transcript.text.done" and events[-1].usage.output_tokens > 0, events[-1]
+    told = "".join(event.delta for event in events[:-1])
+    assert told == events[-1].text == answer.text, events
+    in_english = client.audio.translations.create(model=RECORDED, file=sound, response_format="verbose_json")
+    assert in_english.text == answer.text and in_english.segments[0].text == answer.text, in_english
+    error = raised(openai.BadRequestError, "an upstream's error", lambda: client.audio.transcriptions.create(
+        model=RECORDED, file=sound, extra_headers=simulate("status=400")
+    ))
+    assert "Simulated error 400" in error.message, error
 
 
 def models():
@@ -187,6 +205,7 @@ run(
     streamed_tools_over_two_turns,
     structured,
     embeddings,
+    recordings,
     models,
     own_parameters_pass,
     errors_of_the_upstream,

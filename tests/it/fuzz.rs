@@ -9,10 +9,11 @@ use std::{
 };
 
 /// Every target of `fuzz/`, with its share of the executions in thousandths: what runs fast runs often.
-const TARGETS: [(&str, u64); 10] = [
+const TARGETS: [(&str, u64); 11] = [
     ("json", 220),
     ("secret", 220),
-    ("peek", 200),
+    ("peek", 150),
+    ("form", 50),
     ("sse", 120),
     ("tap", 70),
     ("request", 40),

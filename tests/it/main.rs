@@ -37,6 +37,7 @@ mod postgres;
 mod prices;
 mod public_admin;
 mod quickstart;
+mod recordings;
 mod refusals;
 mod reload;
 mod repetition;

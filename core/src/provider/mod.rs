@@ -74,6 +74,8 @@ pub struct Kind {
     pub base_url: Option<&'static str>,
     /// Answered inside the process.
     pub built_in: bool,
+    /// Its answers may tell what was written to a cache in dialects in which most upstreams do not.
+    pub tells_cache_writes: bool,
     pub particulars: Particulars,
 }
 
@@ -95,6 +97,7 @@ pub const PROVIDERS: &[Kind] = &[
         headers: &[],
         base_url: Some("https://api.openai.com/v1"),
         built_in: false,
+        tells_cache_writes: true,
         particulars: Particulars::None,
     },
     Kind {
@@ -105,6 +108,7 @@ pub const PROVIDERS: &[Kind] = &[
         headers: &[],
         base_url: None,
         built_in: false,
+        tells_cache_writes: false,
         particulars: Particulars::None,
     },
     Kind {
@@ -115,6 +119,7 @@ pub const PROVIDERS: &[Kind] = &[
         headers: &[("anthropic-version", "2023-06-01")],
         base_url: Some("https://api.anthropic.com/v1"),
         built_in: false,
+        tells_cache_writes: false,
         particulars: Particulars::None,
     },
     Kind {
@@ -125,6 +130,7 @@ pub const PROVIDERS: &[Kind] = &[
         headers: &[],
         base_url: Some("https://generativelanguage.googleapis.com/v1beta"),
         built_in: false,
+        tells_cache_writes: false,
         particulars: Particulars::None,
     },
     Kind {
@@ -135,6 +141,7 @@ pub const PROVIDERS: &[Kind] = &[
         headers: &[],
         base_url: None,
         built_in: false,
+        tells_cache_writes: true,
         particulars: Particulars::Azure,
     },
     Kind {
@@ -145,6 +152,7 @@ pub const PROVIDERS: &[Kind] = &[
         headers: &[],
         base_url: None,
         built_in: false,
+        tells_cache_writes: false,
         particulars: Particulars::Bedrock,
     },
     Kind {
@@ -155,6 +163,7 @@ pub const PROVIDERS: &[Kind] = &[
         headers: &[],
         base_url: None,
         built_in: false,
+        tells_cache_writes: false,
         particulars: Particulars::Vertex,
     },
     Kind {
@@ -165,6 +174,7 @@ pub const PROVIDERS: &[Kind] = &[
         headers: &[],
         base_url: None,
         built_in: true,
+        tells_cache_writes: false,
         particulars: Particulars::None,
     },
 ];

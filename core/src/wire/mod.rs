@@ -7,6 +7,7 @@ pub mod codec;
 pub mod converse;
 pub mod error;
 pub mod event_stream;
+pub mod form;
 pub mod gemini;
 pub mod json;
 pub mod members;

@@ -1,15 +1,17 @@
 //! What admission must know of a request's body, read in one pass without building a tree.
 //!
 //! Serves `/v1/chat/completions`, `/v1/completions`, `/v1/embeddings`, `/v1/messages`, `/v1/responses` and
-//! `…:generateContent` with its siblings. Only the members that the gateway decides by are typed here
+//! `…:generateContent` with its siblings, and recordings that come as forms. Only the members that the gateway decides by are typed here
 //! ([`members`] has them all); the rest is the upstream's to judge.
 
+mod form;
 mod members;
 mod reader;
 #[cfg(test)]
 mod tests;
 mod text;
 
+pub use form::{Recording, peek_form};
 pub use text::MAX_MEDIA_BYTES;
 
 use super::{
@@ -49,7 +51,8 @@ impl Default for PeekBounds {
 pub struct Peek {
     pub dialect: Dialect,
     pub model: String,
-    /// The string literal, quotes included; `None`: the model is in the URL, or goes without saying.
+    /// The string literal, quotes included, or the whole value of a form's part; `None`: the model is in the URL,
+    /// or goes without saying.
     pub model_span: Option<Range<usize>>,
     /// The string literals in which a body names the model of its URL again.
     pub repeated_spans: Vec<Range<usize>>,
@@ -68,6 +71,8 @@ pub struct Peek {
     /// Elements of the conversation.
     pub messages: u64,
     pub memory: Memory,
+    /// The body is no JSON but a form that holds one.
+    pub recording: Option<Recording>,
 }
 
 impl Peek {

@@ -1,5 +1,5 @@
 //! The request as the upstream gets it: the caller's bytes with the model's name and
-//! `stream_options` changed, everything else shared and untouched.
+//! `stream_options` changed, everything else shared and untouched. In a form there is only the name.
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +32,9 @@ pub fn splice(body: &Bytes, peek: &Peek, upstream_model: &str, ask_usage: bool) 
     let mut edits: Vec<(Range<usize>, Bytes)> = Vec::with_capacity(2);
     match &peek.model_span {
         _ if peek.model == upstream_model => {}
+        Some(span) if peek.recording.is_some() => {
+            edits.push((span.clone(), Bytes::copy_from_slice(upstream_model.as_bytes())));
+        }
         Some(span) => edits.push((span.clone(), literal(upstream_model))),
         // It is in the URL.
         None if peek.dialect == Dialect::Gemini => {}
@@ -45,7 +48,7 @@ pub fn splice(body: &Bytes, peek: &Peek, upstream_model: &str, ask_usage: bool) 
         let again = |span: &Range<usize>| (span.clone(), literal(&format!("models/{upstream_model}")));
         edits.extend(peek.repeated_spans.iter().map(again));
     }
-    if ask_usage && peek.stream && !peek.wants_usage() {
+    if ask_usage && peek.stream && !peek.wants_usage() && peek.recording.is_none() {
         edits.push(usage_edit(peek));
     }
     edits.sort_unstable_by_key(|(span, _)| span.start);

@@ -134,6 +134,8 @@ pub(crate) enum Tap {
     },
     /// The body is a sound, say, which passes and tells nothing.
     Media,
+    /// The body is a text that tells nothing else, and is counted.
+    Text(KeptText),
     /// The body has been read to its end.
     Read(Reading),
 }
@@ -153,6 +155,10 @@ impl Tap {
                 *bytes = bytes.saturating_add(part.len() as u64);
                 out.push(part);
             }
+            Self::Text(text) => {
+                text.push_json(&part);
+                out.push(part);
+            }
             Self::Media | Self::Read(_) => out.push(part),
         }
     }
@@ -160,7 +166,9 @@ impl Tap {
     /// What can be said of an error before anything is released.
     pub(crate) fn begins_with_error(&self) -> Option<bool> {
         match self {
-            Self::Plain(_) | Self::Collected(_) | Self::Opaque { .. } | Self::Media => Some(false),
+            Self::Plain(_) | Self::Collected(_) | Self::Opaque { .. } | Self::Media | Self::Text(_) => {
+                Some(false)
+            }
             Self::Read(reading) => Some(reading.error),
             Self::Stream(tap) => begins_with_error(tap.first()),
             Self::Translated(tap) => begins_with_error(tap.first()),
@@ -173,7 +181,7 @@ impl Tap {
             Self::Stream(tap) => tap.blames_request(),
             Self::Translated(tap) => tap.blames_request(),
             Self::Read(reading) => reading.blames_request,
-            Self::Plain(_) | Self::Collected(_) | Self::Opaque { .. } | Self::Media => false,
+            Self::Plain(_) | Self::Collected(_) | Self::Opaque { .. } | Self::Media | Self::Text(_) => false,
         }
     }
 
@@ -251,6 +259,7 @@ impl Tap {
                 written: Written::Text(KeptText::unseen(bytes)),
                 ..Reading::default()
             },
+            Self::Text(text) => Reading { written: Written::Text(text), ..Reading::default() },
             Self::Read(reading) => reading,
             Self::Media | Self::Stream(_) | Self::Translated(_) => Reading::default(),
         }

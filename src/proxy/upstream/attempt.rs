@@ -18,7 +18,7 @@ use aione_core::{
     domain::clock::Steady,
     wire::{
         codec::Manner,
-        tap::{PlainTap, StreamTap},
+        tap::{KeptText, PlainTap, StreamTap},
         translate::ANSWER_MAX,
     },
 };
@@ -226,6 +226,15 @@ pub(super) fn is_encoded(head: &ResponseHeader) -> bool {
     encoding.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
+/// Whether a recording is answered as its caller asked for it: as text, and not in JSON.
+fn is_text(head: &ResponseHeader, ask: &Ask) -> bool {
+    let is_json = head
+        .headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"application/json"));
+    !is_json && ask.peek.recording.as_ref().is_some_and(|recording| recording.wants_text)
+}
+
 /// How an answer with this head is metered.
 pub(super) fn tap_for(head: &ResponseHeader, ask: &Ask) -> Tap {
     if is_encoded(head) {
@@ -244,6 +253,8 @@ pub(super) fn tap_for(head: &ResponseHeader, ask: &Ask) -> Tap {
         Tap::Stream(Box::new(stream()))
     } else if endpoint.makes_media() && head.status.is_success() {
         Tap::Media
+    } else if is_text(head, ask) && head.status.is_success() {
+        Tap::Text(KeptText::default())
     } else {
         Tap::Plain(Box::new(PlainTap::new(endpoint.dialect())))
     }

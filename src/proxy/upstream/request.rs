@@ -62,6 +62,8 @@ const ONE_WRITE_MAX: usize = 64 * 1024;
 pub(super) struct Outgoing<'r> {
     /// Of the upstream.
     pub(super) endpoint: Endpoint,
+    /// Of the body: the caller's where that is a form, whose boundary it names.
+    pub(super) content_type: HeaderValue,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// In order; nothing was copied out of the caller's body.
     pub(super) body: Vec<Bytes>,
@@ -161,6 +163,7 @@ impl<'r> Outgoing<'r> {
         {
             headers.push((HeaderName::from_static("x-forwarded-for"), value));
         }
+        let form = client.headers().get(http::header::CONTENT_TYPE).filter(|_| ask.peek.recording.is_some());
         let mut signed_with = Vec::new();
         if let (Entry::Signed { keys, region, service }, Some(target)) = (account.entry(), &running.target) {
             let signer = Signer { keys, region, service };
@@ -169,6 +172,7 @@ impl<'r> Outgoing<'r> {
             signed_with = signer.secrets();
         }
         Ok(Self {
+            content_type: form.cloned().unwrap_or(HeaderValue::from_static("application/json")),
             headers,
             body_len,
             body,
@@ -229,7 +233,8 @@ impl<'r> Outgoing<'r> {
         let mut wire = BytesMut::with_capacity(1024 + if fits { self.body_len } else { 0 });
         let mut line = |parts: &[&[u8]]| parts.iter().for_each(|part| wire.put_slice(part));
         line(&[b"POST ", target.path().as_bytes(), self.path.as_bytes(), b" HTTP/1.1\r\nhost: "]);
-        line(&[target.authority.as_bytes(), b"\r\ncontent-type: application/json\r\n"]);
+        let content_type = self.content_type.as_bytes();
+        line(&[target.authority.as_bytes(), b"\r\ncontent-type: ", content_type, b"\r\n"]);
         if let Some(credential) = &self.credential {
             let name = self.credential_name.as_str().as_bytes();
             line(&[name, b": ", credential.as_bytes(), b"\r\n"]);
@@ -253,7 +258,7 @@ impl<'r> Outgoing<'r> {
         let scheme = if target.is_tls() { "https" } else { "http" };
         let uri = format!("{scheme}://{}{path}", target.authority).parse().ok()?;
         head.set_uri(uri);
-        head.insert_header(http::header::CONTENT_TYPE, "application/json").ok()?;
+        head.insert_header(http::header::CONTENT_TYPE, self.content_type.clone()).ok()?;
         head.insert_header(http::header::ACCEPT_ENCODING, "identity").ok()?;
         head.insert_header(http::header::CONTENT_LENGTH, self.body_len).ok()?;
         if let Some(credential) = &self.credential {

@@ -80,25 +80,29 @@ impl Simulated {
 fn script(deployment: &Deployment, request: &Outgoing<'_>) -> Script {
     let (body, directive) = (request.body.concat(), request.directive.as_deref());
     let now = clock::now().0 / 1000;
-    simulated::answer(endpoint(request.endpoint, &deployment.model), &body, directive, rand::random(), now)
+    let content_type = request.content_type.to_str().unwrap_or_default();
+    let endpoint = endpoint(request.endpoint, &deployment.model, content_type);
+    simulated::answer(endpoint, &body, directive, rand::random(), now)
 }
 
 /// A count of the built-in provider's own, as status and body: what its dialect's vendor counts is close to
 /// it.
 pub(crate) fn estimate(ask: &Ask) -> (u16, Bytes) {
-    let script = simulated::answer(endpoint(ask.endpoint(), &ask.peek.model), &ask.body, None, 0, 0);
+    let script = simulated::answer(endpoint(ask.endpoint(), &ask.peek.model, ""), &ask.body, None, 0, 0);
     let parts: Vec<_> = script.parts.map(|part| part.bytes).collect();
     (script.status, parts.concat().into())
 }
 
 /// An upstream's endpoint as the provider knows it.
-fn endpoint(endpoint: Endpoint, model: &str) -> simulated::Endpoint<'_> {
+fn endpoint<'a>(endpoint: Endpoint, model: &'a str, content_type: &'a str) -> simulated::Endpoint<'a> {
     match endpoint {
         Endpoint::ChatCompletions => simulated::Endpoint::Chat,
         Endpoint::Completions => simulated::Endpoint::Completion,
         Endpoint::Embeddings => simulated::Endpoint::Embedding,
         Endpoint::ImagesGenerations => simulated::Endpoint::Images,
         Endpoint::AudioSpeech => simulated::Endpoint::Speech,
+        Endpoint::AudioTranscriptions => simulated::Endpoint::Transcription { content_type },
+        Endpoint::AudioTranslations => simulated::Endpoint::Translation { content_type },
         Endpoint::Moderations => simulated::Endpoint::Moderation,
         Endpoint::Rerank => simulated::Endpoint::Rerank,
         Endpoint::Responses => simulated::Endpoint::Responses,

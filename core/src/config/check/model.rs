@@ -116,12 +116,14 @@ fn one(
         }
     }
     if let Some(price) = &price {
-        let has_cache_writes = model.route.deployments.iter().any(|it| {
+        let told = model.route.deployments.iter().map(|it| {
             let upstream = it.model.as_ref().map_or(name, |model| &model.0);
             let provider = providers.get(it.provider.as_str());
-            provider.is_some_and(|provider| price::has_cache_writes(provider, upstream))
+            provider.map_or(&[][..], |provider| price::cache_writes(provider, upstream))
         });
-        let reports = price::Reports { capabilities: model.capabilities.as_deref(), has_cache_writes };
+        // Who tells more tells what the others do as well.
+        let cache_writes = told.max_by_key(|classes| classes.len()).unwrap_or_default();
+        let reports = price::Reports { capabilities: model.capabilities.as_deref(), cache_writes };
         price::warn_of_missing(price, &reports, "price", &spot.key("price"), context);
     }
     if model.context_window.zip(model.max_output_tokens).is_some_and(|(window, output)| output > window) {
@@ -212,7 +214,7 @@ fn deployments(
             let cost = price::price(cost, document, &spot, context);
             let reports = price::Reports {
                 capabilities: model.capabilities.as_deref(),
-                has_cache_writes: price::has_cache_writes(provider, upstream),
+                cache_writes: price::cache_writes(provider, upstream),
             };
             price::warn_of_missing(&cost, &reports, "known cost", &spot, context);
             cost

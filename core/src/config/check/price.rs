@@ -114,15 +114,24 @@ pub(super) fn warn_of_missing(
 /// What decides which classes a model's upstreams report.
 pub(super) struct Reports<'a> {
     pub(super) capabilities: Option<&'a [Capability]>,
-    /// An upstream of it is asked in a dialect that tells what was written to a cache.
-    pub(super) has_cache_writes: bool,
+    /// Those of what was written to a cache, as far as an upstream of it can tell.
+    pub(super) cache_writes: &'static [Class],
 }
 
-/// Whether `provider` may be asked for `model` in what tells what was written to a cache.
-pub(super) fn has_cache_writes(provider: &Provider, model: &str) -> bool {
+/// What `provider` may tell of what was written to a cache for `model`, by how long it is kept.
+pub(super) fn cache_writes(provider: &Provider, model: &str) -> &'static [Class] {
+    const SHORT: &[Class] = &[Class::CacheWrite5m];
+    const BOTH: &[Class] = &[Class::CacheWrite5m, Class::CacheWrite1h];
+    let speaks = |dialect| provider.dialects.contains(&dialect);
     match provider.account.tongue(model) {
-        Some(tongue) => tongue.tells_cache_writes(),
-        None => provider.dialects.contains(&Dialect::AnthropicMessages) && !provider.kind.built_in,
+        Some(tongue) if tongue.tells_cache_writes() => BOTH,
+        Some(_) => &[],
+        None if provider.kind.built_in => &[],
+        None if speaks(Dialect::AnthropicMessages) => BOTH,
+        None if !provider.kind.tells_cache_writes => &[],
+        // Only there it is told how long.
+        None if speaks(Dialect::OpenAiResponses) => BOTH,
+        None => SHORT,
     }
 }
 
@@ -137,9 +146,7 @@ impl Reports<'_> {
             return vec![Class::Input];
         }
         let mut classes = vec![Class::Input, Class::CacheRead, Class::Output];
-        if self.has_cache_writes {
-            classes.extend([Class::CacheWrite5m, Class::CacheWrite1h]);
-        }
+        classes.extend(self.cache_writes);
         if can(Capability::Audio) {
             classes.extend([Class::AudioIn, Class::AudioOut]);
         }

@@ -147,18 +147,30 @@ fn vertex_is_asked_in_a_project_with_a_service_accounts_key_file() {
 
 #[test]
 fn cache_writes_need_a_rate_where_the_model_may_tell_them() {
-    let missing = |lines: &str, model: &str| {
+    let of = |class: &str, lines: &str, model: &str| {
         let text = with_provider(lines)
             .replace("[{ provider: sim }]", &format!("[{{ provider: sim, model: '{model}' }}]"));
         let checked = check_text(&text).unwrap_or_else(|problems| panic!("{problems:#?}"));
-        checked.warnings.iter().any(|warning| warning.to_string().contains("cache_write_5m"))
+        checked.warnings.iter().any(|warning| warning.to_string().contains(class))
     };
+    let missing = |lines: &str, model: &str| of("cache_write_5m", lines, model);
     let bedrock = "kind: bedrock, region: us-east-1, credentials: [x]";
     assert!(missing(bedrock, "amazon.nova-pro-v1:0"));
     let vertex = "kind: vertex, project: p, location: global, credentials: ['file:sa.json']";
     assert!(missing(vertex, "claude-sonnet-4-5@20250929"));
     assert!(!missing(vertex, "gemini-2.5-pro"));
-    assert!(!missing("kind: azure, base_url: 'https://a', credentials: [x]", "gpt-4o"));
+    // OpenAI's own answers tell them, and only in one dialect for how long; most that are compatible do not.
+    let azure = "kind: azure, base_url: 'https://a', credentials: [x]";
+    let chat = "kind: openai, credentials: [x], dialects: [openai_chat]";
+    let both = "kind: openai, credentials: [x]";
+    assert!([azure, chat, both].iter().all(|lines| missing(lines, "gpt-5.2")));
+    assert_eq!([azure, chat, both].map(|lines| of("cache_write_1h", lines, "gpt-5.2")), [true, false, true]);
+    assert!(!missing("kind: openai_compatible, base_url: 'https://a', credentials: [x]", "gpt-5.2"));
+    let embeds = SOUND
+        .replace("{ kind: simulated }", &format!("{{ {both} }}"))
+        .replace("    route:", "    capabilities: [embeddings]\n    route:");
+    let checked = check_text(&embeds).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    assert!(checked.warnings.is_empty(), "{:#?}", checked.warnings);
 }
 
 #[test]

@@ -20,6 +20,9 @@
 //! - **Counting** for messages and Gemini: what a generation says that its prompt is.
 //! - **Images**, **speech**, **moderation**, **rerank**: a grey dot, silence, nothing flagged, and an order that the
 //!   same texts always have.
+//! - **Transcription** and **translation**: a text of 16 to 64 tokens, the same for the same recording; a model whose
+//!   name holds `whisper` tells seconds and never streams, any other tokens, ten for each second. How long a
+//!   recording is follows from its size, or from what a WAV file tells.
 //! - **Embedding**: unit vectors of 8 numbers, or of `dimensions`, as floats or base64. The same
 //!   input has the same vector in every batch.
 //!
@@ -72,6 +75,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod text;
+mod transcript;
 
 use crate::wire::{Dialect, codec::Manner};
 use ask::{Body, Problem};
@@ -108,6 +112,16 @@ pub enum Endpoint<'a> {
     Images,
     /// `/v1/audio/speech`
     Speech,
+    /// `/v1/audio/transcriptions`
+    Transcription {
+        /// Of the form.
+        content_type: &'a str,
+    },
+    /// `/v1/audio/translations`
+    Translation {
+        /// Of the form.
+        content_type: &'a str,
+    },
     /// `/v1/moderations`
     Moderation,
     /// `/v1/rerank`
@@ -144,6 +158,8 @@ impl Endpoint<'_> {
             | Self::Embedding
             | Self::Images
             | Self::Speech
+            | Self::Transcription { .. }
+            | Self::Translation { .. }
             | Self::Moderation
             | Self::Rerank => Dialect::OpenAiChat,
             Self::Messages | Self::MessagesCountTokens => Dialect::AnthropicMessages,
@@ -229,6 +245,8 @@ pub fn answer(
         Endpoint::Embedding => embedding::reply,
         Endpoint::Images => media::images,
         Endpoint::Speech => media::speech,
+        Endpoint::Transcription { .. } => transcript::transcription,
+        Endpoint::Translation { .. } => transcript::translation,
         Endpoint::Moderation => media::moderation,
         Endpoint::Rerank => media::rerank,
         _ => return foreign::answer(endpoint, body, directive, id_seed, created),
@@ -242,7 +260,13 @@ pub fn answer(
         return plain(&directive, status, error_body(status, &message, None).to_string().into());
     }
     let setting = Setting { directive, id_seed, created };
-    match ask::parse(body).and_then(|body| reply(&setting, &body)) {
+    let fields = match endpoint {
+        Endpoint::Transcription { content_type } | Endpoint::Translation { content_type } => {
+            transcript::fields(content_type, body)
+        }
+        _ => ask::parse(body),
+    };
+    match fields.and_then(|body| reply(&setting, &body)) {
         Ok(Reply::Stream(events)) => stream::script(&setting.directive, events),
         Ok(Reply::Plain(_) | Reply::Media(..)) if setting.directive.error_event.is_some() => {
             plain(&setting.directive, 200, stream::error_event().to_string().into())

@@ -12,10 +12,14 @@ use memchr::memmem;
 /// The data of the event that ends a stream.
 const DONE: &[u8] = b"[DONE]";
 
+/// The type of the event with which a transcription is whole; most upstreams send [`DONE`] behind it:
+/// <https://platform.openai.com/docs/api-reference/audio/transcript-text-done-event>.
+const TRANSCRIBED: &[u8] = b"\"transcript.text.done\"";
+
 /// What an event says.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Seen {
-    /// It is `[DONE]`.
+    /// It is `[DONE]`, or the whole text of a transcription.
     pub terminal: bool,
     /// It has a true `error`.
     pub error: bool,
@@ -26,7 +30,7 @@ pub struct Seen {
     pub usage: Option<Decoded>,
     /// It holds nothing but usage: an object, and `choices` is an empty array.
     pub only_usage: bool,
-    /// It has a choice with a `finish_reason`.
+    /// It has a choice with a `finish_reason`, or is the whole text of a transcription.
     pub finish: bool,
 }
 
@@ -36,13 +40,22 @@ pub fn read(data: &[u8]) -> Seen {
     if data.trim_ascii() == DONE {
         return Seen { terminal: true, ..Seen::default() };
     }
-    let finish = members(data, b"\"finish_reason\"").any(|value| value.starts_with(b"\""));
+    let mut reasons = members(data, b"\"finish_reason\"").peekable();
+    // Nearly all events are chat's, and are not searched for another's type.
+    let is_chat = reasons.peek().is_some();
+    let terminal = !is_chat && transcribed(data) == Some(true);
+    let is_transcribed = |value: &[u8]| value.starts_with(TRANSCRIBED);
+    let finish = if is_chat {
+        reasons.any(|value| value.starts_with(b"\""))
+    } else {
+        members(data, b"\"type\"").any(is_transcribed)
+    };
     let is_set = |value: &[u8]| !value.starts_with(b"null");
     if !members(data, b"\"usage\"").any(is_set) && !members(data, b"\"error\"").any(is_set) {
-        return Seen { finish, ..Seen::default() };
+        return Seen { terminal, finish, ..Seen::default() };
     }
     let seen = read_members(data).unwrap_or_default();
-    Seen { finish, ..seen }
+    Seen { terminal, finish, ..seen }
 }
 
 /// Whether an event that begins with `partial` may turn out to be the terminal one.
@@ -57,7 +70,21 @@ pub fn may_be_terminal(partial: &[u8]) -> bool {
     }
     let Some(data) = crate::wire::sse::data(known) else { return true };
     let data = data.trim_ascii();
-    DONE.starts_with(data)
+    DONE.starts_with(data) || transcribed(data) != Some(false)
+}
+
+/// Whether the event whose data begins with `data` is the whole text of a transcription, which begins with its
+/// type; `None`: what has come does not tell.
+fn transcribed(data: &[u8]) -> Option<bool> {
+    let mut rest = data;
+    for token in [&b"{"[..], b"\"type\"", b":", TRANSCRIBED] {
+        rest = rest.trim_ascii_start();
+        let Some(behind) = rest.strip_prefix(token) else {
+            return if token.starts_with(rest) { None } else { Some(false) };
+        };
+        rest = behind;
+    }
+    Some(true)
 }
 
 /// What follows the colon of each member that is named `key`, at any depth. No string can

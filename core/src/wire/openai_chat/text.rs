@@ -11,7 +11,7 @@ const WRITTEN: &[&str] =
     &["content", "refusal", "reasoning_content", "reasoning", "arguments", "name", "text", "transcript"];
 
 /// Adds what one event of a stream brings: the strings of each choice's `delta`, or, in the
-/// completions sibling, its `text`. Stops without a word at what is not JSON.
+/// completions sibling, its `text`; of a transcription its `delta`. Stops without a word at what is not JSON.
 pub fn collect_event(data: &[u8], into: &mut KeptText) {
     let mut deltas = 0;
     // No string can contain this: within one the quotes would be escaped.
@@ -19,14 +19,14 @@ pub fn collect_event(data: &[u8], into: &mut KeptText) {
         let Some(value) = after_colon(&data[at + b"\"delta\"".len()..]) else { continue };
         deltas += 1;
         // What cannot be read is only missing from an estimate.
-        let _ = walk_written(&mut Scanner::lenient(value), into);
+        let _ = walk_written(&mut Scanner::lenient(value), value.starts_with(b"\""), into);
     }
     if deltas == 0 && memmem::find(data, b"\"text\"").is_some() {
         collect_answer(data, into);
     }
 }
 
-/// Adds the text of a whole answer, or of its beginning where it was cut.
+/// Adds the text of a whole answer, or of its beginning where it was cut: of its choices, or of a transcription.
 pub fn collect_answer(json: &[u8], into: &mut KeptText) {
     // What cannot be read is only missing from an estimate.
     let _ = walk_choices(json, into);
@@ -45,7 +45,9 @@ fn walk_choices(json: &[u8], into: &mut KeptText) -> Result<(), JsonError> {
     }
     while let Some(Token::Key(key)) = scanner.next()? {
         if key.is("choices") {
-            walk_written(&mut scanner, into)?;
+            walk_written(&mut scanner, false, into)?;
+        } else if key.is("text") {
+            walk_written(&mut scanner, true, into)?;
         } else {
             scanner.walk(|_| {})?;
         }
@@ -53,8 +55,9 @@ fn walk_choices(json: &[u8], into: &mut KeptText) -> Result<(), JsonError> {
     Ok(())
 }
 
-fn walk_written(scanner: &mut Scanner<'_>, into: &mut KeptText) -> Result<(), JsonError> {
-    let mut written = false;
+/// Adds the strings of the next value that the model wrote; with `is_text` it is itself one.
+fn walk_written(scanner: &mut Scanner<'_>, is_text: bool, into: &mut KeptText) -> Result<(), JsonError> {
+    let mut written = is_text;
     scanner.walk(|token| match token {
         Token::Key(key) => written = is_written(key),
         Token::String(text) if written => into.push(text),
@@ -91,6 +94,8 @@ mod tests {
         check(r#"{"object":"text_completion","choices":[{"text":" once","index":0}]}"#, " once");
         check(r#"{"choices":[{"delta":{}}],"note":"\"delta\":{\"content\":\"no\"}"}"#, "");
         check(r#"{"choices":[{"delta":{"content":"cut off"#, "");
+        check(r#"{"type":"transcript.text.delta","delta":" and","logprobs":[{"token":"no"}]}"#, " and");
+        check(r#"{"type":"transcript.text.done","text":"said before","logprobs":[]}"#, "said before");
         check("not json", "");
         check("{\"choices\":[],\"delta\":7}", "");
     }
@@ -103,5 +108,8 @@ mod tests {
             &mut text,
         );
         assert_eq!(text.kept(), "one f{}");
+        let mut text = KeptText::default();
+        collect_answer(br#"{"task":"transcribe","text":"Heard.","segments":[{"text":"Heard."}]}"#, &mut text);
+        assert_eq!(text.kept(), "Heard.");
     }
 }

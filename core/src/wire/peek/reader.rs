@@ -218,6 +218,7 @@ impl<'r> Reader<'r> {
             text_bytes: self.text_bytes,
             messages: self.messages,
             memory: self.memory,
+            recording: None,
         })
     }
 
@@ -304,7 +305,7 @@ fn model(scanner: &mut Scanner<'_>) -> Result<(String, Range<usize>), PeekError>
     Ok((name.into_owned(), scanner.span()))
 }
 
-fn check_model(name: &str, bytes: usize) -> Result<(), PeekError> {
+pub(super) fn check_model(name: &str, bytes: usize) -> Result<(), PeekError> {
     if bytes == 0 {
         return Err(PeekError::at("model", "must not be empty"));
     }

@@ -1,6 +1,7 @@
 //! Tests of peek: what it reads, and each thing that it refuses with the parameter it names. Here those of
 //! chat and of what all dialects have in common, beside it those of the others.
 
+mod form;
 mod gemini;
 mod messages;
 mod mutations;

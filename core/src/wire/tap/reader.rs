@@ -169,7 +169,8 @@ impl Told {
 
 fn chat(data: &[u8], text: &mut KeptText) -> Seen {
     let seen = event::read(data);
-    if !seen.terminal {
+    // A transcription that is whole repeats what was told before.
+    if !seen.terminal || text.bytes() == 0 {
         text::collect_event(data, text);
     }
     Seen {

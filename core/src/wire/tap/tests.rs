@@ -218,6 +218,47 @@ fn the_terminal_event_and_all_after_it_are_kept_back() {
 }
 
 #[test]
+fn a_transcription_ends_with_the_event_that_tells_all_of_it() {
+    let delta = |text: &str| format!(r#"{{"type":"transcript.text.delta","delta":"{text}"}}"#);
+    let usage = r#""usage":{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":0,"audio_tokens":14},"output_tokens":45,"total_tokens":59}"#;
+    let counted = Usage { audio_in: 14, output: 45, ..Usage::default() };
+    for (done, told) in [
+        (format!(r#"{{"type":"transcript.text.done","text":"So it is.",{usage}}}"#), Some(counted)),
+        (format!(r#"{{ "type" : "transcript.text.done","text":"So it is.",{usage}}}"#), Some(counted)),
+        (r#"{"type":"transcript.text.done","text":"So it is."}"#.to_owned(), None),
+    ] {
+        for behind in [&["[DONE]"][..], &[]] {
+            let before = events(&[&delta("So it"), &delta(" is.")]);
+            let end = events(&[&done]) + &events(behind);
+            let stream = [&*before, &*end].concat();
+            for size in [1, 7, 4_096] {
+                for hide in [false, true] {
+                    let outcome = Outcome::of(stream.as_bytes().chunks(size), hide);
+                    assert_eq!(outcome.text(), before, "{done} in pieces of {size}");
+                    assert_eq!(outcome.terminal, end.as_bytes());
+                    let reading = outcome.reading;
+                    assert_eq!((reading.usage, reading.flagged), (told, false));
+                    assert!(reading.complete && reading.usage_is_final == told.is_some());
+                    assert_eq!(reading.text().kept(), "So it is.");
+                }
+            }
+        }
+    }
+    // Not all begin with their type: these pass like any other, and are the end all the same.
+    let other = events(&[&format!(r#"{{"text":"So it is.","type":"transcript.text.done",{usage}}}"#)]);
+    let mut cut = StreamTap::new(Dialect::OpenAiChat, true);
+    cut.feed(&Bytes::from(other.clone()), &mut Vec::new());
+    assert!(cut.take_reading().usage_is_final);
+    let outcome = Outcome::of([other.as_bytes()], true);
+    assert!(outcome.text() == other && outcome.reading.complete);
+    // One that is not told on the way is told at its end, and what only mentions it is a chat's.
+    let alone = events(&[r#"{"type":"transcript.text.done","text":"So it is."}"#]);
+    assert_eq!(Outcome::of([alone.as_bytes()], true).reading.text().kept(), "So it is.");
+    let chat = r#"{"choices":[{"delta":{"content":"transcript.text.done"},"finish_reason":null}],"type":"transcript.text.done"}"#;
+    assert!(!Outcome::of([events(&[chat]).as_bytes()], true).reading.complete);
+}
+
+#[test]
 fn an_answer_is_complete_with_its_terminal_event_or_a_finish_reason() {
     let check = |datas: &[&str], complete| {
         assert_eq!(Outcome::of([events(datas).as_bytes()], true).reading.complete, complete, "{datas:?}");

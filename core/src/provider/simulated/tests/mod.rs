@@ -6,6 +6,7 @@ mod directives;
 mod errors;
 mod foreign;
 mod tongue;
+mod transcript;
 
 use super::*;
 use crate::provider::simulated::text::{OPENERS, Rng, WORDS, count, sentences};
