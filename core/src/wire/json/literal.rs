@@ -256,26 +256,58 @@ fn hex4(digits: &[u8]) -> Option<u32> {
     (a | b | c | d <= 0xf).then_some(a << 12 | b << 8 | c << 4 | d)
 }
 
+/// How far a string is read block by block; most end before.
+const NEAR: usize = 128;
+
 /// The offset of the next quote, backslash or control character, or the end of `bytes`. `ascii`
 /// stays true only where every byte up to there is ASCII; it may turn false for a byte that comes
 /// soon after.
 #[inline]
 fn next_special(bytes: &[u8], mut at: usize, ascii: &mut bool) -> usize {
     let mut high = u8x16::ZERO;
-    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-        let block = u8x16::new(*block);
+    let far = at + NEAR;
+    let mut is_far = false;
+    while let Some(block) = block(bytes, at) {
         high |= block;
-        let special = block.simd_eq(u8x16::splat(b'"'))
-            | block.simd_eq(u8x16::splat(b'\\'))
-            | block.min(u8x16::splat(0x1f)).simd_eq(block);
-        let found = special.to_bitmask();
+        let found = specials(block).to_bitmask();
         if found != 0 {
             *ascii &= high.to_bitmask() == 0;
             return at + found.trailing_zeros() as usize;
         }
         at += 16;
+        if at >= far && !is_far {
+            is_far = true;
+            at = skip_plain(bytes, at, &mut high);
+        }
     }
     let rest = bytes.get(at..).unwrap_or_default();
     *ascii &= high.to_bitmask() == 0 && rest.is_ascii();
     at + rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | ..0x20)).count()
+}
+
+/// Goes on from `at` while four blocks at a time have nothing special in them.
+#[inline(never)]
+fn skip_plain(bytes: &[u8], mut at: usize, high: &mut u8x16) -> usize {
+    while let Some(blocks) = bytes.get(at..).and_then(|rest| rest.first_chunk::<64>()) {
+        let [a, b, c, d] = [0, 16, 32, 48].map(|from| block(blocks, from).expect("64 bytes are four blocks"));
+        if (specials(a) | specials(b) | specials(c) | specials(d)).to_bitmask() != 0 {
+            break;
+        }
+        *high |= a | b | c | d;
+        at += 64;
+    }
+    at
+}
+
+#[inline]
+fn block(bytes: &[u8], at: usize) -> Option<u8x16> {
+    Some(u8x16::new(*bytes.get(at..)?.first_chunk()?))
+}
+
+/// All bits of the bytes that are a quote, a backslash or a control character.
+#[inline]
+fn specials(block: u8x16) -> u8x16 {
+    block.simd_eq(u8x16::splat(b'"'))
+        | block.simd_eq(u8x16::splat(b'\\'))
+        | block.min(u8x16::splat(0x1f)).simd_eq(block)
 }

@@ -223,6 +223,28 @@ fn a_watch_keeps_little_of_a_long_answer() {
     assert_eq!(watch.members(), &[Member::Value(b"{\"prompt_tokens\":1}".to_vec()), Member::TooLong]);
 }
 
+#[test]
+fn a_string_of_any_length_ends_where_it_ends() {
+    let error = |document: &[u8]| Scanner::strict(document).unwrap().next().unwrap_err();
+    for length in 0..400 {
+        let plain = "x".repeat(length);
+        let document = format!("\"{plain}\"{}", " ".repeat(200));
+        let mut scanner = Scanner::strict(document.as_bytes()).unwrap();
+        let Ok(Some(Token::String(text))) = scanner.next() else { panic!("{document}") };
+        assert_eq!((text.decode(), scanner.span()), (plain.as_str().into(), 0..length + 2));
+        let document = format!("\"{plain}\\n{plain}ü\"");
+        let Ok(Some(Token::String(text))) = Scanner::strict(document.as_bytes()).unwrap().next() else {
+            panic!("{document}")
+        };
+        assert_eq!(text.decode(), format!("{plain}\n{plain}ü"));
+        let control = format!("\"{plain}\u{1}{plain}\"");
+        let what = "a control character in a string";
+        assert_eq!(error(control.as_bytes()), JsonError::Syntax { what, at: length + 1 });
+        let invalid = [b"\"", plain.as_bytes(), b"\xff", plain.as_bytes(), b"\""].concat();
+        assert_eq!(error(&invalid), JsonError::NotUtf8 { at: length + 1 });
+    }
+}
+
 proptest! {
     /// Whatever the bytes, the scanner ends without a panic, and what it takes serde_json takes.
     #[test]
