@@ -7,6 +7,7 @@ use super::{
     client::{BodyError, Client},
     decode::{self, DecodeError},
     endpoint::{Called, Endpoint},
+    pass::Passed,
     refusal::Refusal,
     route::Route,
 };
@@ -29,6 +30,8 @@ use std::sync::{Arc, OnceLock};
 #[derive(Debug)]
 pub(crate) struct Ask {
     pub(crate) called: Called,
+    /// Where the request is passed on as it is; `None`: it is one of the gateway's own endpoints.
+    pub(crate) passed: Option<Passed>,
     /// The provider that alone can be asked; `None`: any can.
     pub(crate) origin: Option<Arc<str>>,
     /// Decoded; the bytes that the upstream gets, but for the model name.
@@ -100,6 +103,10 @@ pub(crate) async fn read(
     mut room: Room,
 ) -> Result<Ask, Refusal> {
     let bounds = &world.server;
+    let mut passed = match called.endpoint {
+        Endpoint::Raw(_) => Some(Passed::open(world, client)?),
+        _ => None,
+    };
     let encodings = decode::encodings(client.headers()).map_err(|_| Refusal::UnsupportedEncoding)?;
     let too_large = || Refusal::TooLarge { max_bytes: bounds.max_body };
     let raw =
@@ -130,12 +137,18 @@ pub(crate) async fn read(
     room.fit(body.len()).map_err(|_| Refusal::Overloaded)?;
     room.shrink_to(body.len());
     let endpoint = called.endpoint;
-    let peek = peek::peek(endpoint.dialect(), &body, called.url(), &peek_bounds(endpoint))
-        .map_err(|error| Refusal::invalid(error.message, error.param))?;
-    let origin = origin(gateway, world, caller, &peek).await?;
+    let peek = match &mut passed {
+        Some(passed) => passed.peek(&body)?,
+        None => peek::peek(endpoint.dialect(), &body, called.url(), &peek_bounds(endpoint))
+            .map_err(|error| Refusal::invalid(error.message, error.param))?,
+    };
+    let origin = match &passed {
+        Some(passed) => Some(passed.passage.provider.name.clone()),
+        None => origin(gateway, world, caller, &peek).await?,
+    };
     let estimated_input = estimate::input_tokens(peek.text_bytes, peek.messages);
     let neutral = OnceLock::new();
-    Ok(Ask { called, origin, body, peek, estimated_input, read_at: clock::steady(), neutral, room })
+    Ok(Ask { called, passed, origin, body, peek, estimated_input, read_at: clock::steady(), neutral, room })
 }
 
 fn peek_bounds(endpoint: Endpoint) -> PeekBounds {

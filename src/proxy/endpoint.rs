@@ -30,6 +30,8 @@ pub(crate) enum Endpoint {
     CountTokens,
     EmbedContent,
     BatchEmbedContents,
+    /// None of the gateway's own: it is passed on as it is, to a provider of this dialect.
+    Raw(Dialect),
 }
 
 /// An endpoint as it is called.
@@ -102,6 +104,7 @@ impl Endpoint {
             Self::GenerateContent(_) | Self::CountTokens | Self::EmbedContent | Self::BatchEmbedContents => {
                 Dialect::Gemini
             }
+            Self::Raw(dialect) => dialect,
         }
     }
 
@@ -124,6 +127,8 @@ impl Endpoint {
             Self::CountTokens => "countTokens",
             Self::EmbedContent => "embedContent",
             Self::BatchEmbedContents => "batchEmbedContents",
+            // The caller's own.
+            Self::Raw(_) => "",
         }
     }
 
@@ -141,6 +146,10 @@ impl Endpoint {
     /// What `deployment` is asked in: the caller's own dialect where it speaks that, and something else for a
     /// chat, which can be translated. `None`: it cannot be asked.
     pub(crate) fn tongue_for(self, deployment: &Deployment) -> Option<Tongue> {
+        // What is passed on is nobody's to judge: the provider itself opens its path.
+        if let Self::Raw(dialect) = self {
+            return Some(dialect.into());
+        }
         // Where only tokens are counted, it is chats whose tokens they are.
         deployment.tongue_for(self.dialect(), self.is_chat() || self.counts())
     }
@@ -153,7 +162,7 @@ impl Endpoint {
             Self::AudioSpeech => Some("audio"),
             Self::Moderations => Some("moderation"),
             Self::Rerank => Some("rerank"),
-            Self::Completions => None,
+            Self::Completions | Self::Raw(_) => None,
             _ => Some("chat"),
         }
     }
@@ -165,7 +174,7 @@ impl Endpoint {
 
     /// Whether an answer has output tokens that a ceiling can bound.
     pub(crate) fn generates(self) -> bool {
-        self.is_chat() || matches!(self, Self::Completions | Self::ImagesGenerations)
+        self.is_chat() || matches!(self, Self::Completions | Self::ImagesGenerations | Self::Raw(_))
     }
 
     /// Whether a stream's usage has to be asked for.

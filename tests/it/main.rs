@@ -32,6 +32,7 @@ mod lifecycle;
 mod limits;
 mod margins;
 mod operations;
+mod pass_through;
 mod postgres;
 mod prices;
 mod public_admin;

@@ -5,11 +5,13 @@
 //! ([`members`] has them all); the rest is the upstream's to judge.
 
 mod members;
+mod raw;
 mod reader;
 #[cfg(test)]
 mod tests;
 mod text;
 
+pub use raw::{Raw, raw};
 pub use text::MAX_MEDIA_BYTES;
 
 use super::{

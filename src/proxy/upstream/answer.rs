@@ -15,7 +15,7 @@ use aione_core::domain::{
 use aione_core::wire::{
     chat::{ChatError, ErrorKind},
     error::ErrorText,
-    tap::{First, KeptText, PlainTap, Reading, StreamTap, Written},
+    tap::{First, KeptText, PlainTap, RawTap, Reading, StreamTap, Written},
     translate::StreamTranslator,
 };
 use bytes::Bytes;
@@ -134,6 +134,8 @@ pub(crate) enum Tap {
     },
     /// The body is a sound, say, which passes and tells nothing.
     Media,
+    /// Nobody has said what it is.
+    Raw(Box<RawTap>),
     /// The body has been read to its end.
     Read(Reading),
 }
@@ -153,6 +155,10 @@ impl Tap {
                 *bytes = bytes.saturating_add(part.len() as u64);
                 out.push(part);
             }
+            Self::Raw(tap) => {
+                tap.feed(&part);
+                out.push(part);
+            }
             Self::Media | Self::Read(_) => out.push(part),
         }
     }
@@ -160,7 +166,9 @@ impl Tap {
     /// What can be said of an error before anything is released.
     pub(crate) fn begins_with_error(&self) -> Option<bool> {
         match self {
-            Self::Plain(_) | Self::Collected(_) | Self::Opaque { .. } | Self::Media => Some(false),
+            Self::Plain(_) | Self::Collected(_) | Self::Opaque { .. } | Self::Media | Self::Raw(_) => {
+                Some(false)
+            }
             Self::Read(reading) => Some(reading.error),
             Self::Stream(tap) => begins_with_error(tap.first()),
             Self::Translated(tap) => begins_with_error(tap.first()),
@@ -173,7 +181,7 @@ impl Tap {
             Self::Stream(tap) => tap.blames_request(),
             Self::Translated(tap) => tap.blames_request(),
             Self::Read(reading) => reading.blames_request,
-            Self::Plain(_) | Self::Collected(_) | Self::Opaque { .. } | Self::Media => false,
+            Self::Plain(_) | Self::Collected(_) | Self::Opaque { .. } | Self::Media | Self::Raw(_) => false,
         }
     }
 
@@ -212,6 +220,7 @@ impl Tap {
                 }
                 out.append(&mut tap.take_terminal());
             }
+            Self::Raw(tap) if ended => tap.note_end(),
             _ => {}
         }
     }
@@ -233,7 +242,11 @@ impl Tap {
     }
 
     pub(crate) fn is_stream(&self) -> bool {
-        matches!(self, Self::Stream(_) | Self::Translated(_))
+        match self {
+            Self::Stream(_) | Self::Translated(_) => true,
+            Self::Raw(tap) => tap.is_stream(),
+            _ => false,
+        }
     }
 
     /// What was read, at the end; afterwards the tap is empty, and [`Tap::Read`] where it was no stream.
@@ -245,6 +258,7 @@ impl Tap {
         }
         match std::mem::replace(self, Self::Read(Reading::default())) {
             Self::Plain(tap) => tap.finish(),
+            Self::Raw(tap) => tap.finish(),
             Self::Collected(tap) => tap.unfinished(),
             Self::Opaque { bytes } => Reading {
                 flagged: true,

@@ -79,19 +79,27 @@ impl Simulated {
 fn script(deployment: &Deployment, request: &Outgoing<'_>) -> Script {
     let (body, directive) = (request.body.concat(), request.directive.as_deref());
     let now = clock::now().0 / 1000;
-    simulated::answer(endpoint(request.endpoint, &deployment.model), &body, directive, rand::random(), now)
+    let asked = (request.method.as_str(), &*request.path);
+    simulated::answer(
+        endpoint(request.endpoint, &deployment.model, asked),
+        &body,
+        directive,
+        rand::random(),
+        now,
+    )
 }
 
 /// A count of the built-in provider's own, as status and body: what its dialect's vendor counts is close to
 /// it.
 pub(crate) fn estimate(ask: &Ask) -> (u16, Bytes) {
-    let script = simulated::answer(endpoint(ask.endpoint(), &ask.peek.model), &ask.body, None, 0, 0);
+    let script =
+        simulated::answer(endpoint(ask.endpoint(), &ask.peek.model, ("", "")), &ask.body, None, 0, 0);
     let parts: Vec<_> = script.parts.map(|part| part.bytes).collect();
     (script.status, parts.concat().into())
 }
 
-/// An upstream's endpoint as the provider knows it.
-fn endpoint(endpoint: Endpoint, model: &str) -> simulated::Endpoint<'_> {
+/// An upstream's endpoint as the provider knows it; `asked` is the method and the path.
+fn endpoint<'a>(endpoint: Endpoint, model: &'a str, asked: (&'a str, &'a str)) -> simulated::Endpoint<'a> {
     match endpoint {
         Endpoint::ChatCompletions => simulated::Endpoint::Chat,
         Endpoint::Completions => simulated::Endpoint::Completion,
@@ -107,5 +115,6 @@ fn endpoint(endpoint: Endpoint, model: &str) -> simulated::Endpoint<'_> {
         Endpoint::CountTokens => simulated::Endpoint::CountTokens { model },
         Endpoint::EmbedContent => simulated::Endpoint::EmbedContent,
         Endpoint::BatchEmbedContents => simulated::Endpoint::BatchEmbedContents,
+        Endpoint::Raw(_) => simulated::Endpoint::Raw { method: asked.0, path: asked.1 },
     }
 }

@@ -20,6 +20,8 @@
 //! - **Counting** for messages and Gemini: what a generation says that its prompt is.
 //! - **Images**, **speech**, **moderation**, **rerank**: a grey dot, silence, nothing flagged, and an order that the
 //!   same texts always have.
+//! - **What is passed through**: an object that says what was asked, and `usage` where the body is an object: the tokens
+//!   of the body and one of the answer.
 //! - **Embedding**: unit vectors of 8 numbers, or of `dimensions`, as floats or base64. The same
 //!   input has the same vector in every batch.
 //!
@@ -66,6 +68,7 @@ mod foreign;
 mod frames;
 mod heard;
 mod media;
+mod raw;
 mod schema;
 mod speech;
 mod stream;
@@ -133,6 +136,12 @@ pub enum Endpoint<'a> {
     EmbedContent,
     /// `…/models/{model}:batchEmbedContents`
     BatchEmbedContents,
+    /// What is passed through, whatever it is.
+    Raw {
+        method: &'a str,
+        /// With its query.
+        path: &'a str,
+    },
 }
 
 impl Endpoint<'_> {
@@ -145,7 +154,8 @@ impl Endpoint<'_> {
             | Self::Images
             | Self::Speech
             | Self::Moderation
-            | Self::Rerank => Dialect::OpenAiChat,
+            | Self::Rerank
+            | Self::Raw { .. } => Dialect::OpenAiChat,
             Self::Messages | Self::MessagesCountTokens => Dialect::AnthropicMessages,
             Self::Responses => Dialect::OpenAiResponses,
             Self::GenerateContent { .. }
@@ -231,6 +241,7 @@ pub fn answer(
         Endpoint::Speech => media::speech,
         Endpoint::Moderation => media::moderation,
         Endpoint::Rerank => media::rerank,
+        Endpoint::Raw { method, path } => return raw::answer(method, path, body, directive, id_seed),
         _ => return foreign::answer(endpoint, body, directive, id_seed, created),
     };
     let directive = match Directive::parse(directive.unwrap_or_default()) {
