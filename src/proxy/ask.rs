@@ -30,8 +30,9 @@ use std::sync::{Arc, OnceLock};
 #[derive(Debug)]
 pub(crate) struct Ask {
     pub(crate) called: Called,
-    /// Where the request is passed on as it is; `None`: it is one of the gateway's own endpoints.
-    pub(crate) passed: Option<Passed>,
+    /// Where the request is passed on as it is; `None`: it is one of the gateway's own endpoints, and need not carry
+    /// this along.
+    pub(crate) passed: Option<Box<Passed>>,
     /// The provider that alone can be asked; `None`: any can.
     pub(crate) origin: Option<Arc<str>>,
     /// Decoded; the bytes that the upstream gets, but for the model name.
@@ -104,7 +105,7 @@ pub(crate) async fn read(
 ) -> Result<Ask, Refusal> {
     let bounds = &world.server;
     let mut passed = match called.endpoint {
-        Endpoint::Raw(_) => Some(Passed::open(world, client)?),
+        Endpoint::Raw(_) => Some(Box::new(Passed::open(world, client)?)),
         _ => None,
     };
     let encodings = decode::encodings(client.headers()).map_err(|_| Refusal::UnsupportedEncoding)?;

@@ -375,6 +375,11 @@ impl Answer {
         if fault == Fault::ErrorEvent {
             self = self.into_error();
         }
+        self.without_secrets()
+    }
+
+    /// Without what the upstream was given, should it repeat that.
+    pub(super) fn without_secrets(mut self) -> Self {
         for secret in std::mem::take(&mut self.secrets) {
             let secret = secret.as_bytes();
             self.hide(secret.strip_prefix(b"Bearer ").unwrap_or(secret));
@@ -406,7 +411,7 @@ impl Answer {
         self
     }
 
-    /// Takes our credential out of an error that repeats it. The caller gets every other byte as the
+    /// Takes our credential out of an answer that repeats it. The caller gets every other byte as the
     /// upstream sent it.
     fn hide(&mut self, secret: &[u8]) {
         const SHOWN: &[u8] = b"***";

@@ -125,7 +125,8 @@ pub(super) async fn attempt(
         }
         _ => read_ahead(&mut answer).await?,
     }
-    if answer.fault().is_some() {
+    // What is passed on may be an echo.
+    if answer.fault().is_some() || ask.passed.is_some() {
         answer.secrets = request.secrets();
     }
     if answer.is_stream() {
