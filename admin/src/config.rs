@@ -3,7 +3,10 @@
 
 use crate::{Admin, auth::Operator, author::Deed, detach, error::Refusal, write::Write};
 use aione_core::{
-    config::snapshot::{Database, Model, Provider, Snapshot, UnpricedPolicy},
+    config::{
+        pass_through::Passage,
+        snapshot::{Database, Model, Provider, Snapshot, UnpricedPolicy},
+    },
     domain::{audit::Object, plan::Plan},
     ports::DryRun,
 };
@@ -46,6 +49,8 @@ struct ProviderSummary {
     #[schema(required = true)]
     origin: Option<String>,
     dialects: Vec<&'static str>,
+    /// What it opens beside the gateway's own endpoints: methods and paths.
+    pass_through: Vec<String>,
     /// How many there are.
     credentials: usize,
     sandbox: bool,
@@ -168,7 +173,9 @@ impl CheckResponse {
 
 impl ConfigResponse {
     fn of(snapshot: &Snapshot, last_problems: Vec<String>) -> Self {
-        let mut providers: Vec<_> = snapshot.providers.values().map(|it| ProviderSummary::of(it)).collect();
+        let passages = &snapshot.passages;
+        let mut providers: Vec<_> =
+            snapshot.providers.values().map(|it| ProviderSummary::of(it, passages)).collect();
         providers.sort_by(|a, b| a.name.cmp(&b.name));
         let models = snapshot.each_model().into_values().map(|model| ModelSummary::of(model)).collect();
         let mut plans: Vec<_> = snapshot.plans.values().map(|it| PlanSummary::of(it)).collect();
@@ -200,7 +207,9 @@ impl ConfigResponse {
 }
 
 impl ProviderSummary {
-    fn of(provider: &Provider) -> Self {
+    fn of(provider: &Provider, passages: &[Arc<Passage>]) -> Self {
+        let passage = passages.iter().find(|passage| passage.provider.name == provider.name);
+        let opened = passage.iter().flat_map(|passage| &passage.patterns).map(ToString::to_string);
         let origin = provider.base.as_ref().map(|base| {
             let scheme = if base.tls { "https" } else { "http" };
             let host = if base.host.contains(':') { format!("[{}]", base.host) } else { base.host.clone() };
@@ -211,6 +220,7 @@ impl ProviderSummary {
             kind: provider.kind.name,
             origin,
             dialects: provider.dialects.iter().map(|dialect| dialect.as_str()).collect(),
+            pass_through: opened.collect(),
             credentials: provider.credentials.len(),
             sandbox: provider.sandbox,
         }

@@ -6,7 +6,7 @@
 use aione_core::wire::{
     Dialect,
     codec::UrlSays,
-    peek::{Peek, PeekBounds, peek},
+    peek::{Peek, PeekBounds, peek, raw},
     splice::splice,
 };
 use aione_fuzz::{Input, expect_equal, expect_json, shown};
@@ -26,6 +26,7 @@ fuzz_target!(|data: &[u8]| {
     };
     let bounds = PeekBounds { needs_ceiling: input.flag, ..PeekBounds::default() };
     let body = Bytes::copy_from_slice(input.bytes);
+    check_raw(&input, &body);
     let read = match peek(input.dialect, &body, url, &bounds) {
         Ok(read) => read,
         Err(error) => {
@@ -50,6 +51,22 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(same(&again), same(&read), "{}", shown(&asked));
     assert_eq!(again.memory, read.memory, "{}", shown(&asked));
 });
+
+/// Of what is passed on as it is no other reader finds another model.
+fn check_raw(input: &Input<'_>, body: &Bytes) {
+    const SOLD: &str = "what it is sold as";
+    let Ok(read) = raw(input.dialect, body, input.flag, SOLD) else { return };
+    // Numbers beyond a double's range are nobody's business here.
+    let value = serde_json::from_slice::<Value>(body).ok();
+    let named = value.as_ref().and_then(|value| value.get("model"));
+    if !read.names_model {
+        assert!(read.peek.model == SOLD && named.is_none(), "{}", shown(body));
+        return;
+    }
+    expect_json(body);
+    assert!(value.is_none() || named.and_then(Value::as_str) == Some(&*read.peek.model), "{}", shown(body));
+    check_named(body, &read.peek, &splice(body, &read.peek, MODEL, false).parts.concat());
+}
 
 /// Only the model's name has changed.
 fn check_named(body: &Bytes, read: &Peek, after: &[u8]) {

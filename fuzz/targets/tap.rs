@@ -6,7 +6,7 @@
 use aione_core::wire::{
     Dialect,
     sse::{PieceKind, Splitter, data},
-    tap::{First, HOLD_MAX, PlainTap, Reading, StreamTap, TERMINAL_MAX},
+    tap::{First, HOLD_MAX, PlainTap, RawTap, Reading, StreamTap, TERMINAL_MAX},
 };
 use aione_fuzz::{Input, expect_equal, shown};
 use bytes::Bytes;
@@ -49,6 +49,19 @@ fuzz_target!(|data: &[u8]| {
     let whole = meter(&mut std::iter::once(&*stream));
     assert_eq!(meter(&mut input.cut(&stream)), whole, "{}", what());
     let _ = whole.text();
+
+    let kind: &[u8] = if input.flag { b"text/event-stream" } else { b"application/json" };
+    let raw = |pieces: &mut dyn Iterator<Item = &[u8]>| {
+        let mut tap = RawTap::new(input.dialect, Some(kind), false);
+        pieces.for_each(|piece| tap.feed(piece));
+        tap.note_end();
+        tap.finish()
+    };
+    let whole = raw(&mut std::iter::once(&*stream));
+    assert!(!whole.error);
+    if stream.len() <= HOLD_MAX {
+        assert_eq!(raw(&mut input.cut(&stream)), whole, "{}", what());
+    }
 });
 
 fn pass<'b>(dialect: Dialect, hide: bool, pieces: impl IntoIterator<Item = &'b [u8]>) -> Passed {

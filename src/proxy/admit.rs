@@ -121,7 +121,7 @@ pub(crate) async fn reserve(
         }
     };
     let first = &route.candidates[0];
-    let dialect = ask.endpoint().dialect();
+    let endpoint = ask.endpoint();
     let opened = Opened {
         id: trace.id,
         started_at: trace.started_at,
@@ -129,7 +129,7 @@ pub(crate) async fn reserve(
         team: key.team,
         key: key.id,
         model: route.model.id.clone(),
-        dialect: gateway.names.dialect(dialect),
+        dialect: gateway.names.dialect(endpoint),
         provider: first.provider.name.clone(),
         sandbox: key.is_sandbox,
         streamed: ask.peek.stream,
@@ -147,7 +147,7 @@ pub(crate) async fn reserve(
         reserved: Some(Reserved { grant, spend, slot }),
         view,
         opened,
-        dialect,
+        dialect: endpoint.dialect(),
         plan: route.plan.clone(),
         cache_read_weight_milli: snapshot.limits.cache_read_weight_milli,
         read_at: ask.read_at,

@@ -7,6 +7,7 @@ use super::{
     client::{BodyError, Client},
     decode::{self, DecodeError},
     endpoint::{Called, Endpoint},
+    pass::Passed,
     refusal::Refusal,
     route::Route,
 };
@@ -30,6 +31,9 @@ use std::sync::{Arc, OnceLock};
 #[derive(Debug)]
 pub(crate) struct Ask {
     pub(crate) called: Called,
+    /// Where the request is passed on as it is; `None`: it is one of the gateway's own endpoints, and need not carry
+    /// this along.
+    pub(crate) passed: Option<Box<Passed>>,
     /// The provider that alone can be asked; `None`: any can.
     pub(crate) origin: Option<Arc<str>>,
     /// Decoded; the bytes that the upstream gets, but for the model name.
@@ -104,6 +108,10 @@ pub(crate) async fn read(
     mut room: Room,
 ) -> Result<Ask, Refusal> {
     let bounds = &world.server;
+    let mut passed = match called.endpoint {
+        Endpoint::Raw(_) => Some(Box::new(Passed::open(world, client)?)),
+        _ => None,
+    };
     let encodings = decode::encodings(client.headers()).map_err(|_| Refusal::UnsupportedEncoding)?;
     let too_large = || Refusal::TooLarge { max_bytes: bounds.max_body };
     let raw =
@@ -133,18 +141,29 @@ pub(crate) async fn read(
     })?;
     room.fit(body.len()).map_err(|_| Refusal::Overloaded)?;
     room.shrink_to(body.len());
-    let endpoint = called.endpoint;
-    let peek = if endpoint.hears() {
-        peek::peek_form(form_type(client.headers())?, &body)
-    } else {
-        peek::peek(endpoint.dialect(), &body, called.url(), &peek_bounds(endpoint))
+    let peek = match &mut passed {
+        Some(passed) => passed.peek(&body)?,
+        None => own_peek(client.headers(), &called, &body)?,
     };
-    let peek = peek.map_err(|error| Refusal::invalid(error.message, error.param))?;
-    let origin = origin(gateway, world, caller, &peek).await?;
+    let origin = match &passed {
+        Some(passed) => Some(passed.passage.provider.name.clone()),
+        None => origin(gateway, world, caller, &peek).await?,
+    };
     let heard = peek.recording.as_ref().map_or(0, |recording| estimate::sound_tokens(recording.seconds));
     let estimated_input = estimate::input_tokens(peek.text_bytes, peek.messages).saturating_add(heard);
     let neutral = OnceLock::new();
-    Ok(Ask { called, origin, body, peek, estimated_input, read_at: clock::steady(), neutral, room })
+    Ok(Ask { called, passed, origin, body, peek, estimated_input, read_at: clock::steady(), neutral, room })
+}
+
+/// One look at what the gateway's own endpoints take.
+fn own_peek(headers: &HeaderMap, called: &Called, body: &[u8]) -> Result<Peek, Refusal> {
+    let endpoint = called.endpoint;
+    let peek = if endpoint.hears() {
+        peek::peek_form(form_type(headers)?, body)
+    } else {
+        peek::peek(endpoint.dialect(), body, called.url(), &peek_bounds(endpoint))
+    };
+    peek.map_err(|error| Refusal::invalid(error.message, error.param))
 }
 
 /// The content type of a form, which reaches the upstream as it is: two of them could be read in two ways.

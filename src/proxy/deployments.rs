@@ -12,7 +12,7 @@ impl Upstreams for Worlds {
     fn list(&self) -> Vec<Upstream> {
         let (world, now) = (self.present(), clock::steady());
         let mut upstreams: BTreeMap<Arc<str>, Upstream> = BTreeMap::new();
-        for model in world.snapshot.each_model().into_values() {
+        for model in world.snapshot.each_sold() {
             for deployment in &model.route.deployments {
                 let running = world.running(deployment);
                 let upstream = upstreams.entry(deployment.id.clone()).or_insert_with(|| Upstream {

@@ -32,6 +32,8 @@ pub(crate) enum Endpoint {
     CountTokens,
     EmbedContent,
     BatchEmbedContents,
+    /// None of the gateway's own: it is passed on as it is, to a provider of this dialect.
+    Raw(Dialect),
 }
 
 /// An endpoint as it is called.
@@ -108,6 +110,7 @@ impl Endpoint {
             Self::GenerateContent(_) | Self::CountTokens | Self::EmbedContent | Self::BatchEmbedContents => {
                 Dialect::Gemini
             }
+            Self::Raw(dialect) => dialect,
         }
     }
 
@@ -132,6 +135,8 @@ impl Endpoint {
             Self::CountTokens => "countTokens",
             Self::EmbedContent => "embedContent",
             Self::BatchEmbedContents => "batchEmbedContents",
+            // The caller's own.
+            Self::Raw(_) => "",
         }
     }
 
@@ -149,6 +154,10 @@ impl Endpoint {
     /// What `deployment` is asked in: the caller's own dialect where it speaks that, and something else for a
     /// chat, which can be translated. `None`: it cannot be asked.
     pub(crate) fn tongue_for(self, deployment: &Deployment) -> Option<Tongue> {
+        // What is passed on is nobody's to judge: the provider itself opens its path.
+        if let Self::Raw(dialect) = self {
+            return Some(dialect.into());
+        }
         // Where only tokens are counted, it is chats whose tokens they are.
         deployment.tongue_for(self.dialect(), self.is_chat() || self.counts())
     }
@@ -161,7 +170,7 @@ impl Endpoint {
             Self::AudioSpeech | Self::AudioTranscriptions | Self::AudioTranslations => Some("audio"),
             Self::Moderations => Some("moderation"),
             Self::Rerank => Some("rerank"),
-            Self::Completions => None,
+            Self::Completions | Self::Raw(_) => None,
             _ => Some("chat"),
         }
     }
@@ -173,7 +182,9 @@ impl Endpoint {
 
     /// Whether an answer has output tokens that a ceiling can bound.
     pub(crate) fn generates(self) -> bool {
-        self.is_chat() || self.hears() || matches!(self, Self::Completions | Self::ImagesGenerations)
+        self.is_chat()
+            || self.hears()
+            || matches!(self, Self::Completions | Self::ImagesGenerations | Self::Raw(_))
     }
 
     /// Whether a stream's usage has to be asked for.

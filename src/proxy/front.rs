@@ -6,7 +6,7 @@ use super::{
     count,
     door::FirstByte,
     endpoint::Called,
-    exchange, models, mount,
+    exchange, models, mount, pass,
     refusal::Refusal,
     reply,
     trace::{Line, Trace},
@@ -142,12 +142,16 @@ async fn serve(gateway: &Arc<Gateway>, client: &mut Client<'_>, trace: &mut Trac
     if client.speaks_http1() && asks_for_websocket(client.headers()) {
         return Box::pin(refuse(gateway, client, Refusal::UpgradeRefused, trace)).await;
     }
-    let Some(called) = Called::at(client.path(), client.head().uri.query()) else {
-        return Box::pin(serve_other(gateway, client, trace)).await;
+    let called = match Called::at(client.path(), client.head().uri.query()) {
+        Some(_) if client.method() != Method::POST => Err(Refusal::MethodNotAllowed),
+        Some(called) => Ok(Some(called)),
+        None => pass::called(gateway, client, trace),
     };
-    if client.method() != Method::POST {
-        return Box::pin(refuse(gateway, client, Refusal::MethodNotAllowed, trace)).await;
-    }
+    let called = match called {
+        Ok(Some(called)) => called,
+        Ok(None) => return Box::pin(serve_other(gateway, client, trace)).await,
+        Err(refusal) => return Box::pin(refuse(gateway, client, refusal, trace)).await,
+    };
     let served = if called.endpoint.counts() {
         Box::pin(count::run(gateway, client, called, trace)).await
     } else {

@@ -24,6 +24,7 @@ mod health;
 mod load;
 mod models;
 mod mount;
+mod pass;
 mod refusal;
 mod reply;
 mod trace;
@@ -46,12 +47,16 @@ use crate::{
     telemetry::{access::AccessLog, metrics::Metrics},
 };
 use aione_core::{config::snapshot::Snapshot, wire::Dialect};
+use endpoint::Endpoint;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 use tokio::sync::Notify;
 use world::World;
+
+/// What records call the dialect of what is passed on as it is.
+const RAW: &str = "raw";
 
 /// What every exchange of this process shares.
 pub(crate) struct Gateway {
@@ -97,10 +102,16 @@ pub(crate) struct Parts {
 /// Names that records share instead of copying them.
 struct Names {
     dialects: [(Dialect, Arc<str>); Dialect::ALL.len()],
+    /// Of what is passed on as it is.
+    raw: Arc<str>,
 }
 
 impl Names {
-    fn dialect(&self, dialect: Dialect) -> Arc<str> {
+    fn dialect(&self, endpoint: Endpoint) -> Arc<str> {
+        if let Endpoint::Raw(_) = endpoint {
+            return self.raw.clone();
+        }
+        let dialect = endpoint.dialect();
         let found = self.dialects.iter().find(|(each, _)| *each == dialect);
         found.map(|(_, name)| name.clone()).expect("every dialect is in `Dialect::ALL`")
     }
@@ -124,7 +135,10 @@ impl Gateway {
             access,
             admin,
             bodies: bodies::Bodies::default(),
-            names: Names { dialects: Dialect::ALL.map(|dialect| (dialect, dialect.as_str().into())) },
+            names: Names {
+                dialects: Dialect::ALL.map(|dialect| (dialect, dialect.as_str().into())),
+                raw: RAW.into(),
+            },
             in_flight: AtomicUsize::new(0),
             drains: AtomicUsize::new(0),
             draining: AtomicBool::new(false),

@@ -30,6 +30,10 @@ pub(crate) enum Refusal {
     },
     NoSuchEndpoint,
     MethodNotAllowed,
+    /// As above, where only these are passed on.
+    MethodNotPassed {
+        allowed: String,
+    },
     UpgradeRefused,
     ContextLengthExceeded {
         maximum: u64,
@@ -140,7 +144,7 @@ impl Refusal {
             Self::NoSuchEndpoint => {
                 face(404, "not_found_error", "not_found", "No such endpoint on this gateway".into())
             }
-            Self::MethodNotAllowed => {
+            Self::MethodNotAllowed | Self::MethodNotPassed { .. } => {
                 face(405, INVALID, "method_not_allowed", "This endpoint does not take this method".into())
             }
             Self::UpgradeRefused => {
@@ -244,6 +248,15 @@ impl Refusal {
                 ..face(503, "overloaded_error", "shutting_down", "The gateway is going away".into())
             },
             Self::Internal => face(500, "api_error", "internal_error", "The gateway failed".into()),
+        }
+    }
+
+    /// The methods that a 405 names in its head.
+    pub(crate) fn allowed(&self) -> Option<&str> {
+        match self {
+            Self::MethodNotAllowed => Some("GET, HEAD, POST"),
+            Self::MethodNotPassed { allowed } => Some(allowed),
+            _ => None,
         }
     }
 

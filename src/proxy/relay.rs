@@ -15,7 +15,7 @@ use aione_core::{
     wire::{Dialect, tap::Reading},
 };
 use bytes::{Bytes, BytesMut};
-use http::header;
+use http::{StatusCode, header};
 use pingora_http::ResponseHeader;
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -74,7 +74,9 @@ pub(crate) async fn pump(
 /// An answer that has been read to its end: it leaves in one piece, after the accounting.
 fn whole(mut answer: Answer, client: &Client<'_>, hold: &mut Hold) -> Tail {
     let length: usize = answer.pending.iter().map(Bytes::len).sum();
-    answer.head.insert_header(header::CONTENT_LENGTH, length).expect("a number is a valid header value");
+    if answer.head.status != StatusCode::NO_CONTENT {
+        answer.head.insert_header(header::CONTENT_LENGTH, length).expect("a number is a valid header value");
+    }
     note_end(&mut answer, hold, if client.is_gone() { Left::Drained } else { Left::No }, None);
     Tail { head: Some(answer.head), parts: answer.pending, ending: Ending::Clean }
 }

@@ -53,8 +53,8 @@ pub(crate) fn render(refusal: &Refusal, dialect: Dialect, id: RecordId) -> (Box<
     if let Some(view) = refusal.view() {
         edit(&mut head, |headers| show_limits(headers, dialect, view));
     }
-    if face.status == 405 {
-        head.insert_header(header::ALLOW, "GET, HEAD, POST").expect(VALID);
+    if let Some(methods) = refusal.allowed() {
+        head.insert_header(header::ALLOW, methods).expect(VALID);
     }
     (Box::new(head), body)
 }
@@ -67,7 +67,8 @@ pub(crate) fn empty_head() -> ResponseHeader {
 
 /// Sends a refusal that came before an upstream was asked.
 pub(crate) async fn refuse(client: &mut Client<'_>, refusal: &Refusal, trace: &mut Trace) {
-    let (head, body) = render(refusal, endpoint::dialect_of(client), trace.id);
+    let dialect = trace.dialect.unwrap_or_else(|| endpoint::dialect_of(client));
+    let (head, body) = render(refusal, dialect, trace.id);
     trace.status = head.status.as_u16();
     trace.refused = Some(refusal.face().code);
     send(client, head, body).await;

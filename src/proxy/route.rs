@@ -44,7 +44,11 @@ pub(crate) fn resolve(world: &World, caller: &Caller, ask: &Ask, trace: &Trace) 
     let not_found = || Refusal::ModelNotFound { model: asked.to_owned() };
     let offer =
         Offer::of(snapshot, caller.plan_at(trace.started_at), trace.started_at).ok_or_else(not_found)?;
-    let model = snapshot.model(asked).ok_or_else(not_found)?;
+    let model = match &ask.passed {
+        // It names none, and is sold as what it is.
+        Some(passed) if !passed.names_model => &passed.passage.model,
+        _ => snapshot.model(asked).ok_or_else(not_found)?,
+    };
     if let Some(objection) = offer.objection(&caller.key, model) {
         return Err(match objection {
             Question::Plan | Question::Price => not_found(),
@@ -139,6 +143,10 @@ fn candidates(
             }
             Err(Out::NotForSandbox | Out::Drained) => {}
         }
+    }
+    if !is_served && ask.passed.is_some() {
+        let message = format!("Model '{}' is not with the provider of this endpoint", ask.peek.model);
+        return Err(Refusal::invalid(message, Some("model")));
     }
     if !is_served && ask.origin.is_some() {
         let message = "The previous response is with a provider that does not serve this model";

@@ -64,6 +64,12 @@ fn count(tally: &mut Tally, ask: &Ask) {
         tally.provenance = Provenance::Partial;
         return;
     }
+    if ask.passed.as_ref().is_some_and(|passed| !passed.names_model) {
+        // Nobody knows what it used, or whether it has tokens at all.
+        tally.flagged = true;
+        tally.provenance = Provenance::Estimated;
+        return;
+    }
     tally.usage = match ask.endpoint() {
         // Who tells no tokens sells by the piece: what was made, or what was asked for where that is not known.
         Endpoint::ImagesGenerations => {

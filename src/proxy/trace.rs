@@ -2,10 +2,13 @@
 
 use super::authenticate::Caller;
 use crate::{clock, telemetry::access::append_text};
-use aione_core::domain::{
-    clock::{Steady, Timestamp},
-    id::{KeyId, OrgId, RecordId, TEXT_BYTES},
-    usage::Closed,
+use aione_core::{
+    domain::{
+        clock::{Steady, Timestamp},
+        id::{KeyId, OrgId, RecordId, TEXT_BYTES},
+        usage::Closed,
+    },
+    wire::Dialect,
 };
 use std::{fmt::Write as _, sync::Arc};
 
@@ -17,6 +20,8 @@ pub(crate) struct Trace {
     pub(crate) org: Option<OrgId>,
     pub(crate) key: Option<KeyId>,
     pub(crate) model: Option<Arc<str>>,
+    /// In whose words a refusal is told; `None`: the path says.
+    pub(crate) dialect: Option<Dialect>,
     pub(crate) streamed: bool,
     pub(crate) closed: Option<Closed>,
     /// Our own refusal's code.
@@ -34,6 +39,7 @@ impl Trace {
             org: None,
             key: None,
             model: None,
+            dialect: None,
             streamed: false,
             closed: None,
             refused: None,

@@ -69,7 +69,7 @@ impl World {
     /// The state for `snapshot`, taking over from `former` what is still named.
     fn new(snapshot: Arc<Snapshot>, targets: &Targets, former: Option<&Self>) -> Self {
         let mut deployments: HashMap<Arc<str>, Arc<Running>> = HashMap::new();
-        for model in snapshot.models.values() {
+        for model in snapshot.each_sold() {
             for deployment in &model.route.deployments {
                 if deployments.contains_key(&deployment.id) {
                     continue;

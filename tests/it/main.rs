@@ -33,6 +33,7 @@ mod limits;
 mod margins;
 mod odd_answers;
 mod operations;
+mod pass_through;
 mod postgres;
 mod prices;
 mod public_admin;

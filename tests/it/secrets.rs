@@ -102,6 +102,8 @@ fn tries(secret: &str, model: &str) -> Vec<Call> {
         by_query(bare(&stream)),
         by_query(Call::get("/v1/models")),
         by_query(Call::get("/v1/nothing")),
+        by_query(Call::get("/v1/things")),
+        Call::post("/v1/things", PROMPT).bearer(secret),
         by_query(Call::get("/api/v1/gateway/keys")),
         by_query(Call::get("/v1/realtime").header("connection", "upgrade").header("upgrade", "websocket")),
         Call::get("/v1/models").bearer(secret),
@@ -119,6 +121,8 @@ async fn after_every_kind_of_request_no_secret_is_in_any_output() {
         .model("m", &["good"])
         .model("blab", &["blabbing"])
         .model("blab-then-good", &["blabbing", "good"])
+        .set("/providers/good/pass_through", json!(["GET /v1/things", "POST /v1/things"]))
+        .set("/providers/good/pass_through_price", json!({ "request": "0" }))
         .set("/log/level", "trace")
         .set("/admin/public", true)
         .start()

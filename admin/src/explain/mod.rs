@@ -100,7 +100,7 @@ pub(crate) async fn show(
     let offer = Offer::of(&snapshot, &org.plan, now);
     // To an organization, what it is not sold looks as if it were not there.
     let model = snapshot
-        .model(&asked.model)
+        .sold(&asked.model)
         .filter(|model| operator.is_ok() || offer.is_some_and(|offer| offer.sells(model)));
     let case = Case { asked: asked.model, model, offer, org: &org, team: team.as_ref(), key: &key };
     Ok(Json(case.explain(key.status(now), &*admin.upstreams)))

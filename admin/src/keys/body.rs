@@ -134,7 +134,7 @@ impl<'a> Models<'a> {
     /// does not exist are the same.
     fn resolve(&self, value: &Value) -> Result<String, Fault> {
         let name = checks::text(1, MODEL_NAME_MAX)(value)?;
-        let model = self.snapshot.model(&name).map(|model| &model.id);
+        let model = self.snapshot.sold(&name).map(|model| &model.id);
         model
             .filter(|id| self.plan.is_some_and(|plan| plan.includes(id)))
             .map(|id| id.to_string())

@@ -21,7 +21,7 @@ pub(crate) struct RequestRow {
     pub(super) model: String,
     /// Whose answer it was; empty where none answered.
     pub(super) provider: String,
-    /// The dialect the caller spoke, such as `openai_chat`.
+    /// The dialect the caller spoke, such as `openai_chat`; `raw`: the request was passed on as it was.
     pub(super) dialect: String,
     pub(super) streamed: bool,
     pub(super) is_sandbox: bool,

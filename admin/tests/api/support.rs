@@ -263,6 +263,7 @@ fn snapshot() -> Snapshot {
         sla_tier: "standard".to_owned(),
     };
     Snapshot {
+        passages: Vec::new(),
         version: 0xfedc_ba98_7654_3210,
         server: Server {
             listen: vec!["0.0.0.0:8080".parse().unwrap()],

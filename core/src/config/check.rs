@@ -4,6 +4,7 @@ mod account;
 mod context;
 mod model;
 mod operation;
+mod pass_through;
 mod plan;
 mod plan_price;
 mod price;
@@ -25,6 +26,7 @@ use crate::config::{
     snapshot::Snapshot,
     tree::{self, Data, Node},
 };
+use crate::domain::price::PriceBook;
 use context::Context;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -114,8 +116,10 @@ fn document(mut sections: Map<String, Value>, context: &mut Context<'_>) -> Opti
 
 fn build(document: &yaml::Document, context: &mut Context<'_>) -> Snapshot {
     let providers = provider::providers(document, context);
-    let (models, prices) = model::models(document, &providers, context);
-    let prices = Arc::new(prices);
+    let (models, mut prices) = model::models(document, &providers, context);
+    let passages = pass_through::passages(document, &providers, context);
+    prices.extend(passages.iter().filter_map(|it| Some((it.model.id.clone(), it.model.price.clone()?))));
+    let prices = Arc::new(PriceBook::new(prices));
     let (plans, default_plan) = plan::plans(document, &prices, context);
     let storage = operation::storage(&document.storage, context);
     let (peppers, pepper_file) = secret::peppers(&document.secrets, &storage.database, context);
@@ -134,6 +138,7 @@ fn build(document: &yaml::Document, context: &mut Context<'_>) -> Snapshot {
         log: operation::log(document, context),
         providers,
         models,
+        passages,
         plans,
         default_plan,
         prices,

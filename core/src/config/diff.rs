@@ -1,7 +1,10 @@
 //! What a new configuration changes, what of it waits for a restart, and what then runs.
 
 use crate::{
-    config::snapshot::{Model, Provider, Snapshot},
+    config::{
+        pass_through::Passage,
+        snapshot::{Model, Provider, Snapshot},
+    },
     domain::plan::Plan,
     ports::Reloaded,
 };
@@ -112,6 +115,7 @@ fn changes(old: &Snapshot, new: &Snapshot) -> Vec<String> {
         lines.0.push(format!("admin.operator_tokens: changed, {} now", new.admin.operator_tokens.len()));
     }
     lines.named("provider", &by_name(&old.providers), &by_name(&new.providers), provider_parts);
+    lines.named("pass-through to", &by_provider(old), &by_provider(new), passage_parts);
     lines.named("model", &by_id(old), &by_id(new), model_parts);
     lines.named("plan", &by_name(&old.plans), &by_name(&new.plans), plan_parts);
     if old.prices.version != new.prices.version {
@@ -138,6 +142,14 @@ fn provider_parts(old: &Provider, new: &Provider) -> Vec<&'static str> {
         ("forward_client_ip", old.forward_client_ip != new.forward_client_ip),
         ("ca_file", old.ca_file != new.ca_file),
         ("account", old.account != new.account),
+    ];
+    changed(&parts)
+}
+
+fn passage_parts(old: &Passage, new: &Passage) -> Vec<&'static str> {
+    let parts = [
+        ("pass_through", old.patterns != new.patterns),
+        ("pass_through_price", old.model.price != new.model.price),
     ];
     changed(&parts)
 }
@@ -192,6 +204,10 @@ fn changed(parts: &[(&'static str, bool)]) -> Vec<&'static str> {
 
 fn by_name<T>(map: &HashMap<Arc<str>, Arc<T>>) -> BTreeMap<&str, &T> {
     map.iter().map(|(name, value)| (&**name, &**value)).collect()
+}
+
+fn by_provider(snapshot: &Snapshot) -> BTreeMap<&str, &Passage> {
+    snapshot.passages.iter().map(|passage| (&*passage.provider.name, &**passage)).collect()
 }
 
 fn by_id(snapshot: &Snapshot) -> BTreeMap<&str, &Model> {

@@ -13,6 +13,7 @@ mod interpolate;
 mod merge;
 pub mod model;
 pub mod offer;
+pub mod pass_through;
 mod path;
 pub mod problem;
 pub mod schema;

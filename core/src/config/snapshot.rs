@@ -1,6 +1,7 @@
 //! A checked configuration, resolved and ready to be read by requests: immutable, shared,
 //! replaced as a whole.
 
+use super::pass_through::{self, Closed, Passage};
 use crate::{
     domain::{
         plan::Plan,
@@ -63,6 +64,8 @@ pub struct Snapshot {
     pub providers: HashMap<Arc<str>, Arc<Provider>>,
     /// By public name **and** by alias.
     pub models: HashMap<Arc<str>, Arc<Model>>,
+    /// What is open beside the gateway's own endpoints; no path of it is open twice.
+    pub passages: Vec<Arc<Passage>>,
     pub plans: HashMap<Arc<str>, Arc<Plan>>,
     pub default_plan: Arc<str>,
     pub prices: Arc<PriceBook>,
@@ -404,6 +407,26 @@ impl Snapshot {
     #[must_use]
     pub fn each_model(&self) -> BTreeMap<&str, &Arc<Model>> {
         self.models.values().map(|model| (&*model.id, model)).collect()
+    }
+
+    /// What a plan or a key can name as `name`: a model, or what is passed through to a provider.
+    #[must_use]
+    pub fn sold(&self, name: &str) -> Option<&Arc<Model>> {
+        let passed = || self.passages.iter().map(|passage| &passage.model).find(|model| *model.id == *name);
+        self.model(name).or_else(passed)
+    }
+
+    /// As [`Self::each_model`], and what is passed through.
+    pub fn each_sold(&self) -> impl Iterator<Item = &Arc<Model>> {
+        self.each_model().into_values().chain(self.passages.iter().map(|passage| &passage.model))
+    }
+
+    /// Who takes a request to a path that is none of the gateway's own.
+    ///
+    /// # Errors
+    /// Nobody does.
+    pub fn passage(&self, method: &str, path: &str) -> Result<&Arc<Passage>, Closed> {
+        pass_through::find(&self.passages, method, path)
     }
 
     #[must_use]

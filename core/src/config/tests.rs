@@ -3,6 +3,7 @@
 mod clouds;
 mod meaning;
 mod mutated;
+mod pass_through;
 mod plan_prices;
 mod reload;
 mod written;

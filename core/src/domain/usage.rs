@@ -139,7 +139,7 @@ pub struct Opened {
     pub key: KeyId,
     /// The resolved public model name.
     pub model: Arc<str>,
-    /// The dialect the caller spoke, such as `openai_chat`.
+    /// The dialect the caller spoke, such as `openai_chat`; `raw`: the request was passed on as it was.
     pub dialect: Arc<str>,
     /// The provider that the first attempt goes to.
     pub provider: Arc<str>,

@@ -98,6 +98,17 @@ impl Account {
         }
     }
 
+    /// Whether a path of the vendor's own API can be asked here: not where it follows from the model, or where
+    /// requests are let in for what they say.
+    #[must_use]
+    pub fn takes_any_path(&self) -> bool {
+        match self {
+            Self::Plain => true,
+            Self::Azure(account) => account.api_version.is_none(),
+            Self::Bedrock(_) | Self::Vertex(_) => false,
+        }
+    }
+
     /// Whether its errors may be in other words than the dialect's own vendor has.
     #[must_use]
     pub fn has_own_errors(&self) -> bool {

@@ -6,12 +6,14 @@
 
 mod form;
 mod members;
+mod raw;
 mod reader;
 #[cfg(test)]
 mod tests;
 mod text;
 
 pub use form::{Recording, peek_form};
+pub use raw::{Raw, raw};
 pub use text::MAX_MEDIA_BYTES;
 
 use super::{

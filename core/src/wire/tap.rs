@@ -7,6 +7,7 @@ mod long;
 mod meter;
 mod outline;
 mod plain;
+mod raw;
 mod reader;
 mod stream;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod walk;
 
 pub use heard::StreamMeter;
 pub use plain::PlainTap;
+pub use raw::RawTap;
 pub use stream::{First, HOLD_MAX, LONG_END_HELD, StreamTap, TERMINAL_MAX};
 
 use super::{Dialect, json::Text, openai_chat};

@@ -15,7 +15,7 @@ use aione_core::domain::{
 use aione_core::wire::{
     chat::{ChatError, ErrorKind},
     error::ErrorText,
-    tap::{First, KeptText, PlainTap, Reading, StreamTap, Written},
+    tap::{First, KeptText, PlainTap, RawTap, Reading, StreamTap, Written},
     translate::StreamTranslator,
 };
 use bytes::Bytes;
@@ -136,6 +136,8 @@ pub(crate) enum Tap {
     Media,
     /// The body is a text that tells nothing else, and is counted.
     Text(KeptText),
+    /// Nobody has said what it is.
+    Raw(Box<RawTap>),
     /// The body has been read to its end.
     Read(Reading),
 }
@@ -159,6 +161,10 @@ impl Tap {
                 text.push_json(&part);
                 out.push(part);
             }
+            Self::Raw(tap) => {
+                tap.feed(&part);
+                out.push(part);
+            }
             Self::Media | Self::Read(_) => out.push(part),
         }
     }
@@ -166,9 +172,12 @@ impl Tap {
     /// What can be said of an error before anything is released.
     pub(crate) fn begins_with_error(&self) -> Option<bool> {
         match self {
-            Self::Plain(_) | Self::Collected(_) | Self::Opaque { .. } | Self::Media | Self::Text(_) => {
-                Some(false)
-            }
+            Self::Plain(_)
+            | Self::Collected(_)
+            | Self::Opaque { .. }
+            | Self::Media
+            | Self::Text(_)
+            | Self::Raw(_) => Some(false),
             Self::Read(reading) => Some(reading.error),
             Self::Stream(tap) => begins_with_error(tap.first()),
             Self::Translated(tap) => begins_with_error(tap.first()),
@@ -181,7 +190,12 @@ impl Tap {
             Self::Stream(tap) => tap.blames_request(),
             Self::Translated(tap) => tap.blames_request(),
             Self::Read(reading) => reading.blames_request,
-            Self::Plain(_) | Self::Collected(_) | Self::Opaque { .. } | Self::Media | Self::Text(_) => false,
+            Self::Plain(_)
+            | Self::Collected(_)
+            | Self::Opaque { .. }
+            | Self::Media
+            | Self::Text(_)
+            | Self::Raw(_) => false,
         }
     }
 
@@ -220,6 +234,7 @@ impl Tap {
                 }
                 out.append(&mut tap.take_terminal());
             }
+            Self::Raw(tap) if ended => tap.note_end(),
             _ => {}
         }
     }
@@ -241,7 +256,11 @@ impl Tap {
     }
 
     pub(crate) fn is_stream(&self) -> bool {
-        matches!(self, Self::Stream(_) | Self::Translated(_))
+        match self {
+            Self::Stream(_) | Self::Translated(_) => true,
+            Self::Raw(tap) => tap.is_stream(),
+            _ => false,
+        }
     }
 
     /// What was read, at the end; afterwards the tap is empty, and [`Tap::Read`] where it was no stream.
@@ -253,6 +272,7 @@ impl Tap {
         }
         match std::mem::replace(self, Self::Read(Reading::default())) {
             Self::Plain(tap) => tap.finish(),
+            Self::Raw(tap) => tap.finish(),
             Self::Collected(tap) => tap.unfinished(),
             Self::Opaque { bytes } => Reading {
                 flagged: true,
@@ -369,6 +389,11 @@ impl Answer {
         if fault == Fault::ErrorEvent {
             self = self.into_error();
         }
+        self.without_secrets()
+    }
+
+    /// Without what the upstream was given, should it repeat that.
+    pub(super) fn without_secrets(mut self) -> Self {
         for secret in std::mem::take(&mut self.secrets) {
             let secret = secret.as_bytes();
             self.hide(secret.strip_prefix(b"Bearer ").unwrap_or(secret));
@@ -400,7 +425,7 @@ impl Answer {
         self
     }
 
-    /// Takes our credential out of an error that repeats it. The caller gets every other byte as the
+    /// Takes our credential out of an answer that repeats it. The caller gets every other byte as the
     /// upstream sent it.
     fn hide(&mut self, secret: &[u8]) {
         const SHOWN: &[u8] = b"***";

@@ -18,7 +18,7 @@ use aione_core::{
     domain::clock::Steady,
     wire::{
         codec::Manner,
-        tap::{KeptText, PlainTap, StreamTap},
+        tap::{KeptText, PlainTap, RawTap, StreamTap},
         translate::ANSWER_MAX,
     },
 };
@@ -127,7 +127,8 @@ pub(super) async fn attempt(
         }
         _ => read_ahead(&mut answer).await?,
     }
-    if answer.fault().is_some() {
+    // What is passed on may be an echo.
+    if answer.fault().is_some() || ask.passed.is_some() {
         answer.secrets = request.secrets();
     }
     if answer.is_stream() {
@@ -176,7 +177,12 @@ pub(super) async fn read_ahead(answer: &mut Answer) -> Result<(), Fault> {
     let mut read = 0;
     loop {
         // An error is read whole, so that it can be searched for what must not be told.
-        let is_wanted_whole = matches!(answer.tap, Tap::Plain(_)) || answer.fault().is_some();
+        let is_plain = match &answer.tap {
+            Tap::Plain(_) => true,
+            Tap::Raw(tap) => !tap.is_stream(),
+            _ => false,
+        };
+        let is_wanted_whole = is_plain || answer.fault().is_some();
         let undecided = is_wanted_whole || answer.tap.begins_with_error().is_none();
         let is_translated_whole = matches!(answer.tap, Tap::Collected(_)) && read <= ANSWER_MAX;
         if !is_translated_whole && (!undecided || read >= READ_AHEAD_MAX) {
@@ -244,6 +250,12 @@ pub(super) fn tap_for(head: &ResponseHeader, ask: &Ask) -> Tap {
         .headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"));
+    if ask.passed.is_some() {
+        let kind = head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let is_sized =
+            head.headers.contains_key(header::CONTENT_LENGTH) || head.status == http::StatusCode::NO_CONTENT;
+        return Tap::Raw(Box::new(RawTap::new(ask.endpoint().dialect(), kind, is_sized)));
+    }
     let endpoint = ask.endpoint();
     let stream = || StreamTap::new(endpoint.dialect(), ask.hides_usage());
     if says_events {

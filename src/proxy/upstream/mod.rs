@@ -89,7 +89,7 @@ pub(crate) async fn call(
             Ok(answer) => match answer.fault() {
                 None => {
                     Kept::give_up(kept, hold);
-                    return answer.by_deployment(visit);
+                    return answer.without_secrets().by_deployment(visit);
                 }
                 Some(fault) => {
                     let is_requests_fault = answer.tap.blames_request();

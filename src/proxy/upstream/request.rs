@@ -24,7 +24,7 @@ use aione_core::{
     },
 };
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pingora_http::RequestHeader;
@@ -62,14 +62,15 @@ const ONE_WRITE_MAX: usize = 64 * 1024;
 pub(super) struct Outgoing<'r> {
     /// Of the upstream.
     pub(super) endpoint: Endpoint,
-    /// Of the body: the caller's where that is a form, whose boundary it names.
-    pub(super) content_type: HeaderValue,
     headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) method: Method,
+    /// Of the body: the caller's where that is a form, whose boundary it names, or is passed on.
+    pub(super) content_type: Option<HeaderValue>,
     /// In order; nothing was copied out of the caller's body.
     pub(super) body: Vec<Bytes>,
     pub(super) body_len: usize,
     /// Behind the provider's `base_url`, with a query where it has one.
-    path: Cow<'static, str>,
+    pub(super) path: Cow<'static, str>,
     /// The header that carries the credential.
     credential_name: HeaderName,
     pub(super) credential: Option<HeaderValue>,
@@ -116,28 +117,37 @@ impl<'r> Outgoing<'r> {
             Tongue::Dialect(dialect) if dialect != own => Endpoint::of_chat(dialect, ask.peek.stream),
             _ => ask.endpoint(),
         };
-        let (Spliced { parts: mut body, bytes: mut body_len }, translation) = if tongue == own.into() {
-            let ask_usage =
-                ask.peek.stream && deployment.provider.stream_usage && endpoint.has_stream_options();
-            let spliced = match ask.unsealed(&deployment.model) {
-                None => splice::splice(&ask.body, &ask.peek, &deployment.model, ask_usage),
-                Some((body, peek)) => splice::splice(&body, &peek, &deployment.model, ask_usage),
+        let (Spliced { parts: mut body, bytes: mut body_len }, translation) =
+            if let Some(passed) = &ask.passed {
+                (passed.body(&ask.body, &ask.peek, &deployment.model), None)
+            } else if tongue == own.into() {
+                let ask_usage =
+                    ask.peek.stream && deployment.provider.stream_usage && endpoint.has_stream_options();
+                let spliced = match ask.unsealed(&deployment.model) {
+                    None => splice::splice(&ask.body, &ask.peek, &deployment.model, ask_usage),
+                    Some((body, peek)) => splice::splice(&body, &peek, &deployment.model, ask_usage),
+                };
+                (spliced, None)
+            } else {
+                let (body, translation) = translated(ask, tongue, deployment, client.headers(), id)?;
+                let bytes = body.len();
+                (Spliced { parts: vec![body.into()], bytes }, Some(translation))
             };
-            (spliced, None)
-        } else {
-            let (body, translation) = translated(ask, tongue, deployment, client.headers(), id)?;
-            let bytes = body.len();
-            (Spliced { parts: vec![body.into()], bytes }, Some(translation))
-        };
         let betas = client.headers().get("anthropic-beta").and_then(|value| value.to_str().ok());
         if let Some(changed) = account.body(&body, &deployment.model, betas) {
             body_len = changed.len();
             body = vec![changed.into()];
         }
-        let path = path(endpoint, tongue, &deployment.model);
-        let path = account
+        let path = match &ask.passed {
+            Some(passed) => passed.path.clone().into(),
+            None => path(endpoint, tongue, &deployment.model),
+        };
+        let mut path = account
             .path(path, &deployment.model, ask.peek.stream)
             .ok_or_else(|| Refusal::invalid("The model's provider has nothing of the kind", Some("model")))?;
+        if let Some(query) = ask.passed.as_ref().and_then(|passed| passed.query.as_deref()) {
+            path = format!("{path}?{query}").into();
+        }
         let errors = match (&translation, account.has_own_errors()) {
             (None, true) => Pair::of(own, tongue).map(|pair| Translation {
                 pair,
@@ -163,7 +173,6 @@ impl<'r> Outgoing<'r> {
         {
             headers.push((HeaderName::from_static("x-forwarded-for"), value));
         }
-        let form = client.headers().get(http::header::CONTENT_TYPE).filter(|_| ask.peek.recording.is_some());
         let mut signed_with = Vec::new();
         if let (Entry::Signed { keys, region, service }, Some(target)) = (account.entry(), &running.target) {
             let signer = Signer { keys, region, service };
@@ -171,9 +180,19 @@ impl<'r> Outgoing<'r> {
             headers.extend(signature.ok_or(Refusal::Internal)?);
             signed_with = signer.secrets();
         }
+        let (method, content_type) = match &ask.passed {
+            Some(passed) => (passed.method.clone(), passed.content_type.clone()),
+            None => {
+                let form =
+                    client.headers().get(http::header::CONTENT_TYPE).filter(|_| ask.peek.recording.is_some());
+                let json = HeaderValue::from_static("application/json");
+                (Method::POST, Some(form.cloned().unwrap_or(json)))
+            }
+        };
         Ok(Self {
-            content_type: form.cloned().unwrap_or(HeaderValue::from_static("application/json")),
             headers,
+            method,
+            content_type,
             body_len,
             body,
             path,
@@ -232,9 +251,12 @@ impl<'r> Outgoing<'r> {
         let fits = self.body_len <= ONE_WRITE_MAX;
         let mut wire = BytesMut::with_capacity(1024 + if fits { self.body_len } else { 0 });
         let mut line = |parts: &[&[u8]]| parts.iter().for_each(|part| wire.put_slice(part));
-        line(&[b"POST ", target.path().as_bytes(), self.path.as_bytes(), b" HTTP/1.1\r\nhost: "]);
-        let content_type = self.content_type.as_bytes();
-        line(&[target.authority.as_bytes(), b"\r\ncontent-type: ", content_type, b"\r\n"]);
+        let method = self.method.as_str().as_bytes();
+        line(&[method, b" ", target.path().as_bytes(), self.path.as_bytes(), b" HTTP/1.1\r\nhost: "]);
+        line(&[target.authority.as_bytes(), b"\r\n"]);
+        if let Some(kind) = &self.content_type {
+            line(&[b"content-type: ", kind.as_bytes(), b"\r\n"]);
+        }
         if let Some(credential) = &self.credential {
             let name = self.credential_name.as_str().as_bytes();
             line(&[name, b": ", credential.as_bytes(), b"\r\n"]);
@@ -242,25 +264,36 @@ impl<'r> Outgoing<'r> {
         for (name, value) in &self.headers {
             line(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
         }
-        let length = self.body_len.to_string();
-        line(&[b"accept-encoding: identity\r\ncontent-length: ", length.as_bytes(), b"\r\n\r\n"]);
+        if self.tells_length() {
+            line(&[b"content-length: ", self.body_len.to_string().as_bytes(), b"\r\n"]);
+        }
+        line(&[b"accept-encoding: identity\r\n\r\n"]);
         if fits {
             self.body.iter().for_each(|part| wire.put_slice(part));
         }
         (wire.freeze(), fits)
     }
 
+    /// Methods that have no body unless one is sent need not say so.
+    fn tells_length(&self) -> bool {
+        self.body_len > 0 || !matches!(self.method, Method::GET | Method::DELETE)
+    }
+
     /// The same head for HTTP/2.
     pub(super) fn http2(&self, target: &Target) -> Option<Box<RequestHeader>> {
         let path = format!("{}{}", target.path(), self.path);
-        let mut head = RequestHeader::build_no_case("POST", path.as_bytes(), Some(16)).ok()?;
+        let mut head = RequestHeader::build_no_case(self.method.clone(), path.as_bytes(), Some(16)).ok()?;
         head.set_version(http::Version::HTTP_2);
         let scheme = if target.is_tls() { "https" } else { "http" };
         let uri = format!("{scheme}://{}{path}", target.authority).parse().ok()?;
         head.set_uri(uri);
-        head.insert_header(http::header::CONTENT_TYPE, self.content_type.clone()).ok()?;
+        if let Some(kind) = &self.content_type {
+            head.insert_header(http::header::CONTENT_TYPE, kind.clone()).ok()?;
+        }
         head.insert_header(http::header::ACCEPT_ENCODING, "identity").ok()?;
-        head.insert_header(http::header::CONTENT_LENGTH, self.body_len).ok()?;
+        if self.tells_length() {
+            head.insert_header(http::header::CONTENT_LENGTH, self.body_len).ok()?;
+        }
         if let Some(credential) = &self.credential {
             head.insert_header(self.credential_name.clone(), credential.clone()).ok()?;
         }

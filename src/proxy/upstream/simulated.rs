@@ -80,29 +80,41 @@ impl Simulated {
 fn script(deployment: &Deployment, request: &Outgoing<'_>) -> Script {
     let (body, directive) = (request.body.concat(), request.directive.as_deref());
     let now = clock::now().0 / 1000;
-    let content_type = request.content_type.to_str().unwrap_or_default();
-    let endpoint = endpoint(request.endpoint, &deployment.model, content_type);
+    let content_type = request.content_type.as_ref().and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let asked = Asked { method: request.method.as_str(), path: &request.path, content_type };
+    let endpoint = endpoint(request.endpoint, &deployment.model, asked);
     simulated::answer(endpoint, &body, directive, rand::random(), now)
 }
 
 /// A count of the built-in provider's own, as status and body: what its dialect's vendor counts is close to
 /// it.
 pub(crate) fn estimate(ask: &Ask) -> (u16, Bytes) {
-    let script = simulated::answer(endpoint(ask.endpoint(), &ask.peek.model, ""), &ask.body, None, 0, 0);
+    let endpoint = endpoint(ask.endpoint(), &ask.peek.model, Asked::default());
+    let script = simulated::answer(endpoint, &ask.body, None, 0, 0);
     let parts: Vec<_> = script.parts.map(|part| part.bytes).collect();
     (script.status, parts.concat().into())
 }
 
+/// What of a request is not in its body.
+#[derive(Default)]
+struct Asked<'a> {
+    method: &'a str,
+    path: &'a str,
+    content_type: &'a str,
+}
+
 /// An upstream's endpoint as the provider knows it.
-fn endpoint<'a>(endpoint: Endpoint, model: &'a str, content_type: &'a str) -> simulated::Endpoint<'a> {
+fn endpoint<'a>(endpoint: Endpoint, model: &'a str, asked: Asked<'a>) -> simulated::Endpoint<'a> {
     match endpoint {
         Endpoint::ChatCompletions => simulated::Endpoint::Chat,
         Endpoint::Completions => simulated::Endpoint::Completion,
         Endpoint::Embeddings => simulated::Endpoint::Embedding,
         Endpoint::ImagesGenerations => simulated::Endpoint::Images,
         Endpoint::AudioSpeech => simulated::Endpoint::Speech,
-        Endpoint::AudioTranscriptions => simulated::Endpoint::Transcription { content_type },
-        Endpoint::AudioTranslations => simulated::Endpoint::Translation { content_type },
+        Endpoint::AudioTranscriptions => {
+            simulated::Endpoint::Transcription { content_type: asked.content_type }
+        }
+        Endpoint::AudioTranslations => simulated::Endpoint::Translation { content_type: asked.content_type },
         Endpoint::Moderations => simulated::Endpoint::Moderation,
         Endpoint::Rerank => simulated::Endpoint::Rerank,
         Endpoint::Responses => simulated::Endpoint::Responses,
@@ -112,5 +124,6 @@ fn endpoint<'a>(endpoint: Endpoint, model: &'a str, content_type: &'a str) -> si
         Endpoint::CountTokens => simulated::Endpoint::CountTokens { model },
         Endpoint::EmbedContent => simulated::Endpoint::EmbedContent,
         Endpoint::BatchEmbedContents => simulated::Endpoint::BatchEmbedContents,
+        Endpoint::Raw(_) => simulated::Endpoint::Raw { method: asked.method, path: asked.path },
     }
 }

@@ -10,10 +10,7 @@ use crate::{
         snapshot::{CoolDown, Deployment, Model, Policy, Provider, RetryOn, Route},
         suggest,
     },
-    domain::{
-        plan::EVERY_MODEL,
-        price::{ModelPrice, PriceBook},
-    },
+    domain::{plan::EVERY_MODEL, price::ModelPrice},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
@@ -32,7 +29,7 @@ pub(super) fn models(
     document: &yaml::Document,
     providers: &Providers,
     context: &mut Context<'_>,
-) -> (Models, PriceBook) {
+) -> (Models, BTreeMap<Arc<str>, ModelPrice>) {
     let all = context.root().key("models");
     if document.models.is_empty() && all.names().next().is_none() && all.is_there() {
         context.problem(&all, "needs at least one model");
@@ -50,7 +47,7 @@ pub(super) fn models(
         }
         models.insert(built.id.clone(), built);
     }
-    (models, PriceBook::new(prices))
+    (models, prices)
 }
 
 /// One name stands for one model.

@@ -2,7 +2,7 @@
 
 use super::{
     context::{Context, Spot},
-    plan_price,
+    pass_through, plan_price,
     provider::{NAME_RULE, is_name},
 };
 use crate::{
@@ -92,6 +92,8 @@ fn one(
 /// silently match nothing.
 struct Names<'a> {
     models: Vec<&'a str>,
+    /// What is passed through, by provider.
+    passed: Vec<String>,
     aliases: HashMap<&'a str, &'a str>,
 }
 
@@ -102,18 +104,20 @@ impl<'a> Names<'a> {
         });
         let mut models: Vec<&str> = context.root().key("models").names().collect();
         models.sort_unstable();
-        Self { models, aliases: aliases.collect() }
+        Self { models, passed: pass_through::names(document).collect(), aliases: aliases.collect() }
     }
 
     fn check(&self, name: &str, spot: &Spot<'_>, context: &mut Context<'_>) {
-        if name == EVERY_MODEL || self.models.binary_search(&name).is_ok() {
+        let is_passed = || self.passed.iter().any(|passed| passed == name);
+        if name == EVERY_MODEL || self.models.binary_search(&name).is_ok() || is_passed() {
             return;
         }
         if let Some(model) = self.aliases.get(name) {
             let message = format!("`{name}` is an alias: a plan goes by the model's name");
             return context.suggest(spot, message, Some((*model).to_owned()));
         }
-        let suggestion = suggest::nearest(name, self.models.iter().copied());
+        let suggestion =
+            suggest::nearest(name, self.models.iter().copied().chain(self.passed.iter().map(String::as_str)));
         context.suggest(spot, format!("there is no model `{name}`"), suggestion);
     }
 }

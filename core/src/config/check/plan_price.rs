@@ -2,7 +2,7 @@
 
 use super::{
     context::{Context, Spot},
-    price,
+    pass_through, price,
 };
 use crate::{
     config::{
@@ -70,19 +70,21 @@ fn place<'k>(
     spot: &Spot<'_>,
     context: &mut Context<'_>,
 ) -> Option<(&'k str, &'static [Class])> {
-    if document.models.contains_key(key) {
+    let passed: Vec<String> = pass_through::names(document).collect();
+    let is_sold = |name: &str| document.models.contains_key(name) || passed.iter().any(|it| it == name);
+    if is_sold(key) {
         return Some((key, &Class::ALL[..Class::OF_TOKENS]));
     }
     let (model, class) = key.rsplit_once(':').unwrap_or((key, ""));
     let found = Class::ALL.iter().position(|one| one.as_str() == class);
-    if let (true, Some(index)) = (document.models.contains_key(model), found) {
+    if let (true, Some(index)) = (is_sold(model), found) {
         return Some((model, &Class::ALL[index..=index]));
     }
-    let names = document.models.keys();
+    let names = document.models.keys().chain(&passed);
     let keys: Vec<String> = names
         .flat_map(|model| Class::ALL.iter().map(move |class| format!("{model}:{}", class.as_str())))
         .collect();
-    let known = keys.iter().chain(document.models.keys()).map(String::as_str);
+    let known = keys.iter().chain(document.models.keys()).chain(&passed).map(String::as_str);
     context.suggest(
         spot,
         "expected a model, or a model and a class such as `chat:output`",

@@ -57,9 +57,6 @@ fn one(
     if kind.is_none() {
         context.problem(&spot.key("kind"), format!("kind `{}` {NOT_YET}", yaml.kind.as_str()));
     }
-    if !yaml.pass_through.is_empty() {
-        context.problem(&spot.key("pass_through"), format!("pass-through {NOT_YET}"));
-    }
     let known = account::account(yaml, kind, spot, context);
     let base = base(yaml, kind, known.as_ref(), spot, context);
     let (credentials, service_accounts) =

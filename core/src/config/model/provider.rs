@@ -1,5 +1,6 @@
 //! `providers`: accounts with vendors.
 
+use super::Price;
 use crate::{
     config::form::{Interpolated, Span},
     provider::{ApiName, KindName},
@@ -31,10 +32,13 @@ pub struct Provider {
     /// vendors refuse a conversation with calls of tools without it.
     #[serde(default)]
     pub give_back_reasoning: bool,
-    /// Not supported yet.
+    /// What is passed on to it besides the gateway's own endpoints: entries such as `GET /v1/things`,
+    /// `GET /v1/things/{id}` and `POST /v1/things/*`. Default: nothing.
     #[serde(default)]
     #[schemars(length(max = 256))]
     pub pass_through: Vec<String>,
+    /// What that costs where a request names no model: as a model's `price`.
+    pub pass_through_price: Option<Price>,
     #[serde(default)]
     pub timeouts: Timeouts,
     /// What becomes of the answer when the caller leaves. Default `drain`.

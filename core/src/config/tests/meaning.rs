@@ -128,7 +128,7 @@ storage: { redis: ['redis://a', 'redis://b'] }
 tracing: { otlp: 'http://a' }
 providers:
   a: { kind: azure, base_url: 'https://x@a', credentials: [x] }
-  o: { kind: openai, credentials: [x], dialects: [openai_chat, gemini], pass_through: [GET /v1/x] }
+  o: { kind: openai, credentials: [x], dialects: [openai_chat, gemini] }
 models:
   chat:
     price: { output: '1' }
@@ -139,7 +139,6 @@ models:
             "a.yaml:2:18: tracing.otlp: tracing is not supported yet by this version",
             "a.yaml:4:31: providers.a.base_url: must not hold a user or a password: use `credentials`",
             "a.yaml:5:64: providers.o.dialects[1]: `openai` does not speak `gemini`",
-            "a.yaml:5:73: providers.o.pass_through: pass-through is not supported yet by this version",
             "a.yaml:9:22: models.chat.route.policy: this policy is not supported yet by this version",
             "a.yaml:9:43: models.chat.route.hedge_after: hedging is not supported yet by this version",
         ],

@@ -23,6 +23,8 @@
 //! - **Transcription** and **translation**: a text of 16 to 64 tokens, the same for the same recording; a model whose
 //!   name holds `whisper` tells seconds and never streams, any other tokens, ten for each second. How long a
 //!   recording is follows from its size, or from what a WAV file tells.
+//! - **What is passed through**: an object that says what was asked, and `usage` where the body is an object: the tokens
+//!   of the body and one of the answer.
 //! - **Embedding**: unit vectors of 8 numbers, or of `dimensions`, as floats or base64. The same
 //!   input has the same vector in every batch.
 //!
@@ -69,6 +71,7 @@ mod foreign;
 mod frames;
 mod heard;
 mod media;
+mod raw;
 mod schema;
 mod speech;
 mod stream;
@@ -147,6 +150,12 @@ pub enum Endpoint<'a> {
     EmbedContent,
     /// `…/models/{model}:batchEmbedContents`
     BatchEmbedContents,
+    /// What is passed through, whatever it is.
+    Raw {
+        method: &'a str,
+        /// With its query.
+        path: &'a str,
+    },
 }
 
 impl Endpoint<'_> {
@@ -161,7 +170,8 @@ impl Endpoint<'_> {
             | Self::Transcription { .. }
             | Self::Translation { .. }
             | Self::Moderation
-            | Self::Rerank => Dialect::OpenAiChat,
+            | Self::Rerank
+            | Self::Raw { .. } => Dialect::OpenAiChat,
             Self::Messages | Self::MessagesCountTokens => Dialect::AnthropicMessages,
             Self::Responses => Dialect::OpenAiResponses,
             Self::GenerateContent { .. }
@@ -249,6 +259,7 @@ pub fn answer(
         Endpoint::Translation { .. } => transcript::translation,
         Endpoint::Moderation => media::moderation,
         Endpoint::Rerank => media::rerank,
+        Endpoint::Raw { method, path } => return raw::answer(method, path, body, directive, id_seed),
         _ => return foreign::answer(endpoint, body, directive, id_seed, created),
     };
     let directive = match Directive::parse(directive.unwrap_or_default()) {

@@ -169,6 +169,16 @@ const GENERATION_CONFIG: &[Field] = &[
     Field::new("_responseJsonSchema", Means::Text).at("generationConfig._responseJsonSchema"),
 ];
 
+/// Of what is passed on, of which only its vendor knows more.
+const RAW: &[Field] = &[
+    Field::new("model", Means::Model),
+    Field::new("stream", Means::Stream),
+    Field::new("previous_response_id", KEPT),
+    Field::new("cachedContent", KEPT).or("cached_content"),
+];
+
+const KEPT: Means = Means::Refused("names what a provider keeps, and is not passed through");
+
 /// By which a request would choose its own upstream, or another model than the one that was looked at: a vendor of
 /// other vendors' models asks the next of `models` where one fails, and has both in a `preset` of the account
 /// (<https://openrouter.ai/docs/features/model-routing>).
@@ -190,6 +200,7 @@ static GENERATE_CONTENT_TABLE: Table = Table::of(GENERATE_CONTENT);
 static GENERATE_INNER_TABLE: Table = Table::of(GENERATE);
 static EMBED_TABLE: Table = Table::of(EMBED);
 static GENERATION: Table = Table::of(GENERATION_CONFIG);
+static RAW_TABLE: Table = Table::of(RAW);
 static UPSTREAM_TABLE: Table = Table::of(UPSTREAM);
 
 /// The members of a whole request.
@@ -200,6 +211,11 @@ pub(super) fn of(dialect: Dialect) -> &'static Table {
         Dialect::AnthropicMessages => &MESSAGES_TABLE,
         Dialect::Gemini => &GENERATE_CONTENT_TABLE,
     }
+}
+
+/// Of a request that is passed on as it is: what it must not say twice, or at all.
+pub(super) fn of_raw() -> &'static Table {
+    &RAW_TABLE
 }
 
 /// The member by which `name`, in any spelling, would choose an upstream.

@@ -281,7 +281,7 @@ fn without_fraction(number: &[u8]) -> &[u8] {
 
 /// Refuses a name that chooses an upstream, or that some upstream takes for one we decide by: it would be a
 /// second value that was not looked at.
-fn refuse_name(table: &Table, name: &str) -> Result<(), PeekError> {
+pub(super) fn refuse_name(table: &Table, name: &str) -> Result<(), PeekError> {
     if let Some(Field { param, means: Means::Refused(why), .. }) = members::choosing_upstream(name) {
         return Err(PeekError::at(param, why));
     }
@@ -296,7 +296,7 @@ pub(super) fn first<'a>(scanner: &mut Scanner<'a>) -> Result<Token<'a>, PeekErro
     Ok(scanner.next()?.expect("a key is followed by a value or an error"))
 }
 
-fn model(scanner: &mut Scanner<'_>) -> Result<(String, Range<usize>), PeekError> {
+pub(super) fn model(scanner: &mut Scanner<'_>) -> Result<(String, Range<usize>), PeekError> {
     let Token::String(text) = first(scanner)? else {
         return Err(PeekError::at("model", "must be a string"));
     };
