@@ -157,7 +157,7 @@ pub struct StreamTranslator {
 /// How it is read what a stream used.
 enum Meter {
     /// As for a caller of its own dialect, so that it costs the same.
-    OfDialect(StreamMeter),
+    OfDialect(Box<StreamMeter>),
     /// From what it says: no caller of ours speaks so.
     OfEvents { usage: Option<Usage>, text: KeptText, has_finish: bool },
 }
@@ -165,7 +165,7 @@ enum Meter {
 impl Meter {
     fn of(tongue: Tongue) -> Self {
         match tongue.dialect() {
-            Some(dialect) => Self::OfDialect(StreamMeter::new(dialect)),
+            Some(dialect) => Self::OfDialect(Box::new(StreamMeter::new(dialect))),
             None => Self::OfEvents { usage: None, text: KeptText::default(), has_finish: false },
         }
     }
