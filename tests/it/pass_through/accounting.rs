@@ -53,6 +53,12 @@ async fn an_answer_that_tells_its_usage_is_charged_by_it_and_another_by_the_requ
     assert_eq!((&line["model"], &line["provider"]), (&json!(SOLD), &json!("up")));
     let audit = stage.gateway.command(&["audit", "-c", "aione.yaml"]).output().unwrap();
     assert!(audit.status.success(), "{}", String::from_utf8_lossy(&audit.stdout));
+    let key = stage.gateway.create_key(json!({})).await;
+    let why = Call::get(&format!("/api/v1/explain?model={SOLD}&key_id={}", key.id));
+    let why = stage.gateway.admin(why).await.ok().json();
+    assert_eq!((&why["verdict"], &why["deployments"][0]["id"]), (&json!("routed"), &json!(SOLD)), "{why}");
+    let shown = stage.gateway.admin(Call::get("/api/v1/config")).await.ok().json();
+    assert_eq!(shown["providers"][0]["pass_through"][1], "GET /v1/things/{}");
     let upstreams = stage.gateway.admin(Call::get("/api/v1/upstreams")).await;
     assert!(upstreams.text().contains(SOLD), "{}", upstreams.text());
 }
@@ -127,6 +133,27 @@ async fn limits_and_budgets_hold_as_for_models() {
     get(&poor).await.ok();
     let spent = get(&poor).await;
     assert_eq!((spent.status, spent.header("x-aione-refused")), (402, Some("insufficient_balance")));
+}
+
+#[tokio::test]
+async fn what_has_no_price_is_kept_apart_until_it_has_one() {
+    let mut stage = Stage::with(|settings| {
+        settings.set("/billing/unpriced", "quarantine").set("/providers/up/pass_through_price", Value::Null)
+    })
+    .await;
+    stage.upstream.next(Script::json(200, json!({ "usage": usage(100, 50) }).to_string()));
+    let answer = stage.send(Call::get("/v1/things")).await.ok();
+    let record = stage.gateway.record(&answer.request_id()).await;
+    assert_eq!((record.cost(), &*record.0["unpriced"]), (0, "1"));
+    let price = json!({ "request": "0.01", "input": "1", "output": "2" });
+    stage.gateway.settings = stage.gateway.settings.clone().set("/providers/up/pass_through_price", price);
+    stage.gateway.write_settings();
+    stage.gateway.admin(Call::new("POST", "/api/v1/config/reload")).await.ok();
+    wait::until("it is charged", async || {
+        let record = stage.gateway.record(&answer.request_id()).await;
+        (record.cost() == 10_200_000_000).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -134,7 +134,7 @@ fn it_has_a_price_as_models_have() {
     );
     refused(
         &opening("GET /v1/a", "").replace("{ request: '0.01' }", "{}"),
-        &["a.yaml:2:60: providers.up.pass_through_price: states no rate"],
+        &["a.yaml:2:80: providers.up.pass_through_price: states no rate"],
     );
 }
 
