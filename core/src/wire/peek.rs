@@ -7,11 +7,13 @@
 mod form;
 mod members;
 mod reader;
+mod speech;
 #[cfg(test)]
 mod tests;
 mod text;
 
 pub use form::{Recording, peek_form};
+pub use speech::spoken_characters;
 pub use text::MAX_MEDIA_BYTES;
 
 use super::{
