@@ -35,7 +35,7 @@ struct ModelInfo {
     /// Empty: not stated, and not checked.
     capabilities: Vec<String>,
     /// The rates in force now, decimals in the billing currency: under the model where one rate
-    /// covers all tokens, else under `<model>:<class>`. `:image`, `:search` and `:request` are for
+    /// covers all tokens, else under `<model>:<class>`. `:image`, `:search`, `:character`, `:second` and `:request` are for
     /// one. Where long prompts have rates of their own, these are those of short ones.
     price_per_1m_tokens: BTreeMap<String, String>,
     /// On the node that answers: `available`, `resting` (each deployment rests after failures, and

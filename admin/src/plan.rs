@@ -22,7 +22,7 @@ pub(crate) struct PlanDetailResponse {
     tpm_limits: BTreeMap<String, u64>,
     /// Of the models that the plan includes, the rates in force now, decimals in the billing
     /// currency: under the model where one rate covers all tokens, else under `<model>:<class>`.
-    /// `:image`, `:search` and `:request` are for one. Where long prompts have rates of their own,
+    /// `:image`, `:search`, `:character`, `:second` and `:request` are for one. Where long prompts have rates of their own,
     /// these are those of short ones.
     price_per_1m_tokens: BTreeMap<String, String>,
     /// A decimal amount in the billing currency.

@@ -16,8 +16,8 @@ const READERS: [&str; 3] = ["embeddings", "rerank", "moderation"];
 
 /// The rates of a plan in force at `at`, decimals in the billing currency: under `<model>` where one rate
 /// covers all tokens, else under `<model>:<class>`, such as `gpt-4o:cache_read`. All are for 1M
-/// tokens but `:image`, `:search` and `:request`, which are for one. The tiers of long prompts have
-/// no key.
+/// tokens but `:image`, `:search`, `:character`, `:second` and `:request`, which are for one. The
+/// tiers of long prompts have no key.
 pub(crate) fn price_map<'a>(
     plan: &Plan,
     models: impl IntoIterator<Item = &'a Model>,
@@ -32,7 +32,13 @@ pub(crate) fn price_map<'a>(
             Some(rate) => drop(map.insert(model.id.to_string(), rate.to_per_million())),
             None => map.extend(tokens.into_iter().map(|(class, rate)| (named(class), rate.to_per_million()))),
         }
-        let fees = [("image", rates.image), ("search", rates.search), ("request", rates.request)];
+        let fees = [
+            ("image", rates.image),
+            ("search", rates.search),
+            ("character", rates.character),
+            ("second", rates.second),
+            ("request", rates.request),
+        ];
         map.extend(stated(&fees).map(|(class, fee)| (named(class), Pico(fee.0.into()).to_decimal())));
     }
     map
@@ -105,6 +111,10 @@ mod tests {
     fn a_fee_is_for_one_and_a_price_that_is_not_in_force_is_not_shown() {
         let fees = "{ input: '1', output: '1', image: '0.04', request: '0.000001' }";
         assert_eq!(map(fees, "[chat, image_output]"), ["m 1", "m:image 0.04", "m:request 0.000001"]);
+        assert_eq!(
+            map("{ character: '0.000015', second: '0.0001' }", "[audio]"),
+            ["m:character 0.000015", "m:second 0.0001"]
+        );
         let later =
             "[{ input: '1', output: '1' }, { from: '2999-01-01T00:00:00Z', input: '9', output: '9' }]";
         assert_eq!(map(later, "[chat]"), ["m 1"]);

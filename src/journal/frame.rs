@@ -3,6 +3,8 @@
 //! Layout, little-endian: `u32` payload length, `u32` CRC-32 of length, kind and payload, `u8`
 //! kind, payload (postcard).
 
+mod former;
+
 use aione_core::domain::{
     outlay::Outlay,
     usage::{Closed, Opened, UsageRecord},
@@ -25,16 +27,18 @@ pub(super) enum Kind {
     Opened = 1,
     /// An ended exchange, with its `Opened` again, so that no other frame is needed to bill it, and with
     /// what it cost the operator.
-    Closed = 5,
-    /// The same before that was noted; read, and no longer written.
-    ClosedBefore = 4,
+    Closed = 6,
+    /// The same before characters and seconds were counted; read, and no longer written.
+    ClosedBefore = 5,
+    /// The same before what it cost the operator was noted.
+    ClosedFirst = 4,
     /// An exchange whose slot was dropped unclosed.
     Abandoned = 3,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Opened, Self::Closed, Self::ClosedBefore, Self::Abandoned]
+        [Self::Opened, Self::Closed, Self::ClosedBefore, Self::ClosedFirst, Self::Abandoned]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
     }
@@ -79,10 +83,18 @@ pub(super) fn put_closed(opened: &Opened, closed: &Closed, out: &mut Vec<u8>) ->
     put(Kind::Closed, &(opened, closed, cost, failed), out)
 }
 
-/// Appends a `closed` frame as it was before an outlay was noted.
+/// Appends a `closed` frame as it was before pieces were counted.
 #[cfg(test)]
 pub(super) fn put_closed_before(opened: &Opened, closed: &Closed, out: &mut Vec<u8>) {
-    put(Kind::ClosedBefore, &(opened, closed), out).expect("it fits");
+    let failed: Vec<_> = closed.outlay.failed.iter().map(former::Failed::of).collect();
+    put(Kind::ClosedBefore, &(opened, former::Closed::of(closed), closed.outlay.cost, failed), out)
+        .expect("it fits");
+}
+
+/// Appends a `closed` frame as it was before an outlay was noted.
+#[cfg(test)]
+pub(super) fn put_closed_first(opened: &Opened, closed: &Closed, out: &mut Vec<u8>) {
+    put(Kind::ClosedFirst, &(opened, former::Closed::of(closed)), out).expect("it fits");
 }
 
 fn put(kind: Kind, value: &impl Serialize, out: &mut Vec<u8>) -> Result<(), TooLong> {
@@ -151,7 +163,15 @@ pub(super) fn decode(kind: Kind, payload: &[u8]) -> Option<Frame> {
             Some(Frame::Closed(Box::new(UsageRecord { opened, closed })))
         }
         Kind::ClosedBefore => {
-            let (opened, closed) = postcard::from_bytes(payload).ok()?;
+            let (opened, closed, cost, failed): (_, former::Closed, _, Vec<former::Failed>) =
+                postcard::from_bytes(payload).ok()?;
+            let failed = failed.into_iter().map(former::Failed::into_attempt).collect();
+            let closed = closed.into_closed(Outlay { cost, failed });
+            Some(Frame::Closed(Box::new(UsageRecord { opened, closed })))
+        }
+        Kind::ClosedFirst => {
+            let (opened, closed): (_, former::Closed) = postcard::from_bytes(payload).ok()?;
+            let closed = closed.into_closed(Outlay::default());
             Some(Frame::Closed(Box::new(UsageRecord { opened, closed })))
         }
     }

@@ -24,6 +24,7 @@ use aione_core::{
         money::Pico,
         outlay::{FailedAttempt, Outlay},
         plan::Plan,
+        price::{Bound, Class},
         usage::{Closed, End, Opened, Provenance, Usage},
     },
     wire::{Dialect, tap::Reading},
@@ -107,7 +108,14 @@ pub(crate) async fn reserve(
         })?;
     let most = || {
         let price = route.plan.price_of(&route.model.id)?;
-        price.most(ask.estimated_input, route.ceiling, route.images, trace.started_at)
+        let bound = Bound {
+            input: ask.estimated_input,
+            ceiling: route.ceiling,
+            characters: ask.characters,
+            seconds: ask.seconds(),
+            images: route.images,
+        };
+        price.most(&bound, trace.started_at)
     };
     let bill = purses.bill(most).map_err(Refusal::InsufficientBalance)?;
     let claims = || bill.claims(ask.read_at);
@@ -247,6 +255,13 @@ impl Hold {
         unseen: bool,
     ) {
         self.tally.failed.push(Failed { deployment: deployment.clone(), fault, usage, unseen });
+    }
+
+    /// Whether the model is sold by this class: it has a rate for it.
+    pub(crate) fn sells_by(&self, class: Class) -> bool {
+        let price = self.plan.price_of(&self.opened.model);
+        let rates = price.and_then(|price| price.rates_at(0, self.opened.started_at));
+        rates.is_some_and(|rates| rates.of(class).is_some())
     }
 
     /// Remembers who gave the answer that was read, so that its caller can go on from it there.

@@ -41,6 +41,8 @@ pub(crate) struct Ask {
     pub(crate) peek: Peek,
     /// From the size of the text, and from that of a recording, for admission.
     pub(crate) estimated_input: u64,
+    /// Of the text, where it is to be spoken.
+    pub(crate) characters: u64,
     /// When the last byte of the request was read: latency counts from here.
     pub(crate) read_at: Steady,
     /// The same in the neutral form, for upstreams of another dialect; read once, by the first of them.
@@ -52,6 +54,11 @@ pub(crate) struct Ask {
 impl Ask {
     pub(crate) fn endpoint(&self) -> Endpoint {
         self.called.endpoint
+    }
+
+    /// Seconds of the recording, by its size; 0: there is none.
+    pub(crate) fn seconds(&self) -> u64 {
+        self.peek.recording.as_ref().map_or(0, |recording| recording.seconds)
     }
 
     /// Frees the body, once no upstream will be asked any more.
@@ -151,8 +158,20 @@ pub(crate) async fn read(
     };
     let heard = peek.recording.as_ref().map_or(0, |recording| estimate::sound_tokens(recording.seconds));
     let estimated_input = estimate::input_tokens(peek.text_bytes, peek.messages).saturating_add(heard);
+    let characters = if called.endpoint.makes_media() { peek::spoken_characters(&body) } else { 0 };
     let neutral = OnceLock::new();
-    Ok(Ask { called, passed, origin, body, peek, estimated_input, read_at: clock::steady(), neutral, room })
+    Ok(Ask {
+        called,
+        passed,
+        origin,
+        body,
+        peek,
+        estimated_input,
+        characters,
+        read_at: clock::steady(),
+        neutral,
+        room,
+    })
 }
 
 /// One look at what the gateway's own endpoints take.

@@ -12,7 +12,10 @@ use super::{
 use crate::journal::Ticket;
 use aione_core::{
     config::snapshot::{Deployment, OnDisconnect},
-    domain::usage::{End, Provenance, Usage},
+    domain::{
+        price::Class,
+        usage::{End, Provenance, Usage},
+    },
     wire::tap::Reading,
 };
 use bytes::Bytes;
@@ -25,14 +28,37 @@ pub(crate) fn close(mut hold: Hold, ask: &Ask, trace: &mut Trace) -> Accounted {
     if ask.peek.memory.keeps_answer {
         hold.note_origin();
     }
-    count(&mut hold.tally, ask);
+    let unit = unit(&hold, ask);
+    count(&mut hold.tally, ask, unit);
     let (closed, ticket) = hold.close();
     trace.closed(closed);
     Accounted(ticket)
 }
 
+/// What an answer is counted in whose upstream told nothing: in pieces where it is sold by them.
+#[derive(Clone, Copy)]
+enum Unit {
+    Images,
+    Characters,
+    Seconds,
+    Tokens,
+}
+
+fn unit(hold: &Hold, ask: &Ask) -> Unit {
+    let endpoint = ask.endpoint();
+    if endpoint == Endpoint::ImagesGenerations {
+        Unit::Images
+    } else if endpoint == Endpoint::AudioSpeech && hold.sells_by(Class::Character) {
+        Unit::Characters
+    } else if endpoint.hears() && hold.sells_by(Class::Second) {
+        Unit::Seconds
+    } else {
+        Unit::Tokens
+    }
+}
+
 /// Decides the usage of an exchange from what the tap has read.
-fn count(tally: &mut Tally, ask: &Ask) {
+fn count(tally: &mut Tally, ask: &Ask, unit: Unit) {
     let Some(reading) = tally.reading.take() else { return };
     tally.flagged |= reading.flagged;
     let policy = tally.deployment.as_ref().map(|deployment| deployment.provider.on_disconnect);
@@ -70,12 +96,12 @@ fn count(tally: &mut Tally, ask: &Ask) {
         tally.provenance = Provenance::Estimated;
         return;
     }
-    tally.usage = match ask.endpoint() {
-        // Who tells no tokens sells by the piece: what was made, or what was asked for where that is not known.
-        Endpoint::ImagesGenerations => {
-            Usage { images: reading.images().unwrap_or(ask.peek.choices), ..Usage::default() }
-        }
-        _ => {
+    tally.usage = match unit {
+        // What was made, or what was asked for where that is not known.
+        Unit::Images => Usage { images: reading.images().unwrap_or(ask.peek.choices), ..Usage::default() },
+        Unit::Characters => Usage { characters: ask.characters, ..Usage::default() },
+        Unit::Seconds => Usage { seconds: ask.seconds(), ..Usage::default() },
+        Unit::Tokens => {
             let writes = ask.endpoint().generates();
             let output = if writes { reading.estimated_output() } else { 0 };
             Usage { input: ask.estimated_input, output, ..Usage::default() }

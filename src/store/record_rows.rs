@@ -21,7 +21,7 @@ use std::{
 };
 
 /// In the order in which [`bind`] binds them.
-const COLUMNS: [&str; 36] = [
+const COLUMNS: [&str; 38] = [
     "id",
     "started_at",
     "org_id",
@@ -49,6 +49,8 @@ const COLUMNS: [&str; 36] = [
     "audio_out",
     "images",
     "searches",
+    "characters",
+    "seconds",
     "provenance",
     "flagged",
     "unpriced",
@@ -261,6 +263,8 @@ pub(super) fn usage_of(row: &Row) -> Result<Usage, StoreError> {
         audio_out: row.unsigned("audio_out")?,
         images: row.unsigned("images")?,
         searches: row.unsigned("searches")?,
+        characters: row.unsigned("characters")?,
+        seconds: row.unsigned("seconds")?,
     })
 }
 

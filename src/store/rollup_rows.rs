@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 const PLACE: [&str; 8] =
     ["org_id", "by_key", "span_ms", "start_at", "team_id", "key_id", "model", "provider"];
 /// In the order in which [`bind_rollup`] binds them.
-const NUMBERS: [&str; 17] = [
+const NUMBERS: [&str; 19] = [
     "requests",
     "unpriced",
     "faults",
@@ -31,6 +31,8 @@ const NUMBERS: [&str; 17] = [
     "audio_out",
     "images",
     "searches",
+    "characters",
+    "seconds",
     "cost_units",
     "cost_pico",
     "latency_ms",

@@ -25,6 +25,7 @@ const SQLITE: &[Migration] = &[
     Migration { sql: include_str!("migrations/sqlite/0006_invoices.sql"), works_since: 6 },
     Migration { sql: include_str!("migrations/sqlite/0007_unpriced.sql"), works_since: 6 },
     Migration { sql: include_str!("migrations/sqlite/0008_margins.sql"), works_since: 8 },
+    Migration { sql: include_str!("migrations/sqlite/0009_pieces.sql"), works_since: 9 },
 ];
 const POSTGRES: &[Migration] = &[
     Migration { sql: include_str!("migrations/postgres/0001_first.sql"), works_since: 1 },
@@ -34,6 +35,7 @@ const POSTGRES: &[Migration] = &[
     Migration { sql: include_str!("migrations/postgres/0005_invoices.sql"), works_since: 5 },
     Migration { sql: include_str!("migrations/postgres/0006_unpriced.sql"), works_since: 5 },
     Migration { sql: include_str!("migrations/postgres/0007_margins.sql"), works_since: 7 },
+    Migration { sql: include_str!("migrations/postgres/0008_pieces.sql"), works_since: 8 },
 ];
 /// The first version of a SQLite file with rollups.
 const ROLLUPS: usize = 2;

@@ -91,7 +91,7 @@ impl Statement {
         self
     }
 
-    /// The ten classes, in the order of [`Usage`].
+    /// The twelve classes, in the order of [`Usage`].
     pub(super) fn add_usage(&mut self, usage: &Usage) {
         for count in [
             usage.input,
@@ -104,6 +104,8 @@ impl Statement {
             usage.audio_out,
             usage.images,
             usage.searches,
+            usage.characters,
+            usage.seconds,
         ] {
             self.add(count);
         }

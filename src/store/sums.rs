@@ -19,7 +19,7 @@ use futures_util::TryStreamExt as _;
 const BATCH: usize = 1_000;
 
 /// What is summed as counts, in the order of [`sum_of`].
-const COUNTS: [&str; 14] = [
+const COUNTS: [&str; 16] = [
     "requests",
     "unpriced",
     "faults",
@@ -33,6 +33,8 @@ const COUNTS: [&str; 14] = [
     "audio_out",
     "images",
     "searches",
+    "characters",
+    "seconds",
     "latency_ms",
 ];
 /// The rest of an amount is summed in parts of this many 10⁻¹² of a unit, because a sum over
@@ -272,6 +274,8 @@ fn sum_of(row: &Row, group_by: &[GroupBy]) -> Result<UsageSum, StoreError> {
         audio_out: cells.count()?,
         images: cells.count()?,
         searches: cells.count()?,
+        characters: cells.count()?,
+        seconds: cells.count()?,
     };
     let latency_ms = cells.count()?;
     Ok(UsageSum { group, requests, unpriced, faults, usage, cost: cells.money()?, latency_ms })

@@ -376,6 +376,8 @@ mod tests {
             audio_out: 8,
             images: 9,
             searches: 10,
+            characters: 11,
+            seconds: 12,
         };
         metrics.exchange_closed(&opened(), &closed(End::Complete, 1, usage));
         let text = metrics.render(&Readings::default());

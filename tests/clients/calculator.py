@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 TOKENS = ["input", "cache_read", "cache_write_5m", "cache_write_1h", "audio_in", "output", "reasoning", "audio_out"]
 PROMPT = TOKENS[:5]
-FEES = {"image": "images", "search": "searches"}
+FEES = {"image": "images", "search": "searches", "character": "characters", "second": "seconds"}
 MILLION = Decimal(10**6)
 
 getcontext().prec = 60

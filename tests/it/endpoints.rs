@@ -107,6 +107,36 @@ async fn a_voice_passes_as_it_is_and_what_is_spoken_is_counted() {
 }
 
 #[tokio::test]
+async fn a_voice_that_is_sold_by_the_character_is_counted_in_characters() {
+    let upstream = Upstream::start().await;
+    let gateway = TestGateway::new()
+        .upstream("up", &upstream)
+        .model("m", &["up"])
+        .set("/models/m/price", json!({ "character": "0.000015", "input": "1", "output": "10" }))
+        .start()
+        .await;
+    let key = gateway.key().await;
+    let said = json!({ "model": "m", "voice": "alloy", "input": "Grüße, 你好! ".repeat(72), "instructions": "slowly" });
+    let ask = post("/v1/audio/speech", &key, &said);
+    upstream.next(Script::answer(200, &[("content-type", "audio/mpeg")], "sound"));
+    let answer = gateway.send(&ask).await.ok();
+    let record = gateway.record(&answer.request_id()).await;
+    assert_eq!(
+        (record.0["characters"].as_str(), record.prompt(), record.provenance()),
+        ("792", 0, "estimated")
+    );
+    assert_eq!(record.cost(), 792 * 15_000_000);
+    // What tells its tokens is sold by those.
+    let done = b"data: {\"type\":\"speech.audio.done\",\"usage\":{\"input_tokens\":300,\"output_tokens\":900,\"total_tokens\":1200}}\n\n";
+    upstream.next(Script::stream([done]));
+    let told = gateway.send(&ask).await.ok();
+    let record = gateway.record(&told.request_id()).await;
+    assert_eq!((record.0["characters"].as_str(), record.prompt(), record.completion()), ("0", 300, 900));
+    let poor = gateway.create_key(json!({ "budget_rmb": "0.01" })).await.secret;
+    assert_eq!(gateway.send(&post("/v1/audio/speech", &poor, &said)).await.status, 402);
+}
+
+#[tokio::test]
 async fn what_is_judged_needs_no_model_and_what_is_ranked_tells_its_tokens() {
     let upstream = Upstream::start().await;
     let (gateway, key) = stage(&upstream).await;

@@ -200,6 +200,49 @@ async fn a_caller_who_leaves_a_stream_of_words_pays_for_what_was_heard() {
 }
 
 #[tokio::test]
+async fn what_is_sold_by_the_second_is_counted_in_seconds() {
+    let upstream = Upstream::start().await;
+    let change = |gateway: TestGateway| {
+        gateway
+            .set("/models/m/price", json!({ "second": "0.0001" }))
+            .simulated("sim")
+            .model("whisper", &["sim"])
+            .set("/models/whisper/price", json!({ "second": "0.0001" }))
+    };
+    let (gateway, key) = stage(&upstream, change).await;
+    let seconds = async |call: &Call| {
+        let answer = gateway.send(call).await.ok();
+        let record = gateway.record(&answer.request_id()).await;
+        assert_eq!((heard(&record), record.flagged()), (["0", "0", "0"], false));
+        let told = (record.0["seconds"].clone(), record.provenance().to_owned());
+        assert_eq!(record.cost(), told.0.parse::<i128>().unwrap() * 100_000_000);
+        told
+    };
+    for (told, counted) in [("9", "9"), ("8.0", "8"), ("8.01", "9")] {
+        let body = format!(r#"{{"text":"So it is.","usage":{{"type":"duration","seconds":{told}}}}}"#);
+        upstream.next(Script::json(200, body));
+        assert_eq!(seconds(&hear(&key, &[])).await, (counted.to_owned(), "provider".to_owned()));
+    }
+    // Who tells nothing is believed to have heard all of the file: 4 000 bytes are a second.
+    upstream.next(Script::answer(200, &[("content-type", "text/plain")], "So it is.\n"));
+    let estimated = seconds(&hear(&key, &[("response_format", "text")])).await;
+    assert_eq!(estimated, ("25".to_owned(), "estimated".to_owned()));
+    let simulated = hear_at(
+        "/v1/audio/translations",
+        &key,
+        form(&[("model", "whisper"), ("response_format", "verbose_json")]),
+    );
+    assert_eq!(seconds(&simulated).await, ("25".to_owned(), "provider".to_owned()));
+    // A purse must hold them all.
+    let poor = gateway.create_key(json!({ "budget_rmb": "0.0024" })).await.secret;
+    let refused = gateway.send(&hear(&poor, &[])).await;
+    assert_eq!((refused.status, refused.code()), (402, "insufficient_balance".to_owned()));
+    let rich = gateway.create_key(json!({ "budget_rmb": "0.0025" })).await.secret;
+    upstream.next(Script::json(200, r#"{"text":"So it is.","usage":{"type":"duration","seconds":25}}"#));
+    assert_eq!(seconds(&hear(&rich, &[])).await.0, "25");
+}
+
+#[tokio::test]
 async fn what_is_no_sound_form_reaches_no_upstream() {
     let upstream = Upstream::start().await;
     let (gateway, key) = stage(&upstream, |gateway| gateway).await;

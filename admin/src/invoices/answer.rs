@@ -69,7 +69,7 @@ pub(crate) struct InvoiceLine {
     /// `input`, `output`, …: as in a price.
     #[schema(required = true)]
     class: Option<&'static str>,
-    /// Of usage: tokens, images, searches or requests. Of a fee: days.
+    /// Of usage: tokens, images, searches, characters, seconds or requests. Of a fee: days.
     quantity: u64,
     /// Of usage: before it is rounded.
     #[schema(required = true)]

@@ -92,7 +92,7 @@ forms! {
     Size(u64) = "size", r"^[0-9]+(B|KiB|MiB|GiB)$", number::size;
     /// A quoted rate in currency per one million tokens, with at most six decimals.
     PerMillion(crate::domain::money::Rate) = "rate per million", r"^[0-9]+(\.[0-9]+)?$", number::per_million;
-    /// A quoted fee in currency for one unit (an image, a search, a request).
+    /// A quoted fee in currency for one unit (an image, a search, a character, a second, a request).
     PerUnit(crate::domain::money::Rate) = "fee per unit", r"^[0-9]+(\.[0-9]+)?$", number::per_unit;
     /// A quoted amount in currency, never negative.
     Amount(String) = "amount", r"^[0-9]+(\.[0-9]+)?$", number::amount;

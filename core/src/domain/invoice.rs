@@ -43,7 +43,7 @@ pub struct Charge {
     pub start: Timestamp,
     pub model: Arc<str>,
     pub class: Class,
-    /// Tokens, images, searches or requests.
+    /// Tokens, images, searches, characters, seconds or requests.
     pub quantity: u64,
     pub amount: Pico,
 }

@@ -17,7 +17,7 @@ const AMOUNT_DECIMALS: usize = 12;
 #[serde(transparent)]
 pub struct Pico(pub i128);
 
-/// A price: 10⁻¹² of a currency unit for one token (or one image, request, search).
+/// A price: 10⁻¹² of a currency unit for one token (or one image, search, character, second, request).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Rate(pub u64);
@@ -54,7 +54,7 @@ impl Rate {
         u64::try_from(scaled).map(Self).map_err(|_| MoneyError::TooLarge(text.to_owned()))
     }
 
-    /// Reads a quoted fee in currency for one unit (an image, a search, a request).
+    /// Reads a quoted fee in currency for one unit (an image, a search, a character, a second, a request).
     ///
     /// # Errors
     /// Not a decimal, negative, more than twelve decimals, or beyond 64 bits (18 million).

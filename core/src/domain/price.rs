@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Rates by class, each for **one** of its unit: a token, an image, a search, a request. `None`:
+/// Rates by class, each for **one** of its unit: a token, an image, a search, a character, a second, a request. `None`:
 /// no rate; a class that occurs without one makes the model unpriced, except `reasoning`, which
 /// then costs as `output`, and `request`, which then adds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -24,6 +24,11 @@ pub struct Rates {
     pub audio_out: Option<Rate>,
     pub image: Option<Rate>,
     pub search: Option<Rate>,
+    // A book without these two is the text, and so of the version, that it was before they were there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub character: Option<Rate>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second: Option<Rate>,
     /// Added to the rest, once for each request.
     pub request: Option<Rate>,
 }
@@ -44,6 +49,10 @@ pub enum Class {
     AudioOut,
     Image,
     Search,
+    /// Of a text that is spoken.
+    Character,
+    /// Of a recording that is heard.
+    Second,
     /// The fee for each request.
     Request,
     /// Of a time when classes were not kept apart.
@@ -56,6 +65,21 @@ pub struct Part {
     pub class: Class,
     pub quantity: u64,
     pub cost: Pico,
+}
+
+/// How much one request can come to at the most.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Bound {
+    /// Tokens of the prompt, estimated.
+    pub input: u64,
+    /// Tokens of the answer.
+    pub ceiling: u64,
+    /// Of the text, where it is to be spoken.
+    pub characters: u64,
+    /// Of the recording, where one is to be heard, estimated.
+    pub seconds: u64,
+    /// Images that are sold by the piece.
+    pub images: u64,
 }
 
 /// Rates that hold for the whole request once its prompt is longer than `above` tokens.
@@ -101,7 +125,7 @@ pub enum Unpriced {
 
 impl Class {
     /// Those that have a rate of their own; those that are counted in tokens come first.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Input,
         Self::CacheRead,
         Self::CacheWrite5m,
@@ -112,6 +136,8 @@ impl Class {
         Self::AudioOut,
         Self::Image,
         Self::Search,
+        Self::Character,
+        Self::Second,
         Self::Request,
     ];
 
@@ -132,6 +158,8 @@ impl Class {
             Self::AudioOut => "audio_out",
             Self::Image => "image",
             Self::Search => "search",
+            Self::Character => "character",
+            Self::Second => "second",
             Self::Request => "request",
             Self::Mixed => "mixed",
         }
@@ -158,6 +186,8 @@ impl Rates {
             Class::AudioOut => self.audio_out,
             Class::Image => self.image,
             Class::Search => self.search,
+            Class::Character => self.character,
+            Class::Second => self.second,
             Class::Request => self.request,
             Class::Mixed => None,
         }
@@ -205,6 +235,8 @@ impl ModelPrice {
             (Class::AudioOut, usage.audio_out),
             (Class::Image, usage.images),
             (Class::Search, usage.searches),
+            (Class::Character, usage.characters),
+            (Class::Second, usage.seconds),
             (Class::Request, rates.request.is_some().into()),
         ];
         Ok(classes.into_iter().filter(|(_, quantity)| *quantity > 0).map(|(class, quantity)| {
@@ -213,11 +245,11 @@ impl ModelPrice {
         }))
     }
 
-    /// The most that one request can cost whose prompt has `input` tokens and whose answer has at most
-    /// `ceiling`, whichever of their classes they turn out to be, and at most `images`. `None`: it has no price.
+    /// The most that one request can cost, whichever of their classes its tokens turn out to be, and whether it
+    /// is sold by them or by the piece. `None`: it has no price.
     #[must_use]
-    pub fn most(&self, input: u64, ceiling: u64, images: u64, at: Timestamp) -> Option<Pico> {
-        let rates = self.rates_at(input, at)?;
+    pub fn most(&self, bound: &Bound, at: Timestamp) -> Option<Pico> {
+        let rates = self.rates_at(bound.input, at)?;
         let dearest = |rates: &[Option<Rate>]| rates.iter().flatten().max().copied().unwrap_or_default();
         let prompt = dearest(&[
             rates.input,
@@ -227,8 +259,12 @@ impl ModelPrice {
             rates.audio_in,
         ]);
         let answer = dearest(&[rates.output, rates.reasoning, rates.audio_out]);
-        let [image, fee] = [rates.image, rates.request].map(Option::unwrap_or_default);
-        Some(prompt.times(input) + answer.times(ceiling) + image.times(images) + fee.times(1))
+        let image = rates.image.unwrap_or_default();
+        let fee = rates.request.unwrap_or_default();
+        let by_tokens = prompt.times(bound.input) + answer.times(bound.ceiling);
+        let by_the_piece = rates.character.unwrap_or_default().times(bound.characters)
+            + rates.second.unwrap_or_default().times(bound.seconds);
+        Some(by_tokens.max(by_the_piece) + image.times(bound.images) + fee.times(1))
     }
 
     /// The rates in force at `at` for a prompt of `prompt` tokens.
@@ -271,6 +307,8 @@ mod tests {
             audio_out: rate("20"),
             image: Some(Rate::per_unit("0.04").expect("a fee")),
             search: Some(Rate::per_unit("0.01").expect("a fee")),
+            character: Some(Rate::per_unit("0.000015").expect("a fee")),
+            second: Some(Rate::per_unit("0.0001").expect("a fee")),
             request: Some(Rate::per_unit("0.002").expect("a fee")),
             ..flat("1", "4")
         };
@@ -286,8 +324,10 @@ mod tests {
             audio_out: million,
             images: 2,
             searches: 3,
+            characters: 2_000,
+            seconds: 60,
         };
-        assert_eq!(price(vec![period(None, rates)], usage, 0), Ok("44.862".to_owned()));
+        assert_eq!(price(vec![period(None, rates)], usage, 0), Ok("44.898".to_owned()));
     }
 
     #[test]
@@ -352,13 +392,24 @@ mod tests {
             reasoning: rate("6"),
             image: Some(Rate::per_unit("0.04").expect("a fee")),
             request: Some(Rate::per_unit("0.5").expect("a fee")),
+            character: Some(Rate::per_unit("1").expect("a fee")),
+            second: Some(Rate::per_unit("5").expect("a fee")),
             ..flat("1", "4")
         };
         let price = ModelPrice { periods: vec![period(Some(5), rates)] };
-        let most = |images, at| price.most(1_000_000, 2_000_000, images, Timestamp(at)).map(Pico::to_decimal);
-        assert_eq!(most(0, 5).as_deref(), Some("14.50"));
-        assert_eq!(most(10, 5).as_deref(), Some("14.90"));
-        assert_eq!(most(0, 4), None);
+        let bound = |characters, seconds| Bound {
+            input: 1_000_000,
+            ceiling: 2_000_000,
+            characters,
+            seconds,
+            images: 0,
+        };
+        let most_of = |bound, at| price.most(&bound, Timestamp(at)).map(Pico::to_decimal);
+        let most = |at| most_of(bound(4, 2), at);
+        assert_eq!(most_of(bound(4, 3), 5).as_deref(), Some("19.50"));
+        assert_eq!(most(5).as_deref(), Some("14.50"));
+        assert_eq!(most_of(Bound { images: 10, ..bound(0, 0) }, 5).as_deref(), Some("14.90"));
+        assert_eq!(most(4), None);
     }
 
     #[test]
@@ -375,5 +426,8 @@ mod tests {
             14_452_633_417_611_075_842,
             "a version must never change between builds"
         );
+        let by_the_second = Rates { second: rate("1"), ..flat("1", "4") };
+        let price = ModelPrice { periods: vec![period(None, by_the_second)] };
+        assert_ne!(book("1", &["a"]).version, PriceBook::new([(Arc::from("a"), price)].into()).version);
     }
 }

@@ -10,8 +10,9 @@ use crate::domain::{
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Token counts in **disjoint** classes: a token is in exactly one of `input`, `cache_read`,
-/// `cache_write_5m`, `cache_write_1h`, `audio_in`, `output`, `reasoning`, `audio_out`.
+/// Counts in **disjoint** classes: a token is in exactly one of `input`, `cache_read`,
+/// `cache_write_5m`, `cache_write_1h`, `audio_in`, `output`, `reasoning`, `audio_out`. What is sold by the
+/// piece is counted in its pieces, and not in tokens as well.
 ///
 /// Each dialect's codec turns its vendor's fields into these once; nobody re-derives them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
@@ -27,6 +28,12 @@ pub struct Usage {
     pub audio_out: u64,
     pub images: u64,
     pub searches: u64,
+    /// Of a text that was spoken.
+    #[serde(default)]
+    pub characters: u64,
+    /// Of a recording that was heard; one that has begun is a whole one.
+    #[serde(default)]
+    pub seconds: u64,
 }
 
 impl Usage {
@@ -63,6 +70,8 @@ impl Usage {
             audio_out: self.audio_out.saturating_add(other.audio_out),
             images: self.images.saturating_add(other.images),
             searches: self.searches.saturating_add(other.searches),
+            characters: self.characters.saturating_add(other.characters),
+            seconds: self.seconds.saturating_add(other.seconds),
         }
     }
 }

@@ -8,12 +8,14 @@ mod form;
 mod members;
 mod raw;
 mod reader;
+mod speech;
 #[cfg(test)]
 mod tests;
 mod text;
 
 pub use form::{Recording, peek_form};
 pub use raw::{Raw, raw};
+pub use speech::spoken_characters;
 pub use text::MAX_MEDIA_BYTES;
 
 use super::{

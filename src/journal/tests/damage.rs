@@ -106,16 +106,30 @@ fn a_segment_of_a_later_version_is_not_touched() {
     assert_eq!(fs::read(segment::path_of(later.path(), 1)).unwrap(), bytes);
 }
 
+/// The frame of [`record`] 5 as it was before characters and seconds were counted.
+const BEFORE_PIECES: &str = "\
+    06010000f0b11ab6051001a0c4506c05700080000000000000058ab083c5986810000000000000000000000000000000\
+    01100000000000000000000000000000000210000000000000000000000000000000030c6770742d342e312d6d696e69\
+    0b6f70656e61695f63686174066f70656e61690001f8ffffffffffffffff01691001a0c4506c05700080000000000000\
+    05066f70656e6169176770742d342e312d6d696e692d323032352d30342d313400c801015f0000000005000000000000\
+    00b009ac02d285d8cc04010a02057370617265036d2d320b6572726f725f6576656e7403000000000000000000000573\
+    70617265036d2d320b6572726f725f6576656e740300000000000000000000";
+
 #[tokio::test]
-async fn what_was_written_before_outlays_were_noted_is_read() {
+async fn what_earlier_versions_wrote_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let mut bytes = one_segment(dir.path(), 1);
-    frame::put_closed_before(&opened(8), &closed(8), &mut bytes);
+    frame::put_closed_first(&opened(8), &closed(8), &mut bytes);
+    frame::put_closed_before(&opened(7), &closed(7), &mut bytes);
+    // As the last of them wrote it, byte for byte.
+    let digits = BEFORE_PIECES.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+    bytes.extend(digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()));
     let (entries, stats) = reopened(journal_of(&bytes).path()).await;
     let mut before = record(8);
     assert_ne!(before.closed.outlay, Outlay::default());
     before.closed.outlay = Outlay::default();
-    assert_eq!(entries, [Entry::Closed(Box::new(record(0))), Entry::Closed(Box::new(before))]);
+    let expected = [record(0), before, record(7), record(5)];
+    assert_eq!(entries, expected.map(|record| Entry::Closed(Box::new(record))));
     assert_eq!(stats.quarantined_frames, 0);
 }
 

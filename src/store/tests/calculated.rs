@@ -179,8 +179,7 @@ fn configuration(rng: &mut StdRng) -> Value {
         "vision:image": decimal(rng, 12),
         "sound:audio_in": decimal(rng, 6),
     });
-    let fees =
-        json!({ "chat:request": decimal(rng, 12), "thinker:search": decimal(rng, 12), "late": "0.000001" });
+    let fees = json!({ "chat:request": decimal(rng, 12), "thinker:search": decimal(rng, 12), "sound:second": decimal(rng, 12), "late": "0.000001" });
     json!({
         "billing": { "time_zone": "Europe/Berlin", "unpriced": "quarantine" },
         "providers": { "sim": { "kind": "simulated" } },
@@ -212,7 +211,7 @@ fn period(rng: &mut StdRng, from: Option<&str>) -> Value {
 /// Some classes; `input` always, so that there is one.
 fn rates(rng: &mut StdRng, likely: f64) -> Map<String, Value> {
     let mut rates = Map::from_iter([("input".to_owned(), json!(decimal(rng, 6)))]);
-    for class in TOKENS.iter().skip(1).chain(&["image", "search", "request"]) {
+    for class in TOKENS.iter().skip(1).chain(&["image", "search", "character", "second", "request"]) {
         if rng.random_bool(likely) {
             let decimals = if TOKENS.contains(class) { 6 } else { 12 };
             rates.insert((*class).to_owned(), json!(decimal(rng, decimals)));
@@ -271,6 +270,8 @@ fn any_usage(rng: &mut StdRng) -> Usage {
         audio_out: some(300),
         images: some(4),
         searches: some(3),
+        characters: some(4_096),
+        seconds: some(7_200),
     }
 }
 

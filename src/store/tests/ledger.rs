@@ -156,16 +156,22 @@ async fn a_store_of_a_former_version_gets_what_it_lacks(on: Engine) {
     let rolled_up = counted().await;
     let (kept, entries) = (store.all_totals().await.unwrap(), store.list_entries(None, 2_000).await.unwrap());
     let undone: &[&str] = match on {
-        Engine::Sqlite => {
-            &["DROP TABLE ledger_entries", "DROP TABLE ledger_totals", "PRAGMA user_version = 3"]
-        }
+        Engine::Sqlite => &[
+            "DROP TABLE ledger_entries",
+            "DROP TABLE ledger_totals",
+            "ALTER TABLE usage_rollups DROP COLUMN characters",
+            "ALTER TABLE usage_rollups DROP COLUMN seconds",
+            "PRAGMA user_version = 3",
+        ],
         Engine::Postgres => &[
+            "DROP VIEW usage_readable",
             "DROP VIEW ledger_readable; DROP TABLE ledger_entries, ledger_totals",
             "DROP FUNCTION ledger_entries_stay",
             "DROP FUNCTION invoices_stay CASCADE",
             "DROP FUNCTION documents_remain CASCADE",
             "CREATE TABLE mixed AS TABLE usage_rollups; DROP TABLE usage_rollups",
             "ALTER TABLE mixed RENAME TO usage_rollups",
+            "ALTER TABLE usage_rollups DROP COLUMN characters, DROP COLUMN seconds",
             "UPDATE meta SET value = '1'::bytea WHERE name = 'schema_version'",
         ],
     };

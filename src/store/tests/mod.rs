@@ -193,7 +193,9 @@ impl Store {
 }
 
 /// Makes the tables as they were before there were invoices and budgets; on PostgreSQL there is more.
-const NO_BUDGETS: [&str; 19] = [
+const NO_BUDGETS: [&str; 21] = [
+    "ALTER TABLE usage_records DROP COLUMN characters",
+    "ALTER TABLE usage_records DROP COLUMN seconds",
     "DROP TABLE margins",
     "ALTER TABLE usage_records DROP COLUMN outlay",
     "ALTER TABLE usage_records DROP COLUMN failed_attempts",
@@ -361,6 +363,8 @@ pub(crate) fn record(number: u128, started_at: Timestamp) -> UsageRecord {
                 audio_out: 8,
                 images: 9,
                 searches: 10,
+                characters: 11,
+                seconds: 12,
             },
             provenance: Provenance::Provider,
             flagged: false,

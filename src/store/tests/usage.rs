@@ -184,6 +184,8 @@ async fn sums_are_exact_beyond_what_64_bits_of_the_smallest_unit_hold(on: Engine
             audio_out: 8_000,
             images: 9_000,
             searches: 10_000,
+            characters: 11_000,
+            seconds: 12_000,
         },
         cost: Pico(cost.0 * 999 - 1),
         latency_ms: 1_000 * u64::from(u32::MAX),

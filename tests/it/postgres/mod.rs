@@ -109,7 +109,7 @@ async fn the_command_line_works_on_it() {
     let (url, upstream) = (postgres::database().await, Upstream::start().await);
     let gateway = node(&url, &upstream).start().await;
     let (done, text) = run(&gateway, &["migrate", "-c", "aione.yaml"]);
-    assert!(done && text.contains("schema version 7"), "{text}");
+    assert!(done && text.contains("schema version 8"), "{text}");
     let (done, secret) =
         run(&gateway, &["keys", "create", "--org", "default", "--name", "by hand", "-c", "aione.yaml"]);
     assert!(done, "{secret}");

@@ -75,6 +75,8 @@ pub(super) fn rates(mut base: Rates, classes: &Classes) -> Rates {
             Class::AudioOut => &mut base.audio_out,
             Class::Image => &mut base.image,
             Class::Search => &mut base.search,
+            Class::Character => &mut base.character,
+            Class::Second => &mut base.second,
             Class::Request => &mut base.request,
             // Nothing states one.
             Class::Mixed => continue,
@@ -98,6 +100,11 @@ pub(super) fn warn_of_missing(
         .iter()
         .flat_map(|period| std::iter::once(&period.rates).chain(period.tiers.iter().map(|tier| &tier.rates)));
     let sets: Vec<&Rates> = sets.collect();
+    // Speech, or what is heard of it, that is sold by the piece everywhere: no tokens are needed.
+    let by_the_piece = |rates: &&Rates| rates.character.is_some() || rates.second.is_some();
+    if reports.is_only(&[Capability::Audio]) && sets.iter().all(by_the_piece) {
+        return;
+    }
     let missing: Vec<&str> = reports
         .classes()
         .into_iter()
@@ -136,13 +143,15 @@ pub(super) fn cache_writes(provider: &Provider, model: &str) -> &'static [Class]
 }
 
 impl Reports<'_> {
+    /// Whether it states capabilities, and none but these.
+    fn is_only(&self, these: &[Capability]) -> bool {
+        self.capabilities.is_some_and(|all| !all.is_empty() && all.iter().all(|one| these.contains(one)))
+    }
+
     fn classes(&self) -> Vec<Class> {
         const READERS: [Capability; 3] = [Capability::Embeddings, Capability::Rerank, Capability::Moderation];
         let can = |capability| self.capabilities.is_some_and(|all| all.contains(&capability));
-        let only_reads = self
-            .capabilities
-            .is_some_and(|all| !all.is_empty() && all.iter().all(|one| READERS.contains(one)));
-        if only_reads {
+        if self.is_only(&READERS) {
             return vec![Class::Input];
         }
         let mut classes = vec![Class::Input, Class::CacheRead, Class::Output];

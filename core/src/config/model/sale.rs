@@ -105,6 +105,10 @@ macro_rules! with_rates {
             pub image: Option<PerUnit>,
             /// Per search.
             pub search: Option<PerUnit>,
+            /// Per character of a text that is spoken, where the upstream tells no tokens.
+            pub character: Option<PerUnit>,
+            /// Per second of a recording that is heard, begun ones whole, where the upstream tells no tokens.
+            pub second: Option<PerUnit>,
             /// Per request, added to the rest.
             pub request: Option<PerUnit>,
         }
@@ -123,8 +127,13 @@ macro_rules! with_rates {
                     (Class::Reasoning, &self.reasoning),
                     (Class::AudioOut, &self.audio_out),
                 ];
-                let units =
-                    [(Class::Image, &self.image), (Class::Search, &self.search), (Class::Request, &self.request)];
+                let units = [
+                    (Class::Image, &self.image),
+                    (Class::Search, &self.search),
+                    (Class::Character, &self.character),
+                    (Class::Second, &self.second),
+                    (Class::Request, &self.request),
+                ];
                 let tokens = tokens.into_iter().filter_map(|(class, rate)| Some((class, rate.as_ref()?.0)));
                 let units = units.into_iter().filter_map(|(class, fee)| Some((class, fee.as_ref()?.0)));
                 tokens.chain(units).collect()
@@ -267,7 +276,7 @@ pub struct Plan {
     pub sla_tier: Label,
     /// Rates in the place of the model's own, quoted, whatever the time and the length of the prompt: under
     /// `<model>` of all tokens, under `<model>:<class>` of one class, as in `gpt-4o:cache_read`. `:image`,
-    /// `:search` and `:request` are for one.
+    /// `:search`, `:character`, `:second` and `:request` are for one.
     pub price_per_1m_tokens: BTreeMap<String, Amount>,
 }
 

@@ -413,6 +413,16 @@ fn prices_are_exact_and_in_order() {
            occurs has no price",
         ],
     );
+    // What is sold by the piece needs no tokens, where it does nothing else.
+    let by_the_second = price("{ second: '0.0001' }");
+    warned(&by_the_second.replace("    route:", "    capabilities: [audio]\n    route:"), &[]);
+    warned(
+        &by_the_second.replace("    route:", "    capabilities: [audio, chat]\n    route:"),
+        &[
+            "a.yaml:4:5: models.chat.price: no rate for input, cache_read, output, audio_in, audio_out: an answer in \
+           which it occurs has no price",
+        ],
+    );
     let absent = SOUND.replace("    price: { input: '1', cache_read: '0', output: '4' }\n", "");
     refused(&absent, &["a.yaml:3:3: models.chat: `price` is missing, and `billing.unpriced` is `reject`"]);
     warned(

@@ -1,3 +1,5 @@
+//! What forms are taken, and each way of writing that is not, with the words that say why.
+
 use super::*;
 use proptest::prelude::*;
 

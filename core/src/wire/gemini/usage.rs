@@ -139,7 +139,7 @@ mod tests {
             let [input, cache_read, cache_write_5m, cache_write_1h, audio_in, output, reasoning, audio_out] = counts;
             let usage = Usage {
                 input, cache_read, cache_write_5m, cache_write_1h, audio_in, output, reasoning, audio_out,
-                images: 0, searches: 0,
+                ..Usage::default()
             };
             let back = decode(encode(&usage).get().as_bytes()).unwrap();
             prop_assert_eq!(back.prompt_tokens(), usage.prompt_tokens());

@@ -13,6 +13,10 @@
 //! `cached_tokens` (Moonshot). None of these names means anything else to anybody, so that all are read wherever
 //! they stand; `tests/fixtures/usage/` has the vendors' examples.
 //!
+//! A recording that is sold by time is told by `seconds` alone (`"type": "duration"`), which may have a fraction: a
+//! second that has begun is a whole one, as vendors bill it
+//! (<https://platform.openai.com/docs/api-reference/audio/verbose-json-object>). Where tokens are told they count.
+//!
 //! Searches are told by `num_sources_used` (xAI, which bills each source) and by
 //! `server_tool_use.web_search_requests` (OpenRouter).
 
@@ -149,6 +153,7 @@ struct Fields {
     audio_out: Count,
     sources: Count,
     searches: Count,
+    seconds: Count,
 }
 
 impl Fields {
@@ -162,6 +167,10 @@ impl Fields {
                 b"total_tokens" => &mut fields.total,
                 b"input_tokens" => &mut fields.input,
                 b"output_tokens" => &mut fields.output,
+                b"seconds" => {
+                    fields.seconds = read_seconds(scanner)?;
+                    continue;
+                }
                 b"prompt_cache_hit_tokens" | b"cached_tokens" => &mut fields.cache_hit,
                 b"num_sources_used" => &mut fields.sources,
                 b"prompt_tokens_details" | b"input_tokens_details" | b"input_token_details" => {
@@ -219,6 +228,9 @@ impl Fields {
             self.sources,
             self.searches,
         ];
+        if let (Count::Absent, Count::Good(seconds)) = (self.prompt, self.seconds) {
+            return Decoded { usage: Some(Usage { seconds, ..Usage::default() }), flagged: false };
+        }
         // Without the prompt's count the rest cannot be put into classes.
         let Count::Good(prompt) = self.prompt else { return Decoded { usage: None, flagged: true } };
         if all.contains(&Count::Bad) || self.completion == Count::Null {
@@ -296,6 +308,27 @@ fn read_details(
         }
     }
     Ok(())
+}
+
+/// Reads the next value as a time, rounded up to whole seconds.
+fn read_seconds(scanner: &mut Scanner<'_>) -> Result<Count, JsonError> {
+    let depth = scanner.depth();
+    let count = match scanner.next()? {
+        Some(Token::Number(digits)) => {
+            let (whole, fraction) = match memchr::memchr(b'.', digits) {
+                Some(point) => (&digits[..point], &digits[point + 1..]),
+                None => (digits, &b""[..]),
+            };
+            let whole = std::str::from_utf8(whole).ok().and_then(|whole| whole.parse::<u64>().ok());
+            let is_plain = fraction.iter().all(u8::is_ascii_digit);
+            let begun = u64::from(fraction.iter().any(|digit| *digit != b'0'));
+            let seconds = whole.filter(|_| is_plain).and_then(|whole| whole.checked_add(begun));
+            seconds.filter(|seconds| *seconds <= MAX_COUNT).map_or(Count::Bad, Count::Good)
+        }
+        _ => Count::Bad,
+    };
+    finish_value(scanner, depth)?;
+    Ok(count)
 }
 
 /// Reads the next value as a count.

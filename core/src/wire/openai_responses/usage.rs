@@ -152,7 +152,7 @@ mod tests {
                 counts;
             let usage = Usage {
                 input, cache_read, cache_write_5m, cache_write_1h, audio_in, output, reasoning, audio_out,
-                images: beside, searches: beside,
+                images: beside, searches: beside, characters: beside, seconds: beside,
             };
             let told = serde_json::to_vec(&encode(&usage)).unwrap();
             let again = decode(&told).unwrap();
@@ -165,6 +165,8 @@ mod tests {
                 audio_out: 0,
                 images: 0,
                 searches: 0,
+                characters: 0,
+                seconds: 0,
                 ..usage
             };
             prop_assert_eq!(again, expected);

@@ -25,6 +25,8 @@ pub struct Recording {
 
 /// The parts that the gateway decides by. Each may be there once.
 const KNOWN: [&str; 6] = ["model", "file", "stream", "response_format", "prompt", "language"];
+/// Of any recording: nothing that is heard costs nothing.
+const SECONDS_LEAST: u64 = 1;
 /// Names a recording whose length nobody here can tell; some vendors fetch it.
 const ADDRESS: &str = "url";
 
@@ -53,7 +55,7 @@ pub fn peek_form(content_type: Option<&str>, body: &[u8]) -> Result<Peek, PeekEr
         }
         match param {
             "file" if !part.is_file => return Err(PeekError::at(param, "must be a file")),
-            "file" => seconds = Some(estimate::sound_seconds(content)),
+            "file" => seconds = Some(estimate::sound_seconds(content).max(SECONDS_LEAST)),
             "model" => {
                 let name = field(param, &part, content)?;
                 check_model(name, name.len())?;

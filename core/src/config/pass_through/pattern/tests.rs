@@ -98,7 +98,7 @@ fn nothing_opens_what_is_kept_or_what_is_the_gateways_own() {
             assert!(Pattern::parse(&text).is_err(), "{text}");
         }
     }
-    for text in ["POST /v1/audio/translations", "POST /v1/images/edits", "GET /v1/chat/presets"] {
+    for text in ["POST /v1/images/variations", "POST /v1/images/edits", "GET /v1/chat/presets"] {
         assert_eq!(pattern(text).to_string(), text);
     }
     assert_eq!(pattern("GET /v1/a/{id}/b/*").to_string(), "GET /v1/a/{}/b/*");

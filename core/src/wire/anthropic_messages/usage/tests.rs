@@ -98,6 +98,7 @@ proptest! {
         let [input, cache_read, cache_write_5m, cache_write_1h, audio_in, output, reasoning, audio_out, images, searches] = classes;
         let usage = Usage {
             input, cache_read, cache_write_5m, cache_write_1h, audio_in, output, reasoning, audio_out, images, searches,
+            ..Usage::default()
         };
         let written = serde_json::to_vec(&Written::of(Some(&usage), 7, Some("flex"))).unwrap();
         let again = decode(&written).unwrap();
@@ -114,6 +115,7 @@ proptest! {
         let [input, cache_read, cache_write_5m, cache_write_1h, audio_in, output, reasoning, audio_out, images, searches] = classes;
         let usage = Usage {
             input, cache_read, cache_write_5m, cache_write_1h, audio_in, output, reasoning, audio_out, images, searches,
+            ..Usage::default()
         };
         let written = serde_json::to_vec(&Written::of(Some(&usage), 7, None)).unwrap();
         let _ = decode(&written);

@@ -114,7 +114,14 @@ fn what_vendors_call_otherwise_is_understood() {
         usage(3, 2),
         false,
     );
-    check(r#"{"type":"duration","seconds":9}"#, None, true);
+    let by_time = |seconds| Some(Usage { seconds, ..Usage::default() });
+    check(r#"{"type":"duration","seconds":9}"#, by_time(9), false);
+    check(r#"{"type":"duration","seconds":9.0}"#, by_time(9), false);
+    check(r#"{"type":"duration","seconds":8.010}"#, by_time(9), false);
+    for seconds in ["-1", "1e3", "1.5e3", "\"9\"", "null", "99999999999", "4294967295.5", "{}"] {
+        check(&format!(r#"{{"type":"duration","seconds":{seconds}}}"#), None, true);
+    }
+    check(r#"{"prompt_tokens":3,"completion_tokens":2,"seconds":9.5}"#, usage(3, 2), false);
     let searched = Usage { input: 3, output: 2, searches: 4, ..Usage::default() };
     check(
         r#"{"prompt_tokens":3,"completion_tokens":2,"num_sources_used":3,"server_tool_use":{"web_search_requests":1}}"#,
