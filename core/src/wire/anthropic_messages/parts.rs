@@ -7,7 +7,10 @@ use super::{
     types::{Block, Citation, Citations, Content, Source},
 };
 use crate::wire::{
-    chat::{self, CacheMark, Dropped, Part, Signature, Thinking, ToolCall, ToolResult, UNSIGNED, call_id},
+    chat::{
+        self, CacheMark, Dropped, Part, Signature, Thinking, ToolCall, ToolResult, UNSIGNED, call_id,
+        part::is_media_type,
+    },
     codec::Malformed,
 };
 
@@ -179,7 +182,7 @@ fn source(source: Option<Content>, here: &str, dropped: &mut Dropped) -> Result<
     let Source { kind, media_type, data, url, file_id, content } = *source;
     Ok(match &*kind {
         "base64" => chat::Source::Data {
-            media_type: media_type.ok_or_else(|| missing(&here, "media_type"))?,
+            media_type: checked(media_type.ok_or_else(|| missing(&here, "media_type"))?, &here)?,
             base64: data.ok_or_else(|| missing(&here, "data"))?,
         },
         "url" => chat::Source::Url { url: url.ok_or_else(|| missing(&here, "url"))?, media_type },
@@ -193,6 +196,13 @@ fn source(source: Option<Content>, here: &str, dropped: &mut Dropped) -> Result<
             return Err(Malformed::at(format!("{here}.type"), message));
         }
     })
+}
+
+fn checked(media_type: String, here: &str) -> Result<String, Malformed> {
+    if is_media_type(&media_type) {
+        return Ok(media_type);
+    }
+    Err(Malformed::at(format!("{here}.media_type"), "is no media type"))
 }
 
 /// The texts of content whose blocks are cited one by one.

@@ -116,6 +116,13 @@ pub struct ToolResult {
     pub cache: Option<CacheMark>,
 }
 
+/// Whether `text` can be a media type. It may have to stand in a `data:` URI, which ends it at a comma.
+#[must_use]
+pub fn is_media_type(text: &str) -> bool {
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' ' | 0x21..=0x7e) && byte != b',');
+    is_plain && text.split_once('/').is_some_and(|(kind, rest)| !kind.is_empty() && !rest.is_empty())
+}
+
 /// Where media are.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Source {
@@ -207,6 +214,18 @@ impl Signature {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_media_type_can_stand_in_a_data_uri() {
+        for kind in
+            ["image/png", "audio/L16;rate=24000", "application/vnd.ms-excel", "text/plain; charset=utf-8"]
+        {
+            assert!(is_media_type(kind), "{kind}");
+        }
+        for kind in ["", "png", "/png", "image/", "image/png,", "a,b/c", "image/\n", "image/\u{e4}"] {
+            assert!(!is_media_type(kind), "{kind}");
+        }
+    }
 
     #[test]
     fn a_signature_comes_back_byte_for_byte_through_every_dialect() {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::wire::{
     Dialect,
-    chat::{Part, Signature, Source, Thinking, ToolCall},
+    chat::{Part, Signature, Source, Thinking, ToolCall, part::is_media_type},
     codec::Malformed,
     json::{is_object, push_string},
 };
@@ -67,7 +67,7 @@ pub(super) fn read(
 }
 
 fn inline(blob: Blob) -> Result<Part, &'static str> {
-    let media_type = blob.mime_type.filter(|kind| !kind.is_empty()).ok_or("data without a `mimeType`")?;
+    let media_type = blob.mime_type.filter(|kind| is_media_type(kind)).ok_or("data without a `mimeType`")?;
     let base64 = standard(blob.data.unwrap_or_default());
     if media_type == PLAIN_TEXT
         && let Some(text) = STANDARD.decode(&base64).ok().and_then(|bytes| String::from_utf8(bytes).ok())
