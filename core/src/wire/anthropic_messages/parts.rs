@@ -185,7 +185,10 @@ fn source(source: Option<Content>, here: &str, dropped: &mut Dropped) -> Result<
             media_type: checked(media_type.ok_or_else(|| missing(&here, "media_type"))?, &here)?,
             base64: data.ok_or_else(|| missing(&here, "data"))?,
         },
-        "url" => chat::Source::Url { url: url.ok_or_else(|| missing(&here, "url"))?, media_type },
+        "url" => {
+            let url = url.filter(|url| !url.is_empty()).ok_or_else(|| missing(&here, "url"))?;
+            chat::Source::Url { url, media_type }
+        }
         "file" => {
             chat::Source::File { dialect: DIALECT, id: file_id.ok_or_else(|| missing(&here, "file_id"))? }
         }

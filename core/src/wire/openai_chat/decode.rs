@@ -9,7 +9,7 @@ use crate::wire::{
     chat::{
         CacheMark, ChatAnswer, ChatRequest, Choice, Citation, Dropped, Effort, Finish, Format, ImageOutput,
         Part, Reasoning, Role, Sampling, Signature, Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
-        Turn, call_id, freeform,
+        Turn, call_id, freeform, part::is_media_type,
     },
     codec::Malformed,
 };
@@ -238,14 +238,17 @@ fn part(wire: types::Part, here: &str) -> Result<Part, Malformed> {
         }
         "refusal" => Part::Refusal { text: wire.refusal.ok_or_else(|| missing("refusal"))? },
         "image_url" => {
-            let image = wire.image_url.ok_or_else(|| missing("image_url"))?;
+            let image = wire.image_url.filter(|image| !image.url.is_empty());
+            let image = image.ok_or_else(|| missing("image_url.url"))?;
             let source = data_uri(&image.url).unwrap_or(Source::Url { url: image.url, media_type: None });
             Part::Image { source, detail: image.detail, cache }
         }
         "input_audio" => {
             let audio = wire.input_audio.ok_or_else(|| missing("input_audio"))?;
-            let media_type = format!("audio/{}", audio.format);
-            Part::Audio { source: Source::Data { media_type, base64: audio.data }, cache }
+            let source = recording(audio.format, audio.data).ok_or_else(|| {
+                Malformed::at(format!("{here}.input_audio.format"), "is no format of sound")
+            })?;
+            Part::Audio { source, cache }
         }
         "file" => {
             let File { filename, file_data, file_id } = wire.file.ok_or_else(|| missing("file"))?;
@@ -268,8 +271,14 @@ fn cache(wire: CacheControl) -> CacheMark {
 /// What a `data:` URI in base64 holds.
 pub(in crate::wire) fn data_uri(url: &str) -> Option<Source> {
     let (head, base64) = url.strip_prefix("data:")?.split_once(',')?;
-    let media_type = head.strip_suffix(";base64")?.to_owned();
+    let media_type = head.strip_suffix(";base64").filter(|kind| is_media_type(kind))?.to_owned();
     Some(Source::Data { media_type, base64: base64.to_owned() })
+}
+
+/// `None`: there can be no such format.
+pub(in crate::wire) fn recording(format: String, base64: String) -> Option<Source> {
+    let media_type = format!("audio/{format}");
+    is_media_type(&media_type).then_some(Source::Data { media_type, base64 })
 }
 
 pub(super) fn citation(wire: Annotation) -> Option<Citation> {

@@ -13,7 +13,7 @@ mod writer;
 
 pub(super) use codec::GivingBackThoughts;
 pub use codec::OpenAiChat;
-pub(super) use decode::data_uri;
+pub(super) use decode::{data_uri, recording};
 
 use super::{
     chat::{ChatError, ErrorKind, code_of_words},

@@ -11,7 +11,7 @@ use crate::wire::{
         freeform,
     },
     codec::Malformed,
-    openai_chat::data_uri,
+    openai_chat::{data_uri, recording},
 };
 use serde_json::value::RawValue;
 
@@ -189,7 +189,8 @@ fn part(wire: Content, here: &str, dropped: &mut Dropped) -> Result<Part, Malfor
         }
         Some("refusal") => Part::Refusal { text: wire.refusal.ok_or_else(|| missing("refusal"))? },
         Some("input_image") => {
-            let source = wire.image_url.map(fetched).or(wire.file_id.map(stored));
+            let url = wire.image_url.filter(|url| !url.is_empty());
+            let source = url.map(fetched).or(wire.file_id.map(stored));
             Part::Image { source: source.ok_or_else(|| missing("image_url"))?, detail: wire.detail, cache }
         }
         Some("input_file") => {
@@ -198,15 +199,20 @@ fn part(wire: Content, here: &str, dropped: &mut Dropped) -> Result<Part, Malfor
                     Some(data) => Some(data_uri(&data).ok_or_else(|| {
                         Malformed::at(format!("{here}.file_data"), "is no data URI in base64")
                     })?),
-                    None => wire.file_url.map(fetched).or(wire.file_id.map(stored)),
+                    None => {
+                        let url = wire.file_url.filter(|url| !url.is_empty());
+                        url.map(fetched).or(wire.file_id.map(stored))
+                    }
                 };
             let source = source.ok_or_else(|| missing("file_data"))?;
             Part::Document { source, name: wire.filename, citations: false, cache }
         }
         Some("input_audio") => {
             let audio = wire.input_audio.ok_or_else(|| missing("input_audio"))?;
-            let media_type = format!("audio/{}", audio.format);
-            Part::Audio { source: Source::Data { media_type, base64: audio.data }, cache }
+            let source = recording(audio.format, audio.data).ok_or_else(|| {
+                Malformed::at(format!("{here}.input_audio.format"), "is no format of sound")
+            })?;
+            Part::Audio { source, cache }
         }
         Some(other) => {
             return Err(Malformed::at(format!("{here}.type"), format!("`{other}` is no kind of part")));
