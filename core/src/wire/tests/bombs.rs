@@ -3,6 +3,7 @@
 use super::*;
 use crate::wire::{
     chat::{ChatRequest, Raw, Role, Tool, ToolCall, Turn},
+    codec::codec,
     json::MAX_DEPTH,
 };
 
@@ -76,4 +77,42 @@ fn a_schema_that_refers_to_itself_passes_as_it_is() {
     let url = UrlSays { model: Some("m"), stream: None };
     let read = CODECS[3].decode_request(own.as_bytes(), url, &mut Dropped::default()).unwrap();
     assert!(read.tools[0].parameters.as_ref().unwrap().as_str().len() < own.len());
+}
+
+#[test]
+fn media_that_lead_nowhere_are_refused_where_they_are_read() {
+    let chat = |part: &str| format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{part}]}}]}}"#);
+    let responses = |part: &str| format!(r#"{{"model":"m","input":[{{"role":"user","content":[{part}]}}]}}"#);
+    let messages = |part: &str| {
+        format!(r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":[{part}]}}]}}"#)
+    };
+    let gemini = |part: &str| format!(r#"{{"contents":[{{"role":"user","parts":[{part}]}}]}}"#);
+    let sound = |kind: &str, format: &str| {
+        format!(r#"{{"type":"{kind}","input_audio":{{"data":"AA==","format":"{format}"}}}}"#)
+    };
+    for (dialect, body) in [
+        (Dialect::OpenAiChat, chat(r#"{"type":"image_url","image_url":{"uol":"https://x"}}"#)),
+        (Dialect::OpenAiChat, chat(&sound("input_audio", "w,v"))),
+        (Dialect::OpenAiResponses, responses(r#"{"type":"input_image","image_url":""}"#)),
+        (Dialect::OpenAiResponses, responses(r#"{"type":"input_file","file_url":""}"#)),
+        (Dialect::OpenAiResponses, responses(&sound("input_audio", "w,v"))),
+        (Dialect::AnthropicMessages, messages(r#"{"type":"image","source":{"type":"url","url":""}}"#)),
+        (
+            Dialect::AnthropicMessages,
+            messages(r#"{"type":"image","source":{"type":"base64","media_type":"a,b/c","data":"AA=="}}"#),
+        ),
+        (Dialect::Gemini, gemini(r#"{"inlineData":{"mimeType":"a,b/c","data":"AA=="}}"#)),
+        (Dialect::Gemini, gemini(r#"{"fileData":{"fileUri":""}}"#)),
+    ] {
+        let codec = codec(dialect).unwrap();
+        let url = UrlSays { model: Some("m"), stream: Some(false) };
+        let read = codec.decode_request(body.as_bytes(), url, &mut Dropped::default());
+        assert!(read.is_err(), "{body}");
+    }
+    let good = chat(&sound("input_audio", "wav"));
+    let url = UrlSays::default();
+    codec(Dialect::OpenAiChat)
+        .unwrap()
+        .decode_request(good.as_bytes(), url, &mut Dropped::default())
+        .unwrap();
 }
