@@ -16,7 +16,7 @@ use aione_core::{
         price::Class,
         usage::{End, Provenance, Usage},
     },
-    wire::tap::Reading,
+    wire::{Tongue, tap::Reading},
 };
 use bytes::Bytes;
 
@@ -115,14 +115,13 @@ const UNSUSPICIOUS_TOKENS: u64 = 1_000_000;
 
 fn is_inflated(usage: &Usage, ask: &Ask, reading: &Reading, deployment: Option<&Deployment>) -> bool {
     let written = usage.completion_tokens();
-    let tongue = deployment.and_then(|deployment| ask.endpoint().tongue_for(deployment));
-    // What the upstream was asked for.
-    let least = match tongue {
-        Some(tongue) if tongue != ask.endpoint().dialect().into() => tongue.least_ceiling(),
-        _ => 0,
+    let is_over = |least: u64| {
+        ask.peek.ceiling.is_some_and(|each| written > each.max(least).saturating_mul(ask.peek.choices))
     };
-    let ceiling = ask.peek.ceiling.map(|each| each.max(least).saturating_mul(ask.peek.choices));
-    let over_ceiling = ceiling.is_some_and(|ceiling| written > ceiling);
+    // Another dialect may have been asked for more.
+    let tongue =
+        || ask.endpoint().tongue_for(deployment?).filter(|it| *it != ask.endpoint().dialect().into());
+    let over_ceiling = is_over(0) && is_over(tongue().map_or(0, Tongue::least_ceiling));
     // A token is a byte at least, but for reasoning, which is not shown.
     over_ceiling || (written > UNSUSPICIOUS_TOKENS && written > reading.text().bytes())
 }

@@ -172,15 +172,10 @@ impl Tap {
     /// What can be said of an error before anything is released.
     pub(crate) fn begins_with_error(&self) -> Option<bool> {
         match self {
-            Self::Plain(_)
-            | Self::Collected(_)
-            | Self::Opaque { .. }
-            | Self::Media
-            | Self::Text(_)
-            | Self::Raw(_) => Some(false),
             Self::Read(reading) => Some(reading.error),
             Self::Stream(tap) => begins_with_error(tap.first()),
             Self::Translated(tap) => begins_with_error(tap.first()),
+            _ => Some(false),
         }
     }
 
@@ -190,12 +185,7 @@ impl Tap {
             Self::Stream(tap) => tap.blames_request(),
             Self::Translated(tap) => tap.blames_request(),
             Self::Read(reading) => reading.blames_request,
-            Self::Plain(_)
-            | Self::Collected(_)
-            | Self::Opaque { .. }
-            | Self::Media
-            | Self::Text(_)
-            | Self::Raw(_) => false,
+            _ => false,
         }
     }
 

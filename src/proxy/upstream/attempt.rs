@@ -232,13 +232,16 @@ pub(super) fn is_encoded(head: &ResponseHeader) -> bool {
     encoding.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
+/// Whether the body is of this `kind`, by its head.
+fn is_of(head: &ResponseHeader, kind: &str) -> bool {
+    let told = head.headers.get(header::CONTENT_TYPE).and_then(|told| told.as_bytes().get(..kind.len()));
+    told.is_some_and(|told| told.eq_ignore_ascii_case(kind.as_bytes()))
+}
+
 /// Whether a recording is answered as its caller asked for it: as text, and not in JSON.
 fn is_text(head: &ResponseHeader, ask: &Ask) -> bool {
-    let is_json = head
-        .headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"application/json"));
-    !is_json && ask.peek.recording.as_ref().is_some_and(|recording| recording.wants_text)
+    let wants_text = ask.peek.recording.as_ref().is_some_and(|recording| recording.wants_text);
+    wants_text && !is_of(head, "application/json")
 }
 
 /// How an answer with this head is metered.
@@ -246,10 +249,6 @@ pub(super) fn tap_for(head: &ResponseHeader, ask: &Ask) -> Tap {
     if is_encoded(head) {
         return Tap::Opaque { bytes: 0 };
     }
-    let says_events = head
-        .headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"));
     if ask.passed.is_some() {
         let kind = head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
         let is_sized =
@@ -258,7 +257,7 @@ pub(super) fn tap_for(head: &ResponseHeader, ask: &Ask) -> Tap {
     }
     let endpoint = ask.endpoint();
     let stream = || StreamTap::new(endpoint.dialect(), ask.hides_usage());
-    if says_events {
+    if is_of(head, "text/event-stream") {
         Tap::Stream(Box::new(stream().said_to_be_events()))
     } else if endpoint == Endpoint::GenerateContent(Manner::Array) && head.status.is_success() {
         // This stream is plain JSON by its head.

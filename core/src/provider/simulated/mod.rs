@@ -262,14 +262,10 @@ pub fn answer(
         Endpoint::Raw { method, path } => return raw::answer(method, path, body, directive, id_seed),
         _ => return foreign::answer(endpoint, body, directive, id_seed, created),
     };
-    let directive = match Directive::parse(directive.unwrap_or_default()) {
+    let directive = match directed(directive) {
         Ok(directive) => directive,
-        Err(problem) => return refuse(&problem),
+        Err(refused) => return refused,
     };
-    if let Some(status) = directive.status {
-        let message = format!("Simulated error {status}");
-        return plain(&directive, status, error_body(status, &message, None).to_string().into());
-    }
     let setting = Setting { directive, id_seed, created };
     let fields = match endpoint {
         Endpoint::Transcription { content_type } | Endpoint::Translation { content_type } => {
@@ -289,6 +285,18 @@ pub fn answer(
             script
         }
         Err(problem) => refuse(&problem),
+    }
+}
+
+/// What is asked for; where that is an error, or cannot be read, the answer.
+fn directed(directive: Option<&str>) -> Result<Directive, Script> {
+    let directive = Directive::parse(directive.unwrap_or_default()).map_err(|problem| refuse(&problem))?;
+    match directive.status {
+        None => Ok(directive),
+        Some(status) => {
+            let message = format!("Simulated error {status}");
+            Err(plain(&directive, status, error_body(status, &message, None).to_string().into()))
+        }
     }
 }
 

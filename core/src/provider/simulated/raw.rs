@@ -1,20 +1,16 @@
 //! What is passed through: the answer says what was asked.
 
-use super::{Script, directive::Directive, error_body, plain, refuse, text::count};
+use super::{Script, directed, plain, text::count};
 use serde_json::{Value, json};
 
 /// Longest part of a path that an answer repeats, in bytes.
 const SHOWN_MAX: usize = 256;
 
 pub(super) fn answer(method: &str, path: &str, body: &[u8], directive: Option<&str>, id_seed: u64) -> Script {
-    let directive = match Directive::parse(directive.unwrap_or_default()) {
+    let directive = match directed(directive) {
         Ok(directive) => directive,
-        Err(problem) => return refuse(&problem),
+        Err(refused) => return refused,
     };
-    if let Some(status) = directive.status {
-        let message = format!("Simulated error {status}");
-        return plain(&directive, status, error_body(status, &message, None).to_string().into());
-    }
     let mut answer = json!({
         "id": format!("raw_{id_seed:016x}"),
         "object": "simulated.raw",

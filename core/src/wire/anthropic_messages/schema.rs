@@ -47,7 +47,6 @@ pub(super) fn for_vendor(schema: &Raw, dropped: &mut Dropped) -> Raw {
     edited
 }
 
-#[derive(Default)]
 struct Edits {
     /// What stands instead of what, in the text's order.
     edits: Vec<(Range<usize>, &'static str)>,
@@ -75,7 +74,7 @@ struct Open {
 /// Closes the objects that do not say whether they have other properties, and leaves out what is not taken.
 fn edits(schema: &str) -> Result<Edits, JsonError> {
     let mut scanner = Scanner::lenient(schema.as_bytes());
-    let Edits { mut edits, mut untaken } = Edits::default();
+    let (mut edits, mut untaken) = (Vec::new(), Vec::new());
     let mut open = Vec::<Open>::new();
     let (mut is_named, mut is_types) = (false, false);
     while let Some(token) = scanner.next()? {

@@ -119,7 +119,7 @@ pub struct ToolResult {
 /// Whether `text` can be a media type. It may have to stand in a `data:` URI, which ends it at a comma.
 #[must_use]
 pub fn is_media_type(text: &str) -> bool {
-    let is_plain = text.bytes().all(|byte| matches!(byte, b' ' | 0x21..=0x7e) && byte != b',');
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b',');
     is_plain && text.split_once('/').is_some_and(|(kind, rest)| !kind.is_empty() && !rest.is_empty())
 }
 

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::{decode, encode, error_of, reader::Reader, usage, writer::Writer};
+use super::{answer, decode, encode, error_of, reader::Reader, usage, writer::Writer};
 use crate::{
     domain::usage::Usage,
     wire::{
@@ -80,7 +80,7 @@ impl Codec for OpenAiChat {
     }
 
     fn encode_answer(&self, answer: &ChatAnswer, setting: &Setting, dropped: &mut Dropped) -> Vec<u8> {
-        encode::answer(answer, setting, dropped)
+        answer::answer(answer, setting, dropped)
     }
 
     fn writer(&self, setting: &Setting) -> Box<dyn StreamWriter> {

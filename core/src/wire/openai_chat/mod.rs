@@ -1,6 +1,7 @@
 //! OpenAI's chat dialect and its siblings (completions, embeddings): what their answers mean to the meter,
 //! and the codec of chat completions.
 
+mod answer;
 mod codec;
 mod decode;
 mod encode;

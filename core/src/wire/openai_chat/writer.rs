@@ -1,7 +1,7 @@
 //! Writes a stream for a caller.
 
 use super::{
-    encode,
+    answer,
     reader::Prose,
     types::{Call, Content, Function, Message},
     usage,
@@ -136,7 +136,7 @@ impl Writer {
             let call = ToolCall { id: id.clone(), name: name.clone(), ..ToolCall::default() };
             let function = Some(Function { name: Some(call.name.clone()), arguments: Some(String::new()) });
             written.silent.insert(part);
-            written.waiting = Some((part, Call { function, ..encode::wire_call(&call, Some(number), None) }));
+            written.waiting = Some((part, Call { function, ..answer::wire_call(&call, Some(number), None) }));
         }
         if let Start::Whole(Part::Text { text, .. }) = start {
             self.delta(choice, prose(Prose::Text, text), out);
@@ -148,7 +148,7 @@ impl Writer {
         if let (Delta::Signature(signature), Some((waiting, call))) = (delta, &mut written.waiting)
             && *waiting == part
         {
-            call.extra_content = Some(encode::extra(signature));
+            call.extra_content = Some(answer::extra(signature));
             return;
         }
         let kind = written.parts.get(&part).copied();
@@ -158,7 +158,7 @@ impl Writer {
         self.write_waiting(choice, out);
         let message = match (kind, delta) {
             (Some(Kind::Prose(kind)), Delta::Text(text)) => prose(kind, text),
-            (Some(Kind::Prose(Prose::Text)), Delta::Citation(citation)) => match encode::annotation(citation)
+            (Some(Kind::Prose(Prose::Text)), Delta::Citation(citation)) => match answer::annotation(citation)
             {
                 Some(annotation) => Message { annotations: Some(vec![annotation]), ..Message::default() },
                 None => return,
@@ -171,7 +171,7 @@ impl Writer {
             (Some(Kind::Call(number)), Delta::Signature(signature)) => {
                 // SDKs want every piece of a call to be one of its function.
                 let function = Some(Function { name: None, arguments: Some(String::new()) });
-                let extra_content = Some(encode::extra(signature));
+                let extra_content = Some(answer::extra(signature));
                 let call = Call { index: Some(number), function, extra_content, ..Call::default() };
                 Message { tool_calls: Some(vec![call]), ..Message::default() }
             }
@@ -195,7 +195,7 @@ impl Writer {
         }
         let role = (!std::mem::replace(&mut written.begun, true)).then_some(Cow::Borrowed("assistant"));
         let delta = Message { role, ..Message::default() };
-        let finish_reason = Some(encode::finish(finish));
+        let finish_reason = Some(answer::finish(finish));
         self.chunk(vec![ChunkChoice { index: choice, delta, finish_reason }], None, out);
     }
 
