@@ -145,7 +145,7 @@ async fn repeat(journal: Arc<Journal>, numbers: Arc<AtomicU64>, until: Instant) 
     while clock::now() < until {
         let opened = names.opened(numbers.fetch_add(1, Ordering::Relaxed));
         let closed = names.closed(&opened);
-        let slot = journal.open_exchange(&opened)?;
+        let slot = journal.open_exchange(opened)?;
         // While an upstream would be asked, others are admitted.
         tokio::task::yield_now().await;
         let reached = slot.close(&closed).wait().await;

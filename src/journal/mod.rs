@@ -171,7 +171,7 @@ impl Journal {
     ///
     /// # Errors
     /// The exchange must be refused.
-    pub fn open_exchange(&self, opened: &Opened) -> Result<Slot, JournalFull> {
+    pub fn open_exchange(&self, opened: Opened) -> Result<Slot, JournalFull> {
         Slot::open(&self.shared, opened)
     }
 

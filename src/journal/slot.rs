@@ -61,12 +61,12 @@ pub enum Durability {
 }
 
 impl Slot {
-    pub(super) fn open(shared: &Arc<Shared>, opened: &Opened) -> Result<Self, JournalFull> {
+    pub(super) fn open(shared: &Arc<Shared>, opened: Opened) -> Result<Self, JournalFull> {
         let group = with_scratch(|bytes| {
-            frame::put_opened(opened, bytes).map_err(|frame::TooLong| JournalFull::Room)?;
+            frame::put_opened(&opened, bytes).map_err(|frame::TooLong| JournalFull::Room)?;
             shared.append_opened(opened.id, bytes)
         })?;
-        Ok(Self { shared: Arc::clone(shared), opened: opened.clone(), group, closed: false })
+        Ok(Self { shared: Arc::clone(shared), opened, group, closed: false })
     }
 
     /// What was noted at admission.

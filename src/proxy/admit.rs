@@ -67,7 +67,6 @@ pub(crate) struct Hold {
     gateway: Arc<Gateway>,
     reserved: Option<Reserved>,
     view: View,
-    opened: Opened,
     /// In whose words the caller is answered.
     pub(crate) dialect: Dialect,
     plan: Arc<Plan>,
@@ -144,7 +143,7 @@ pub(crate) async fn reserve(
         price_version: route.plan.prices.version,
         estimated_input: ask.estimated_input,
     };
-    let Ok(slot) = gateway.journal.open_exchange(&opened) else {
+    let Ok(slot) = gateway.journal.open_exchange(opened) else {
         grant.release(true);
         return Err(Refusal::JournalFull);
     };
@@ -154,7 +153,6 @@ pub(crate) async fn reserve(
         gateway: gateway.clone(),
         reserved: Some(Reserved { grant, spend, slot }),
         view,
-        opened,
         dialect: endpoint.dialect(),
         plan: route.plan.clone(),
         cache_read_weight_milli: snapshot.limits.cache_read_weight_milli,
@@ -259,8 +257,9 @@ impl Hold {
 
     /// Whether the model is sold by this class: it has a rate for it.
     pub(crate) fn sells_by(&self, class: Class) -> bool {
-        let price = self.plan.price_of(&self.opened.model);
-        let rates = price.and_then(|price| price.rates_at(0, self.opened.started_at));
+        let opened = self.opened();
+        let price = self.plan.price_of(&opened.model);
+        let rates = price.and_then(|price| price.rates_at(0, opened.started_at));
         rates.is_some_and(|rates| rates.of(class).is_some())
     }
 
@@ -268,12 +267,17 @@ impl Hold {
     pub(crate) fn note_origin(&self) {
         let id = self.tally.reading.as_ref().and_then(|reading| reading.answer_id.as_deref());
         if let (Some(id), Some(deployment)) = (id, &self.tally.deployment) {
-            self.gateway.origins.keep(self.opened.org, id, &deployment.provider.name);
+            self.gateway.origins.keep(self.opened().org, id, &deployment.provider.name);
         }
     }
 
     pub(crate) fn record_id(&self) -> RecordId {
-        self.opened.id
+        self.opened().id
+    }
+
+    /// What was noted at admission.
+    fn opened(&self) -> &Opened {
+        self.reserved.as_ref().expect("until it is closed, which consumes it").slot.opened()
     }
 
     /// Settles the limits and writes the end. What comes back is waited for before the
@@ -285,13 +289,14 @@ impl Hold {
     fn settle(&mut self) -> Option<(Closed, Ticket)> {
         let Reserved { grant, spend, slot } = self.reserved.take()?;
         let now = clock::steady();
+        let opened = slot.opened();
         let usage = &self.tally.usage;
         if self.tally.unsent {
             // Whoever was to be asked was not.
             self.tally.deployment = None;
         }
         let mut closed = Closed {
-            id: self.opened.id,
+            id: opened.id,
             provider: self.tally.deployment.as_ref().map_or_else(|| "".into(), |it| it.provider.name.clone()),
             upstream_model: self.tally.deployment.as_ref().map_or_else(|| "".into(), |it| it.model.clone()),
             end: self.tally.end,
@@ -306,8 +311,8 @@ impl Hold {
             cost: Pico::ZERO,
             outlay: Outlay::default(),
         };
-        closed.charge(&self.opened, self.plan.price_of(&self.opened.model));
-        closed.outlay = self.outlay(&closed);
+        closed.charge(opened, self.plan.price_of(&opened.model));
+        closed.outlay = self.outlay(opened, &closed);
         let cost = (!closed.unpriced).then_some(closed.cost);
         spend.settle(cost);
         if self.tally.unsent {
@@ -315,14 +320,14 @@ impl Hold {
         } else {
             grant.settle(weighed_tokens(usage, self.cache_read_weight_milli), cost, now);
         }
+        self.gateway.metrics.exchange_closed(opened, &closed);
         let ticket = slot.close(&closed);
-        self.gateway.metrics.exchange_closed(&self.opened, &closed);
         Some((closed, ticket))
     }
 
     /// What the exchange costs the operator, by what its deployments state.
-    fn outlay(&self, closed: &Closed) -> Outlay {
-        let at = self.opened.started_at;
+    fn outlay(&self, opened: &Opened, closed: &Closed) -> Outlay {
+        let at = opened.started_at;
         let price = self.tally.deployment.as_ref().and_then(|deployment| deployment.cost.as_ref());
         let failed = self.tally.failed.iter().map(|attempt| {
             let Failed { deployment, fault, usage, unseen } = attempt;
@@ -342,8 +347,11 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         // Nobody has counted: as after a crash, what is known is the size of what was asked.
-        if !self.tally.unsent && self.tally.usage == Usage::default() {
-            self.tally.usage.input = self.opened.estimated_input;
+        if let Some(reserved) = &self.reserved
+            && !self.tally.unsent
+            && self.tally.usage == Usage::default()
+        {
+            self.tally.usage.input = reserved.slot.opened().estimated_input;
         }
         // The ticket is let go: nobody is left to wait for it.
         let _ = self.settle();

@@ -46,7 +46,7 @@ pub(crate) struct Ask {
     /// When the last byte of the request was read: latency counts from here.
     pub(crate) read_at: Steady,
     /// The same in the neutral form, for upstreams of another dialect; read once, by the first of them.
-    neutral: OnceLock<Result<(ChatRequest, Dropped), Malformed>>,
+    neutral: OnceLock<Result<Box<(ChatRequest, Dropped)>, Malformed>>,
     /// What the body takes of the process's memory, for as long as it is here.
     room: Room,
 }
@@ -95,9 +95,9 @@ impl Ask {
         let decode = || {
             let mut dropped = Dropped::default();
             let request = pair.decode_request(&self.body, self.called.url(), &mut dropped)?;
-            Ok((request, dropped))
+            Ok(Box::new((request, dropped)))
         };
-        self.neutral.get_or_init(decode).as_ref()
+        self.neutral.get_or_init(decode).as_deref()
     }
 
     /// Whether the stream's usage chunk is ours alone: the caller did not ask for one.

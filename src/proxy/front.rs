@@ -23,8 +23,10 @@ use pingora_core::{
     server::ShutdownWatch,
 };
 use std::{
+    future::poll_fn,
     pin::pin,
     sync::{Arc, atomic::Ordering},
+    task::Poll,
     time::Duration,
 };
 
@@ -69,24 +71,24 @@ impl Front {
             return matches!(session.read_request().await, Ok(true)).then_some(());
         };
         first_byte.forget();
-        let deadline = self.header_timeout();
+        let longest = self.header_timeout();
         let read = {
             let mut reading = pin!(session.read_request());
-            let mut waits = deadline;
-            loop {
-                tokio::select! {
-                    biased;
-                    read = &mut reading => break read,
-                    () = tokio::time::sleep(waits) => {}
+            let mut late = None;
+            poll_fn(|context| {
+                if let Poll::Ready(read) = reading.as_mut().poll(context) {
+                    return Poll::Ready(Some(read));
                 }
-                // Pingora bounds the wait for a first byte; a head that has begun has a deadline.
-                let taken = first_byte.at().map(|at| Duration::from_nanos(clock::steady().since_ns(at)));
-                match taken {
-                    Some(taken) if taken >= deadline => return None,
-                    Some(taken) => waits = deadline - taken,
-                    None => waits = deadline,
-                }
-            }
+                // Pingora bounds the wait for a first byte; a head that has begun has a deadline. Nearly all come in one
+                // piece, for which no timer is made.
+                let Some(begun) = first_byte.at() else { return Poll::Pending };
+                let late = late.get_or_insert_with(|| {
+                    let taken = Duration::from_nanos(clock::steady().since_ns(begun));
+                    Box::pin(tokio::time::sleep(longest.saturating_sub(taken)))
+                });
+                late.as_mut().poll(context).map(|()| None)
+            })
+            .await?
         };
         match read {
             Ok(true) => Some(()),

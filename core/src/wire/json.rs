@@ -5,6 +5,7 @@
 //! repeated keys, lone surrogates and invalid UTF-8 inside strings are put up with.
 
 mod literal;
+mod outline;
 #[cfg(test)]
 mod tests;
 pub mod watch;
@@ -168,6 +169,29 @@ impl<'a> Scanner<'a> {
             if self.depth == outside && !matches!(token, Token::Key(_)) {
                 return Ok(begin..self.at);
             }
+        }
+    }
+
+    /// Passes over the value that comes next, of which only the outline is looked at: [`Self::walk`] without its
+    /// judgement, for what an upstream has written. The bytes it stands in.
+    ///
+    /// # Errors
+    /// There is no value, or the document ends before it does.
+    pub fn skip(&mut self) -> Result<Range<usize>, JsonError> {
+        debug_assert!(self.keys.is_none(), "what a caller sends is judged");
+        match self.skip_whitespace() {
+            Some(b'{' | b'[') if self.expect == Expect::Value => {
+                let begin = self.at;
+                let end = outline::end(self.bytes, begin);
+                self.start = begin;
+                self.at = end.unwrap_or(self.bytes.len());
+                if end.is_none() {
+                    return Err(self.wrong("unexpected end"));
+                }
+                self.scalar(Step::ObjectClose);
+                Ok(begin..self.at)
+            }
+            _ => self.walk(|_| {}),
         }
     }
 

@@ -101,7 +101,7 @@ impl UsageStore for Scripted {
 async fn close_all(journal: &Journal, numbers: std::ops::Range<u64>) {
     let mut tickets = Vec::new();
     for number in numbers {
-        tickets.push(journal.open_exchange(&opened(number)).unwrap().close(&closed(number)));
+        tickets.push(journal.open_exchange(opened(number)).unwrap().close(&closed(number)));
     }
     for ticket in tickets {
         let _ = ticket.wait().await;
@@ -189,7 +189,7 @@ async fn an_interrupted_exchange_is_priced_by_the_book_of_its_time_or_flagged() 
     let unknown = Opened { price_version: 1, ..opened(2) };
     let sandbox = Opened { sandbox: true, ..unknown.clone() };
     for lost in [opened(1), unknown, Opened { id: opened(3).id, ..sandbox }] {
-        drop(journal.open_exchange(&lost).unwrap());
+        drop(journal.open_exchange(lost).unwrap());
     }
     journal.shutdown();
     run(reader, Arc::clone(&store) as Arc<dyn UsageStore>).await;

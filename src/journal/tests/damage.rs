@@ -9,7 +9,7 @@ use std::io::Write;
 fn one_segment(dir: &Path, exchanges: u64) -> Vec<u8> {
     let (journal, _) = Journal::open(options(dir)).unwrap();
     for number in 0..exchanges {
-        let _ = journal.open_exchange(&opened(number)).unwrap().close(&closed(number));
+        let _ = journal.open_exchange(opened(number)).unwrap().close(&closed(number));
     }
     journal.shutdown();
     fs::read(segment::path_of(dir, 1)).unwrap()

@@ -18,7 +18,7 @@ fn a_thousand_tickets_on_four_runtimes_are_all_woken() {
                     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                     let exchanges = (0..250).map(|number| async move {
                         let number = worker * 250 + number;
-                        let slot = journal.open_exchange(&opened(number)).unwrap();
+                        let slot = journal.open_exchange(opened(number)).unwrap();
                         tokio::task::yield_now().await;
                         slot.close(&closed(number)).wait().await
                     });
@@ -42,10 +42,9 @@ fn a_thousand_tickets_on_four_runtimes_are_all_woken() {
 async fn exchanges_still_under_way_do_not_keep_an_answer_waiting() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _reader) = open(dir.path());
-    let slots: Vec<_> =
-        (1_000..1_100).map(|number| journal.open_exchange(&opened(number)).unwrap()).collect();
+    let slots: Vec<_> = (1_000..1_100).map(|number| journal.open_exchange(opened(number)).unwrap()).collect();
     for number in 0..20 {
-        let slot = journal.open_exchange(&opened(number)).unwrap();
+        let slot = journal.open_exchange(opened(number)).unwrap();
         assert_eq!(slot.close(&closed(number)).wait().await, Durability::Synced);
     }
     drop(slots);
@@ -56,7 +55,7 @@ async fn a_ticket_of_a_journal_that_has_ended_comes_late_and_raises_the_alarm() 
     let dir = tempfile::tempdir().unwrap();
     let soon = Options { sync_timeout: Duration::from_millis(5), ..options(dir.path()) };
     let (journal, _recovery) = Journal::open(soon).unwrap();
-    let slot = journal.open_exchange(&opened(1)).unwrap();
+    let slot = journal.open_exchange(opened(1)).unwrap();
     journal.shutdown();
     assert_eq!(slot.close(&closed(1)).wait().await, Durability::Late);
     assert_eq!((journal.stats().alarms, journal.stats().late_tickets), (1, 1));
@@ -66,7 +65,7 @@ async fn a_ticket_of_a_journal_that_has_ended_comes_late_and_raises_the_alarm() 
 async fn opened_frames_reach_the_file_though_nobody_waits_for_them() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, mut reader) = open(dir.path());
-    let slot = journal.open_exchange(&opened(1)).unwrap();
+    let slot = journal.open_exchange(opened(1)).unwrap();
     // The reader sees durable frames only, and is woken for this one by its sync.
     let shared = Arc::clone(&journal.shared);
     while shared.segments.lock().back().unwrap().durable <= 32 {

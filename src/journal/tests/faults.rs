@@ -68,10 +68,10 @@ async fn a_failed_sync_loses_nothing_that_was_acknowledged() {
         lose_pages_at_sync(dir.path(), nth);
         let (journal, Recovery { mut reader, .. }) =
             Journal::open(Options { sync, ..options(dir.path()) }).unwrap();
-        let long = journal.open_exchange(&opened(500)).unwrap();
+        let long = journal.open_exchange(opened(500)).unwrap();
         let mut taken = 0;
         for number in 0..60 {
-            let Ok(slot) = journal.open_exchange(&opened(number)) else { continue };
+            let Ok(slot) = journal.open_exchange(opened(number)) else { continue };
             taken += 1;
             assert_ne!(slot.close(&closed(number)).wait().await, Durability::Late);
         }
@@ -97,7 +97,7 @@ async fn a_full_disk_refuses_new_exchanges_keeps_ended_ones_and_recovers() {
         let dir = tempfile::tempdir().unwrap();
         let soon = Options { sync, sync_timeout: Duration::from_millis(20), ..options(dir.path()) };
         let (journal, Recovery { mut reader, .. }) = Journal::open(soon).unwrap();
-        let slots: Vec<_> = (0..20).map(|number| journal.open_exchange(&opened(number)).unwrap()).collect();
+        let slots: Vec<_> = (0..20).map(|number| journal.open_exchange(opened(number)).unwrap()).collect();
         let full = Arc::new(AtomicBool::new(true));
         let is_full = Arc::clone(&full);
         on(dir.path(), move |_, call| match call {
@@ -110,13 +110,13 @@ async fn a_full_disk_refuses_new_exchanges_keeps_ended_ones_and_recovers() {
                 assert_eq!(ticket.wait().await, Durability::Late);
             }
         }
-        assert_eq!(journal.open_exchange(&opened(100)).unwrap_err(), JournalFull::Disk);
+        assert_eq!(journal.open_exchange(opened(100)).unwrap_err(), JournalFull::Disk);
         assert!(journal.stats().failing && journal.stats().alarms >= 2);
         full.store(false, Ordering::Relaxed);
         while journal.stats().failing {
             tokio::task::yield_now().await;
         }
-        let slot = journal.open_exchange(&opened(20)).unwrap();
+        let slot = journal.open_exchange(opened(20)).unwrap();
         assert_ne!(slot.close(&closed(20)).wait().await, Durability::Late);
         journal.shutdown();
         let expected: Vec<_> = (0..21).map(|number| Entry::Closed(Box::new(record(number)))).collect();
@@ -134,7 +134,7 @@ async fn a_segment_that_cannot_be_begun_is_tried_again() {
         Call::Create if tries.fetch_add(1, Ordering::Relaxed) < 3 => Err(no_space()),
         _ => Ok(()),
     });
-    let slots: Vec<_> = (0..30).map(|number| journal.open_exchange(&opened(number)).unwrap()).collect();
+    let slots: Vec<_> = (0..30).map(|number| journal.open_exchange(opened(number)).unwrap()).collect();
     for (slot, number) in slots.into_iter().zip(0..) {
         assert_eq!(slot.close(&closed(number)).wait().await, Durability::Synced);
     }
@@ -149,7 +149,7 @@ async fn a_disk_that_stays_broken_does_not_hold_up_the_shutdown() {
     let soon = Options { sync_timeout: Duration::from_millis(20), ..options(dir.path()) };
     let (journal, Recovery { mut reader, .. }) = Journal::open(soon).unwrap();
     on(dir.path(), |_, call| if call == Call::Sync { Err(no_space()) } else { Ok(()) });
-    let slot = journal.open_exchange(&opened(1)).unwrap();
+    let slot = journal.open_exchange(opened(1)).unwrap();
     assert_eq!(slot.close(&closed(1)).wait().await, Durability::Late);
     journal.shutdown();
     assert_eq!(rest(&mut reader).await, []);

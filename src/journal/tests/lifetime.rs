@@ -8,7 +8,7 @@ async fn what_was_closed_comes_back_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, mut reader) = open(dir.path());
     for number in 0..100 {
-        let slot = journal.open_exchange(&opened(number)).unwrap();
+        let slot = journal.open_exchange(opened(number)).unwrap();
         assert_eq!(slot.close(&closed(number)).wait().await, Durability::Synced);
     }
     journal.shutdown();
@@ -33,7 +33,7 @@ async fn a_synced_end_survives_the_death_of_the_process() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _reader) = open(dir.path());
     for number in 0..50 {
-        let slot = journal.open_exchange(&opened(number)).unwrap();
+        let slot = journal.open_exchange(opened(number)).unwrap();
         let _ = slot.close(&closed(number)).wait().await;
         let killed = copy_dir(dir.path());
         let (entries, stats) = reopened(killed.path()).await;
@@ -46,8 +46,8 @@ async fn a_synced_end_survives_the_death_of_the_process() {
 async fn an_open_exchange_becomes_interrupted_at_the_next_start() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _reader) = open(dir.path());
-    let lost = journal.open_exchange(&opened(1)).unwrap();
-    let kept = journal.open_exchange(&opened(2)).unwrap();
+    let lost = journal.open_exchange(opened(1)).unwrap();
+    let kept = journal.open_exchange(opened(2)).unwrap();
     let _ = kept.close(&closed(2)).wait().await;
     let killed = copy_dir(dir.path());
     let (entries, stats) = reopened(killed.path()).await;
@@ -61,7 +61,7 @@ async fn an_open_exchange_becomes_interrupted_at_the_next_start() {
 async fn interrupted_exchanges_come_again_until_they_are_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _reader) = open(dir.path());
-    let slots: Vec<_> = (0..20).map(|number| journal.open_exchange(&opened(number)).unwrap()).collect();
+    let slots: Vec<_> = (0..20).map(|number| journal.open_exchange(opened(number)).unwrap()).collect();
     journal.shutdown();
     let killed = copy_dir(dir.path());
     for _ in 0..2 {
@@ -83,7 +83,7 @@ async fn interrupted_exchanges_come_again_until_they_are_acknowledged() {
 async fn a_dropped_slot_becomes_interrupted_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, mut reader) = open(dir.path());
-    drop(journal.open_exchange(&opened(1)).unwrap());
+    drop(journal.open_exchange(opened(1)).unwrap());
     let batch = reader.next_batch(10, Duration::ZERO).await.unwrap().unwrap();
     assert_eq!(batch.entries, [Entry::Interrupted(Box::new(opened(1)))]);
     reader.ack(batch.position);
@@ -99,7 +99,7 @@ async fn new_exchanges_are_refused_when_there_is_no_room_and_taken_when_there_is
     let mut slots = Vec::new();
     let mut number = 0;
     let refused = loop {
-        match journal.open_exchange(&opened(number)) {
+        match journal.open_exchange(opened(number)) {
             Ok(slot) => slots.push(slot),
             Err(refused) => break refused,
         }
@@ -120,17 +120,17 @@ async fn new_exchanges_are_refused_when_there_is_no_room_and_taken_when_there_is
         reader.ack(batch.position);
     }
     // What is recorded makes room, but for the segment that is being written.
-    let _ = journal.open_exchange(&opened(number)).unwrap().close(&closed(number)).wait().await;
+    let _ = journal.open_exchange(opened(number)).unwrap().close(&closed(number)).wait().await;
     journal.shutdown();
-    assert_eq!(journal.open_exchange(&opened(0)).unwrap_err(), JournalFull::Stopping);
+    assert_eq!(journal.open_exchange(opened(0)).unwrap_err(), JournalFull::Stopping);
 }
 
 #[tokio::test]
 async fn a_running_journal_can_be_inspected() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _reader) = open(dir.path());
-    let open = journal.open_exchange(&opened(1)).unwrap();
-    let _ = journal.open_exchange(&opened(2)).unwrap().close(&closed(2)).wait().await;
+    let open = journal.open_exchange(opened(1)).unwrap();
+    let _ = journal.open_exchange(opened(2)).unwrap().close(&closed(2)).wait().await;
     let found = inspect::inspect(dir.path()).unwrap();
     assert_eq!(found.segments.len(), 1);
     let summary = &found.segments[0];

@@ -9,7 +9,7 @@ fn small(dir: &Path) -> (Journal, Reader) {
 
 async fn close_some(journal: &Journal, reader: &mut Reader, numbers: std::ops::Range<u64>) {
     for number in numbers {
-        let slot = journal.open_exchange(&opened(number)).unwrap();
+        let slot = journal.open_exchange(opened(number)).unwrap();
         let _ = slot.close(&closed(number)).wait().await;
         let batch = reader.next_batch(10, Duration::ZERO).await.unwrap().unwrap();
         assert_eq!(batch.entries, [Entry::Closed(Box::new(record(number)))]);
@@ -36,7 +36,7 @@ async fn what_is_not_acknowledged_stays_and_comes_again() {
     let (journal, mut reader) = small(dir.path());
     let mut tickets = Vec::new();
     for number in 0..100 {
-        tickets.push(journal.open_exchange(&opened(number)).unwrap().close(&closed(number)));
+        tickets.push(journal.open_exchange(opened(number)).unwrap().close(&closed(number)));
     }
     for ticket in tickets {
         let _ = ticket.wait().await;
@@ -65,7 +65,7 @@ async fn what_is_not_acknowledged_stays_and_comes_again() {
 async fn one_long_exchange_does_not_keep_everything_behind_it_and_is_not_lost() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, mut reader) = small(dir.path());
-    let long = journal.open_exchange(&opened(9_999)).unwrap();
+    let long = journal.open_exchange(opened(9_999)).unwrap();
     for round in 0..20 {
         close_some(&journal, &mut reader, round * 20..(round + 1) * 20).await;
         let stats = journal.stats();
@@ -93,7 +93,7 @@ async fn an_acknowledged_exchange_is_never_found_interrupted_later() {
     let (journal, mut reader) = small(dir.path());
     let mut slots: std::collections::VecDeque<_> = std::collections::VecDeque::new();
     for number in 0..300 {
-        slots.push_back((number, journal.open_exchange(&opened(number)).unwrap()));
+        slots.push_back((number, journal.open_exchange(opened(number)).unwrap()));
         if slots.len() > 25 {
             let (number, slot) = slots.pop_front().unwrap();
             let _ = slot.close(&closed(number)).wait().await;
@@ -117,7 +117,7 @@ async fn a_former_run_is_recorded_before_the_journal_has_caught_up() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = small(dir.path());
     for number in 0..30 {
-        let _ = journal.open_exchange(&opened(number)).unwrap().close(&closed(number));
+        let _ = journal.open_exchange(opened(number)).unwrap().close(&closed(number));
     }
     drop(journal);
     let (journal, mut reader) = small(dir.path());
@@ -134,7 +134,7 @@ async fn a_former_run_is_recorded_before_the_journal_has_caught_up() {
         reader.ack(batch.position);
     }
     // It takes the end of the former segments to know that nothing more is in them.
-    drop(journal.open_exchange(&opened(99)).unwrap());
+    drop(journal.open_exchange(opened(99)).unwrap());
     let last = reader.next_batch(10, Duration::ZERO).await.unwrap().unwrap();
     reader.ack(last.position);
     journal.caught_up().await;

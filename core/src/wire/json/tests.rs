@@ -245,7 +245,65 @@ fn a_string_of_any_length_ends_where_it_ends() {
     }
 }
 
+#[test]
+fn a_value_is_passed_over_by_its_outline() {
+    for value in [
+        "{}",
+        " [ ] ",
+        r#"{"a":"}","b":["\\\"]",{"c":{}}],"d":"\u007d"}"#,
+        "[1,2,3.5e7,null,true]",
+        "\"a string with } and ] in it\"",
+        "-12.5",
+        "null",
+        // Judged by nobody.
+        "{ not: json }",
+        "{\"a\":1]",
+    ] {
+        for room in 0..40 {
+            let pad = " ".repeat(room);
+            let document = format!("{{{pad}\"k\":{value},{pad}\"l\":7}}");
+            let mut scanner = Scanner::lenient(document.as_bytes());
+            assert_eq!(scanner.next(), Ok(Some(Token::ObjectOpen)));
+            assert!(matches!(scanner.next(), Ok(Some(Token::Key(key))) if key.is("k")), "{document}");
+            let skipped = scanner.skip().unwrap_or_else(|error| panic!("{document}: {error}"));
+            assert_eq!(&document[skipped], value.trim());
+            assert!(matches!(scanner.next(), Ok(Some(Token::Key(key))) if key.is("l")), "{document}");
+            assert_eq!(scanner.next(), Ok(Some(Token::Number(b"7"))));
+            assert_eq!(scanner.next(), Ok(Some(Token::ObjectClose)));
+            assert_eq!(scanner.next(), Ok(None));
+            for cut in
+                document.find(value).unwrap()..document.find(value).unwrap() + value.trim_end().len() - 1
+            {
+                let mut scanner = Scanner::lenient(&document.as_bytes()[..=cut]);
+                scanner.next().unwrap();
+                scanner.next().unwrap();
+                let number = value.starts_with('-');
+                assert!(number || scanner.skip().is_err(), "{document} cut at {cut}");
+            }
+        }
+    }
+}
+
 proptest! {
+    /// Of what is JSON, the outline ends where the value ends.
+    #[test]
+    fn what_is_passed_over_is_what_is_walked_over(json in "[\\[\\]{}\",:0-9a-f\\\\u. -]{0,60}") {
+        let document = format!("{{\"k\":{json}}}");
+        let after_key = || {
+            let mut scanner = Scanner::lenient(document.as_bytes());
+            scanner.next().unwrap();
+            scanner.next().unwrap();
+            scanner
+        };
+        if let Ok(walked) = after_key().walk(|_| {}) {
+            let mut scanner = after_key();
+            prop_assert_eq!(scanner.skip(), Ok(walked));
+            let mut other = after_key();
+            other.walk(|_| {}).unwrap();
+            prop_assert_eq!(scanner.next(), other.next());
+        }
+    }
+
     /// Whatever the bytes, the scanner ends without a panic, and what it takes serde_json takes.
     #[test]
     fn the_scanner_takes_nothing_that_serde_json_refuses(json in "[\\[\\]{}\",:0-9a-f\\\\u. \n+-]{0,40}") {

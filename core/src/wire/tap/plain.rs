@@ -100,7 +100,7 @@ impl Found {
             if key.is(names[0]) {
                 found.usage = match dialect {
                     Dialect::OpenAiChat => usage::read(&mut scanner)?,
-                    _ => reader::decode(dialect, &answer[scanner.walk(|_| {})?]),
+                    _ => reader::decode(dialect, &answer[scanner.skip()?]),
                 };
                 continue;
             }
@@ -109,7 +109,7 @@ impl Found {
                 continue;
             }
             let is_error_member = key.is(names[1]);
-            let value = &answer[scanner.walk(|_| {})?];
+            let value = &answer[scanner.skip()?];
             if is_error_member {
                 found.error = is_error(value);
                 found.blames_request = reader::blames_request(dialect, value);
