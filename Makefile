@@ -1,10 +1,19 @@
 # The project's commands. Each works on a fresh clone.
 
-.PHONY: run test clients check advisories bench long schema
+.PHONY: run release profile test clients check advisories bench long schema
 
 # Build, start on the embedded default with the simulated provider, print a first call.
 run:
 	@cargo run --profile quick --quiet --bin aione -- serve
+
+# The program for production, target/release/aione, laid out by where requests were seen to spend their time.
+release:
+	@RUSTFLAGS="$$RUSTFLAGS -Cprofile-use=$(CURDIR)/bench/requests.profdata" cargo build --release --workspace --locked
+
+# See anew where that is: after a change of the request's path, of what it depends on, or of the compiler. What the
+# last look does not know is built as it would be without one.
+profile:
+	@scripts/profile.sh
 
 # Install what the tests need, run everything, stop what was started.
 test:
@@ -31,8 +40,7 @@ advisories:
 	@cargo deny --log-level error check advisories
 
 # The table of bench/README.md: ours beside bare Pingora and nginx, from one run.
-bench:
-	@cargo build --release --workspace --quiet
+bench: release
 	@scripts/bench.sh
 
 # What takes longer than a test run may: run by hand, its figures go into the notes.

@@ -70,7 +70,7 @@ pub(super) async fn measure(
         }
     }
     for side in [few, many] {
-        side.up.running.stop(side.target.patience()).await?;
+        side.up.running.stop().await?;
     }
     Ok(())
 }

@@ -11,6 +11,9 @@ use tokio::process::{Child, Command};
 
 use crate::{client, clock};
 
+/// How long a process may take to end when it is asked to.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Where a process runs: the target alone on one core, everything else on the other.
 #[derive(Clone, Copy)]
 pub(super) enum Core {
@@ -83,16 +86,14 @@ impl Running {
         bail!("no 200 from {address}/readyz in 15 s:\n{}", self.tail());
     }
 
-    /// Asks it to end, and kills it when it does not within the patience.
-    pub(super) async fn stop(mut self, patience: Duration) -> anyhow::Result<()> {
-        if !patience.is_zero() {
-            let pid = self.pid.to_string();
-            Command::new("kill").arg("-TERM").arg(&pid).status().await?;
-            if tokio::time::timeout(patience, self.child.wait()).await.is_ok() {
-                return Ok(());
-            }
-            eprintln!("process {pid} did not end within {patience:?} of SIGTERM: killed");
+    /// Asks it to end, which all targets understand and do at once, and kills it when it does not.
+    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
+        let pid = self.pid.to_string();
+        Command::new("kill").arg("-INT").arg(&pid).status().await?;
+        if tokio::time::timeout(PATIENCE, self.child.wait()).await.is_ok() {
+            return Ok(());
         }
+        eprintln!("process {pid} did not end within {PATIENCE:?} of SIGINT: killed");
         self.child.kill().await?;
         Ok(())
     }

@@ -134,8 +134,8 @@ impl Round<'_> {
         if self.options.wants(Workload::Latency) {
             self.measure_latency(&started).await?;
         }
-        for (target, up) in started {
-            up.running.stop(target.patience()).await?;
+        for (_, up) in started {
+            up.running.stop().await?;
         }
         if self.options.wants(Workload::Memory) {
             for target in targets.iter().filter(|target| target.takes(Workload::Memory)) {
@@ -251,6 +251,6 @@ impl Round<'_> {
         let kib = grown_kib / open.max(1) as f64;
         self.figures.add(target.name, Metric::StreamKib, kib);
         child.kill().await?;
-        up.running.stop(target.patience()).await
+        up.running.stop().await
     }
 }

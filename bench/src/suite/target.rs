@@ -173,14 +173,6 @@ impl Target {
         matches!(self.kind, Kind::Ours { .. })
     }
 
-    /// How long it gets to end by itself. The floors have nothing to lose.
-    pub(super) fn patience(&self) -> Duration {
-        match self.is_ours() {
-            true => Duration::from_secs(5),
-            false => Duration::ZERO,
-        }
-    }
-
     /// Starts it in a folder of its own, which it finds again when it is started a second time.
     pub(super) async fn start(&self, folder: &Path, upstream: SocketAddr) -> anyhow::Result<Started> {
         std::fs::create_dir_all(folder)?;
