@@ -19,7 +19,7 @@ use anyhow::Context;
 use async_trait::async_trait;
 use pingora_core::{
     apps::ServerApp,
-    listeners::tls::TlsSettings,
+    listeners::{L4BufferSettings, ListenerConfig, tls::TlsSettings},
     server::{RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, configuration::ServerConf},
     services::listening::Service,
 };
@@ -124,8 +124,10 @@ fn listen<A: ServerApp + Send + Sync + 'static>(
     }
     for address in &settings.listen {
         let address = address.to_string();
+        // Heads and bodies have buffers of their own, into which plain bytes are read at once; only TLS reads its records
+        // piece by piece.
         let Some(certificates) = certificates.clone() else {
-            service.add_tcp(&address);
+            service.add_listener(ListenerConfig::tcp(address).l4_buffer(L4BufferSettings::default().read(0)));
             continue;
         };
         let mut tls = TlsSettings::intermediate("", "").context("TLS")?;

@@ -74,7 +74,8 @@ impl Limits {
                 let own = limiter.reserve(ask, now).map_err(Denied::Refused)?;
                 Ok(Grant::of(own, None, Decided::Alone))
             }
-            Self::Shared(shared) => shared.reserve(ask, &claims(), id, patience, now).await,
+            // Boxed, so that who has no Redis does not carry the state of asking it.
+            Self::Shared(shared) => Box::pin(shared.reserve(ask, &claims(), id, patience, now)).await,
         }
     }
 

@@ -246,6 +246,29 @@ fn a_string_of_any_length_ends_where_it_ends() {
 }
 
 #[test]
+fn escapes_are_found_however_many_stand_in_a_string_and_wherever_they_do() {
+    for gap in 0..140 {
+        for rest in [0, 1, 70] {
+            let plain = "x".repeat(gap);
+            let line = format!("{plain}\\u201c{plain}\\n{plain}\\\\");
+            let document = format!("\"{}\"{}", line.repeat(4), " ".repeat(rest));
+            let mut scanner = Scanner::strict(document.as_bytes()).unwrap();
+            let Ok(Some(Token::String(text))) = scanner.next() else { panic!("{document}") };
+            let decoded = format!("{plain}\u{201c}{plain}\n{plain}\\").repeat(4);
+            assert_eq!((text.decode().as_ref(), text.decoded_bytes()), (decoded.as_str(), decoded.len()));
+            assert_eq!(scanner.span(), 0..document.len() - rest);
+            let control = document.replacen("\\n", "\n", 1);
+            let at = control.find('\n').unwrap();
+            let what = "a control character in a string";
+            assert_eq!(
+                Scanner::strict(control.as_bytes()).unwrap().next(),
+                Err(JsonError::Syntax { what, at })
+            );
+        }
+    }
+}
+
+#[test]
 fn a_value_is_passed_over_by_its_outline() {
     for value in [
         "{}",
