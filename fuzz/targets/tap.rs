@@ -86,7 +86,7 @@ fn without_usage(stream: &[u8]) -> Vec<u8> {
     let (mut out, mut at, mut ended) = (Vec::new(), 0, false);
     let mut keep = |bytes: &[u8], event: Option<&[u8]>, out: &mut Vec<u8>| {
         let said = event.filter(|event| event.len() <= HOLD_MAX).and_then(data);
-        ended |= said.as_ref().is_some_and(|said| said.trim_ascii() == b"[DONE]");
+        ended |= said.as_ref().is_some_and(|said| is_end(said));
         let is_hidden = !ended && said.is_some_and(|said| is_only_usage(&said));
         if !is_hidden {
             out.extend_from_slice(bytes);
@@ -102,6 +102,19 @@ fn without_usage(stream: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+/// Whether it is what ends a stream: a word, or the type of a transcription's last event at its beginning, which an
+/// event with a reason to finish is not.
+fn is_end(data: &[u8]) -> bool {
+    let behind =
+        |text: &[u8], token: &str| text.trim_ascii_start().strip_prefix(token.as_bytes()).map(<[u8]>::to_vec);
+    let reason = b"\"finish_reason\"";
+    let mut rests = (0..data.len()).filter_map(|at| data[at..].strip_prefix(reason));
+    let has_reason = rests.any(|rest| behind(rest, ":").is_some());
+    let tokens = ["{", "\"type\"", ":", "\"transcript.text.done\""];
+    let is_transcribed = tokens.iter().try_fold(data.to_vec(), |rest, token| behind(&rest, token)).is_some();
+    data.trim_ascii() == b"[DONE]" || (is_transcribed && !has_reason)
 }
 
 fn is_only_usage(data: &[u8]) -> bool {
