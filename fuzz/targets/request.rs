@@ -25,6 +25,10 @@ fuzz_target!(|data: &[u8]| {
         let mut said = body.clone();
         for is_first in [true, false] {
             let again = to.decode_request(&said, url, &mut Dropped::default());
+            // Gemini takes videos by their address, which its callers' reader refuses: no other model takes any.
+            if again.as_ref().is_err_and(|error| error.to_string().ends_with("a video cannot be carried")) {
+                break;
+            }
             let again = again.unwrap_or_else(|error| panic!("{error}: {}", what()));
             let next = to.encode_request(&again, "upstream-model", &mut Dropped::default());
             let next = next.unwrap_or_else(|error| panic!("{error}: {}", what()));

@@ -103,7 +103,7 @@ fn media(media_type: &str, source: Source, name: Option<String>) -> Result<Part,
 /// What the end of an address says of what is there.
 fn media_type_of(url: &str) -> Option<&'static str> {
     let path = url.split(['?', '#']).next().unwrap_or(url);
-    if path.contains("youtube.com/") || path.contains("youtu.be/") {
+    if path.split_once("://").is_some_and(|(_, rest)| is_of_youtube(rest)) {
         return Some("video/mp4");
     }
     let (_, extension) = path.rsplit('/').next()?.rsplit_once('.')?;
@@ -121,6 +121,12 @@ fn media_type_of(url: &str) -> Option<&'static str> {
         "mp4" => "video/mp4",
         _ => return None,
     })
+}
+
+/// Whether an address, from its host on, is one of the videos that the vendor takes by their address.
+fn is_of_youtube(address: &str) -> bool {
+    let host = address.split('/').next().unwrap_or_default();
+    matches!(host.strip_prefix("www.").unwrap_or(host), "youtube.com" | "m.youtube.com" | "youtu.be")
 }
 
 /// A part as the dialect writes it; `None`: it says nothing, or is a result. `sign` gives what is written

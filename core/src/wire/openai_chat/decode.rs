@@ -152,6 +152,10 @@ fn turn(message: Message, here: &str, turns: &mut Vec<Turn>) -> Result<(), Malfo
         }
         None => return Err(Malformed::at(format!("{here}.role"), "is missing")),
     };
+    let calls = message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
+    if calls && role != Role::Assistant {
+        return Err(Malformed::at(format!("{here}.tool_calls"), "only the assistant calls tools"));
+    }
     let name = message.name.clone();
     let mut parts = said(message, here)?;
     if role == Role::Tool {
