@@ -291,6 +291,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_video_is_told_by_the_host_of_its_address_or_by_its_end() {
+        for (address, told) in [
+            ("https://www.youtube.com/watch?v=x", Some("video/mp4")),
+            ("https://youtube.com/watch?v=x", Some("video/mp4")),
+            ("https://youtu.be/x", Some("video/mp4")),
+            ("https://notyoutube.com/x", None),
+            ("https://example.com/youtube.com/x", None),
+            ("https://example.com/youtu.be/x.png?y=z", Some("image/png")),
+            ("https://example.com/x.MP4#t", Some("video/mp4")),
+            ("files/youtube.com/x", None),
+        ] {
+            assert_eq!(media_type_of(address), told, "{address}");
+        }
+    }
+
+    #[test]
     fn arguments_come_back_whatever_they_are() {
         for text in [r#"{"a": 1,"b":[]}"#, "{\"a\":", "[1]", "\"x\"", "{\"a\":1,\"a\":2}", "{} {}", "你\u{0}"]
         {

@@ -189,6 +189,8 @@ fn what_a_message_says_besides_is_named_unless_it_says_nothing() {
     assert_eq!(request.turns.len(), 2);
     let unnamed = json!({ "messages": [{ "role": "tool", "content": "x" }] });
     assert_eq!(refused(&unnamed).0, "messages[0].tool_call_id");
+    let calling = json!({ "messages": [{ "role": "user", "tool_calls": [{ "id": "call_1" }] }] });
+    assert_eq!(refused(&calling).1, "messages[0].tool_calls: only the assistant calls tools");
     assert_eq!(refused(&unnamed).1, "messages[0].tool_call_id: is missing");
 }
 
