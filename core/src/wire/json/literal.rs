@@ -118,7 +118,6 @@ fn read_on(
     mut ascii: bool,
 ) -> Result<(Text<'_>, usize), JsonError> {
     let mut saved = 0;
-    let mut ahead = Ahead { end: at, specials: 0 };
     loop {
         match bytes.get(at) {
             Some(b'"') => break,
@@ -126,7 +125,7 @@ fn read_on(
                 let (length, decoded) = escape_lengths(&bytes[at..], strict)
                     .ok_or(JsonError::Syntax { what: "an invalid escape", at })?;
                 saved += length - decoded;
-                at = ahead.next(bytes, at + length, &mut ascii);
+                at = next_special(bytes, at + length, &mut ascii);
             }
             Some(_) => return Err(JsonError::Syntax { what: "a control character in a string", at }),
             None => return Err(JsonError::Syntax { what: "unexpected end in a string", at }),
@@ -298,48 +297,6 @@ fn skip_plain(bytes: &[u8], mut at: usize, high: &mut u8x16) -> usize {
         at += 64;
     }
     at
-}
-
-/// Where the special bytes of a stretch of 64 are, so that prose with escapes in every line is not looked at anew
-/// after each of them.
-struct Ahead {
-    /// The offset after the stretch. Nothing is known from there on.
-    end: usize,
-    /// A bit for each of its bytes, the lowest for its first.
-    specials: u64,
-}
-
-impl Ahead {
-    /// As [`next_special`].
-    #[inline]
-    fn next(&mut self, bytes: &[u8], at: usize, ascii: &mut bool) -> usize {
-        if at < self.end {
-            let left = self.specials >> (64 - (self.end - at));
-            if left != 0 {
-                return at + left.trailing_zeros() as usize;
-            }
-        }
-        let mut high = u8x16::ZERO;
-        let mut from = at.max(self.end);
-        self.specials = 0;
-        while let Some(blocks) = bytes.get(from..).and_then(|rest| rest.first_chunk::<64>()) {
-            let blocks = [0, 16, 32, 48].map(|from| block(blocks, from).expect("64 bytes are four blocks"));
-            let [a, b, c, d] = blocks.map(specials);
-            high |= blocks[0] | blocks[1] | blocks[2] | blocks[3];
-            from += 64;
-            if (a | b | c | d).to_bitmask() == 0 {
-                continue;
-            }
-            let bits = [a, b, c, d].map(|block| u64::from(block.to_bitmask()));
-            self.specials = bits[0] | bits[1] << 16 | bits[2] << 32 | bits[3] << 48;
-            self.end = from;
-            *ascii &= high.to_bitmask() == 0;
-            return from - 64 + self.specials.trailing_zeros() as usize;
-        }
-        self.end = from;
-        *ascii &= high.to_bitmask() == 0;
-        next_special(bytes, from, ascii)
-    }
 }
 
 #[inline]
