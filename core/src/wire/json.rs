@@ -6,6 +6,7 @@
 
 mod literal;
 mod outline;
+mod sweep;
 #[cfg(test)]
 mod tests;
 pub mod watch;

@@ -1,8 +1,8 @@
 //! JSON's strings and numbers: finding their ends, decoding and writing them.
 
-use super::JsonError;
+use super::{JsonError, sweep};
+use fearless_simd::{Level, Simd, dispatch, prelude::*, u8x16};
 use std::borrow::Cow;
-use wide::u8x16;
 
 /// A string literal, its escapes checked but not yet decoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -98,8 +98,7 @@ pub fn push_string(out: &mut Vec<u8>, text: &str) {
 #[inline]
 pub(super) fn read(bytes: &[u8], open: usize, strict: bool) -> Result<(Text<'_>, usize), JsonError> {
     let begin = open + 1;
-    let mut ascii = true;
-    let at = next_special(bytes, begin, &mut ascii);
+    let (at, ascii) = skip_plain(bytes, begin);
     // Nearly all strings end here.
     if bytes.get(at) == Some(&b'"') && (ascii || !strict) {
         let raw = &bytes[begin..at];
@@ -113,10 +112,22 @@ pub(super) fn read(bytes: &[u8], open: usize, strict: bool) -> Result<(Text<'_>,
 fn read_on(
     bytes: &[u8],
     begin: usize,
-    mut at: usize,
+    at: usize,
     strict: bool,
-    mut ascii: bool,
+    ascii: bool,
 ) -> Result<(Text<'_>, usize), JsonError> {
+    let Some(rest) = sweep::rest(bytes, at, strict) else { return read_slowly(bytes, begin, strict) };
+    let raw = &bytes[begin..rest.end];
+    if strict && !(ascii && rest.ascii) {
+        check_utf8(raw, begin)?;
+    }
+    Ok((Text { raw, decoded_bytes: raw.len() - rest.saved }, rest.end + 1))
+}
+
+/// As [`read`], a byte at a time: where something is wrong, to say what and where it is.
+#[cold]
+pub(super) fn read_slowly(bytes: &[u8], begin: usize, strict: bool) -> Result<(Text<'_>, usize), JsonError> {
+    let mut at = begin;
     let mut saved = 0;
     loop {
         match bytes.get(at) {
@@ -125,21 +136,22 @@ fn read_on(
                 let (length, decoded) = escape_lengths(&bytes[at..], strict)
                     .ok_or(JsonError::Syntax { what: "an invalid escape", at })?;
                 saved += length - decoded;
-                at = next_special(bytes, at + length, &mut ascii);
+                at += length;
             }
-            Some(_) => return Err(JsonError::Syntax { what: "a control character in a string", at }),
+            Some(..0x20) => return Err(JsonError::Syntax { what: "a control character in a string", at }),
+            Some(_) => at += 1,
             None => return Err(JsonError::Syntax { what: "unexpected end in a string", at }),
         }
     }
     let raw = &bytes[begin..at];
-    if strict && !ascii {
+    if strict {
         check_utf8(raw, begin)?;
     }
     Ok((Text { raw, decoded_bytes: raw.len() - saved }, at + 1))
 }
 
 fn check_utf8(raw: &[u8], begin: usize) -> Result<(), JsonError> {
-    match std::str::from_utf8(raw) {
+    match simdutf8::compat::from_utf8(raw) {
         Ok(_) => Ok(()),
         Err(error) => Err(JsonError::NotUtf8 { at: begin + error.valid_up_to() }),
     }
@@ -147,7 +159,7 @@ fn check_utf8(raw: &[u8], begin: usize) -> Result<(), JsonError> {
 
 /// Bytes of the escape that `bytes` begins with, as written and decoded; what it stands for does
 /// not matter yet.
-fn escape_lengths(bytes: &[u8], strict: bool) -> Option<(usize, usize)> {
+pub(super) fn escape_lengths(bytes: &[u8], strict: bool) -> Option<(usize, usize)> {
     match bytes.get(1)? {
         b'n' | b'"' | b'\\' | b't' | b'r' | b'/' | b'b' | b'f' => Some((2, 1)),
         b'u' => match hex4(bytes.get(2..6)?)? {
@@ -256,58 +268,39 @@ fn hex4(digits: &[u8]) -> Option<u32> {
     (a | b | c | d <= 0xf).then_some(a << 12 | b << 8 | c << 4 | d)
 }
 
-/// How far a string is read block by block; most end before.
+/// How far a string is looked at before [`sweep`] takes over; most end before.
 const NEAR: usize = 128;
 
-/// The offset of the next quote, backslash or control character, or the end of `bytes`. `ascii`
-/// stays true only where every byte up to there is ASCII; it may turn false for a byte that comes
-/// soon after.
+/// The offset of the next quote, backslash or control character; of a plain byte where there is none nearby, or of
+/// the end of `bytes`. Also whether all up to there is ASCII; it may be false for a byte that comes soon after.
 #[inline]
-fn next_special(bytes: &[u8], mut at: usize, ascii: &mut bool) -> usize {
-    let mut high = u8x16::ZERO;
+fn skip_plain(bytes: &[u8], at: usize) -> (usize, bool) {
+    dispatch!(Level::baseline(), simd => skip_plain_with(simd, bytes, at))
+}
+
+#[inline(always)]
+fn skip_plain_with<S: Simd>(simd: S, bytes: &[u8], mut at: usize) -> (usize, bool) {
+    let mut high = u8x16::splat(simd, 0);
     let far = at + NEAR;
-    let mut is_far = false;
-    while let Some(block) = block(bytes, at) {
+    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
+        let block = u8x16::simd_from(simd, *block);
         high |= block;
-        let found = specials(block).to_bitmask();
-        if found != 0 {
-            *ascii &= high.to_bitmask() == 0;
-            return at + found.trailing_zeros() as usize;
+        let specials = block.simd_eq(b'"') | block.simd_eq(b'\\') | block.simd_lt(b' ');
+        let specials = specials.to_bitmask();
+        if specials != 0 {
+            return (at + specials.trailing_zeros() as usize, is_ascii(high));
         }
         at += 16;
-        if at >= far && !is_far {
-            is_far = true;
-            at = skip_plain(bytes, at, &mut high);
+        if at >= far {
+            return (at, is_ascii(high));
         }
     }
     let rest = bytes.get(at..).unwrap_or_default();
-    *ascii &= high.to_bitmask() == 0 && rest.is_ascii();
-    at + rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | ..0x20)).count()
+    let plain = rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | ..0x20)).count();
+    (at + plain, is_ascii(high) && rest.is_ascii())
 }
 
-/// Goes on from `at` while four blocks at a time have nothing special in them.
-#[inline(never)]
-fn skip_plain(bytes: &[u8], mut at: usize, high: &mut u8x16) -> usize {
-    while let Some(blocks) = bytes.get(at..).and_then(|rest| rest.first_chunk::<64>()) {
-        let [a, b, c, d] = [0, 16, 32, 48].map(|from| block(blocks, from).expect("64 bytes are four blocks"));
-        if (specials(a) | specials(b) | specials(c) | specials(d)).to_bitmask() != 0 {
-            break;
-        }
-        *high |= a | b | c | d;
-        at += 64;
-    }
-    at
-}
-
-#[inline]
-fn block(bytes: &[u8], at: usize) -> Option<u8x16> {
-    Some(u8x16::new(*bytes.get(at..)?.first_chunk()?))
-}
-
-/// All bits of the bytes that are a quote, a backslash or a control character.
-#[inline]
-fn specials(block: u8x16) -> u8x16 {
-    block.simd_eq(u8x16::splat(b'"'))
-        | block.simd_eq(u8x16::splat(b'\\'))
-        | block.min(u8x16::splat(0x1f)).simd_eq(block)
+#[inline(always)]
+fn is_ascii<S: Simd>(all: u8x16<S>) -> bool {
+    all.simd_lt(0x80).all_true()
 }
