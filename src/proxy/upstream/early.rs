@@ -7,7 +7,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use pingora_core::protocols::{IO, Peek, Stream};
 use std::{
     collections::VecDeque,
-    io,
+    io::{self, IoSlice},
+    iter,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -17,23 +18,23 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 /// The longest head of an interim answer that is waited for while the body is being written.
 const EARLY_BYTES: usize = 4096;
 
-/// Writes `parts`; stops as soon as the upstream answers or closes. The flag tells whether all
-/// was written. What was read of an answer meanwhile is put back in front of the stream; interim
-/// answers (1xx) are none, and are dropped.
-pub(super) async fn write(stream: Stream, parts: &[Bytes]) -> io::Result<(Stream, bool)> {
+/// Writes `head` and the parts of the body, as many of them at once as the connection takes; stops as soon as the
+/// upstream answers or closes. The flag tells whether all was written. What was read of an answer meanwhile is put
+/// back in front of the stream; interim answers (1xx) are none, and are dropped.
+pub(super) async fn write(stream: Stream, head: Bytes, body: &[Bytes]) -> io::Result<(Stream, bool)> {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut early = BytesMut::new();
-    let mut left = parts.iter().cloned().collect::<VecDeque<_>>();
+    let mut left = Parts::new(iter::once(head).chain(body.iter().cloned()));
     let outcome = loop {
-        let Some(part) = left.front_mut() else {
+        if !left.has_remaining() {
             break writer.flush().await.map(|()| true);
-        };
+        }
         // Neither loses anything when the other is sooner.
         tokio::select! {
             biased;
-            written = writer.write(part) => match written {
+            written = writer.write_buf(&mut left) => match written {
                 Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => part.advance(count),
+                Ok(_) => {}
                 Err(error) => break Err(error),
             },
             read = reader.read_buf(&mut early) => match read {
@@ -41,9 +42,6 @@ pub(super) async fn write(stream: Stream, parts: &[Bytes]) -> io::Result<(Stream
                 Ok(_) => break Ok(false),
                 Err(error) => break Err(error),
             },
-        }
-        while left.front().is_some_and(Bytes::is_empty) {
-            left.pop_front();
         }
     };
     let wrote_all = outcome.unwrap_or(false);
@@ -54,6 +52,43 @@ pub(super) async fn write(stream: Stream, parts: &[Bytes]) -> io::Result<(Stream
     }
     let rewound = Rewound { early: early.freeze(), stream };
     Ok((Stream::from(Box::new(rewound) as Box<dyn IO>), wrote_all))
+}
+
+/// What is still to be written; none of it is empty.
+struct Parts(VecDeque<Bytes>);
+
+impl Parts {
+    fn new(parts: impl Iterator<Item = Bytes>) -> Self {
+        Self(parts.filter(|part| !part.is_empty()).collect())
+    }
+}
+
+impl Buf for Parts {
+    fn remaining(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.0.front().map_or(&[], |part| part)
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let filled = slices.iter_mut().zip(&self.0).map(|(slice, part)| *slice = IoSlice::new(part));
+        filled.count()
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        while let Some(part) = self.0.front_mut() {
+            let taken = count.min(part.len());
+            part.advance(taken);
+            count -= taken;
+            if !part.is_empty() {
+                return;
+            }
+            self.0.pop_front();
+        }
+        assert_eq!(count, 0, "more was written than there was");
+    }
 }
 
 /// Takes whole interim answers off the front. Whether what is left may still become one, so that
@@ -115,3 +150,30 @@ pass_on!(Rewound);
 
 #[async_trait]
 impl Peek for Rewound {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_offered_together_and_go_as_they_are_written() {
+        let parts = ["head", "", "begin", "model", "end"];
+        let whole = parts.concat();
+        for first in 0..=whole.len() {
+            for second in 0..=whole.len() - first {
+                let mut left = Parts::new(parts.iter().map(|part| Bytes::from_static(part.as_bytes())));
+                left.advance(first);
+                left.advance(second);
+                let rest = &whole.as_bytes()[first + second..];
+                assert_eq!(left.remaining(), rest.len());
+                assert_eq!(left.chunk().is_empty(), rest.is_empty(), "{first} and {second}");
+                let mut slices = [IoSlice::new(&[]); 8];
+                let filled = left.chunks_vectored(&mut slices);
+                let offered = slices[..filled].iter().flat_map(|slice| slice.iter().copied());
+                assert_eq!(offered.collect::<Vec<_>>(), rest);
+            }
+        }
+        let left = Parts::new(parts.iter().map(|part| Bytes::from_static(part.as_bytes())));
+        assert_eq!(left.chunks_vectored(&mut [IoSlice::new(&[]); 2]), 2, "no more than there is room for");
+    }
+}

@@ -27,8 +27,6 @@ use tokio::{io::AsyncWriteExt, time::timeout};
 const INTERIM_MAX: usize = 16;
 /// Addresses of one name that one request tries to connect to.
 const CONNECTS_MAX: usize = 3;
-/// A body larger than this is written while listening for an answer that comes before its end.
-const LISTEN_WHILE_SENDING: usize = 64 * 1024;
 
 /// How long a read may take at the least, so that it finds what is there.
 const LAST_LOOK: Duration = Duration::from_millis(10);
@@ -202,8 +200,8 @@ async fn connect(
     Ok((peer, connection, is_reused))
 }
 
-/// Head and body go out together where they are small. The flag tells whether all was sent:
-/// an upstream may answer before it has read a long body, and then the rest is kept back.
+/// Head and body go out together. The flag tells whether all was sent: an upstream may answer before it has read a
+/// long body, and then the rest is kept back.
 async fn send_http1(
     mut stream: Stream,
     peer: &HttpPeerRef,
@@ -211,20 +209,13 @@ async fn send_http1(
     request: &Outgoing<'_>,
 ) -> Result<(HttpSession, bool), Fault> {
     let (head, is_whole) = request.http1(target);
-    stream.write_all(&head).await.map_err(|_| Fault::Broken)?;
     let mut sent_all = true;
-    if !is_whole {
-        if request.body_len > LISTEN_WHILE_SENDING {
-            (stream, sent_all) =
-                Box::pin(early::write(stream, &request.body)).await.map_err(|_| Fault::Broken)?;
-        } else {
-            for part in &request.body {
-                stream.write_all(part).await.map_err(|_| Fault::Broken)?;
-            }
-        }
-    }
-    if sent_all {
+    if is_whole {
+        stream.write_all(&head).await.map_err(|_| Fault::Broken)?;
         stream.flush().await.map_err(|_| Fault::Broken)?;
+    } else {
+        let writing = Box::pin(early::write(stream, head, &request.body));
+        (stream, sent_all) = writing.await.map_err(|_| Fault::Broken)?;
     }
     Ok((HttpSession::H1(Http1Session::new_with_options(stream, &**peer)), sent_all))
 }
