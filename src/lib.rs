@@ -12,6 +12,7 @@ pub mod keyring;
 pub mod store;
 
 mod assemble;
+mod background;
 mod budgets;
 mod control;
 mod minting;

@@ -3,6 +3,7 @@
 use super::stores;
 use crate::{
     assemble::{self, Assembly},
+    background,
     clock::System,
     config::Config,
     control::{self, Greeting},
@@ -43,6 +44,7 @@ pub(super) fn serve(file: Option<&Path>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("control")
+        .on_thread_start(background::give_way)
         .enable_all()
         .build()?;
     let (origin, has_operator) = (stores::origin(file), !loaded.snapshot.admin.operator_tokens.is_empty());

@@ -4,7 +4,7 @@
 //! for a pipe nor spends its time on digits; where the reader of the pipe stands still, lines are
 //! dropped and counted.
 
-use crate::proxy::Line;
+use crate::{background, proxy::Line};
 use parking_lot::{Condvar, Mutex};
 use std::{
     fmt::Write as _,
@@ -51,7 +51,10 @@ impl AccessLog {
     pub(crate) fn start() -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let writer = shared.clone();
-        std::thread::Builder::new().name("access-log".into()).spawn(move || write_on(&writer))?;
+        std::thread::Builder::new().name("access-log".into()).spawn(move || {
+            background::give_way();
+            write_on(&writer);
+        })?;
         Ok(Self(shared))
     }
 

@@ -6,7 +6,7 @@ use crate::support::{
     upstream::{Events, Gate, Script, Truth, Upstream},
     wait,
 };
-use std::time::Instant;
+use std::{fs, path::PathBuf, time::Instant};
 
 #[tokio::test]
 async fn an_idle_gateway_leaves_at_once() {
@@ -105,4 +105,39 @@ async fn the_pepper_is_kept_from_others() {
     let gateway = TestGateway::new().simulated("sim").model("m", &["sim"]).start().await;
     let pepper = std::fs::metadata(gateway.folder().join("data/pepper")).unwrap();
     assert_eq!(pepper.permissions().mode() & 0o777, 0o600);
+}
+
+/// A batch on its way to the store must not keep an answer waiting.
+#[tokio::test]
+async fn threads_that_nobody_waits_for_give_way_to_those_that_serve() {
+    let gateway = TestGateway::new().simulated("sim").model("m", &["sim"]).start().await;
+    let key = gateway.key().await;
+    gateway.send(&Call::chat(&key, "m")).await.ok();
+    let threads = niceness(gateway.pid());
+    let of = |name: &str| {
+        let of_name: Vec<_> = threads.iter().filter(|(thread, _)| thread.starts_with(name)).collect();
+        assert!(!of_name.is_empty(), "no {name} in {threads:?}");
+        of_name.into_iter().map(|(_, nice)| *nice)
+    };
+    let serving = of("proxy").max().unwrap();
+    assert_eq!(of("journal").max(), Some(serving), "answers wait for it: {threads:?}");
+    assert!(of("control").chain(of("access-log")).all(|nice| nice > serving), "{threads:?}");
+    // Others are started by whoever looks a key up.
+    assert!(of("sqlx-sqlite").any(|nice| nice > serving), "{threads:?}");
+}
+
+/// The threads of a process by name, and how nice each is.
+fn niceness(pid: u32) -> Vec<(String, i64)> {
+    let of = |folder: PathBuf| {
+        let name = fs::read_to_string(folder.join("comm")).ok()?;
+        let stat = fs::read_to_string(folder.join("stat")).ok()?;
+        // The nineteenth field; the second, in parentheses, may hold blanks.
+        let nice = stat.rsplit(')').next()?.split_whitespace().nth(16)?.parse().ok()?;
+        Some((name.trim().to_owned(), nice))
+    };
+    // One may end meanwhile.
+    fs::read_dir(format!("/proc/{pid}/task"))
+        .unwrap()
+        .filter_map(|thread| of(thread.unwrap().path()))
+        .collect()
 }
