@@ -18,6 +18,8 @@ use crate::procfs::Resident;
 
 /// Of the open loop that latency is measured with.
 pub(super) const RATE_PER_S: u32 = 1000;
+/// It goes on for so many times as long as other loads: a p99 is told by one request in a hundred.
+pub(super) const LATENCY_TIMES: f64 = 4.0;
 
 const ON_ALL_TARGETS: [Workload; 6] =
     [Workload::Plain, Workload::Big, Workload::Stream, Workload::Paced, Workload::Latency, Workload::Memory];
@@ -206,7 +208,7 @@ impl Round<'_> {
     /// machine does at that time.
     async fn measure_latency(&mut self, started: &[(&Target, Started)]) -> anyhow::Result<()> {
         let mut direct = (0.0, 0.0);
-        let closed = Load::closed(Mode::Plain, 32, self.options.seconds);
+        let closed = Load::closed(Mode::Plain, 32, LATENCY_TIMES * self.options.seconds);
         let load = Load { rate: Some(RATE_PER_S), ..closed };
         for (target, up) in started.iter().filter(|(target, _)| target.takes(Workload::Latency)) {
             let report = load.run(up).await?;

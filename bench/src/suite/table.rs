@@ -81,9 +81,10 @@ fn write_head(text: &mut String, options: &Options, run: &Run) -> std::fmt::Resu
         "Medians, with the least and the most in parentheses. CPU is that of the target's process \
          tree, of its proxy threads unless stated; a floor has no others. Request 1 KB, answer \
          600 B; a stream has 20 chunks, a usage chunk and `[DONE]`, each in a write of its own. \
-         Latency: open loop at {}/s, from the time due; what is added is beside the upstream \
-         itself in the same round. Every answer was checked to its end.\n",
-        rounds::RATE_PER_S
+         Latency: open loop at {}/s for {} times as long, from the time due; what is added is beside \
+         the upstream itself in the same round. Every answer was checked to its end.\n",
+        rounds::RATE_PER_S,
+        rounds::LATENCY_TIMES
     )
 }
 
