@@ -2,7 +2,6 @@
 //! store and puts the parts together.
 
 use crate::{
-    background,
     budgets::Budgets,
     clock::{self, System},
     config::{Commit, Config},
@@ -27,7 +26,6 @@ use aione_core::{
 };
 use anyhow::Context;
 use std::{collections::HashSet, sync::Arc};
-use tokio::runtime::Handle;
 
 /// Everything that runs, before anything has been started.
 pub(crate) struct Assembly {
@@ -77,9 +75,7 @@ fn peppers(snapshot: &Snapshot) -> anyhow::Result<Peppers> {
 /// Puts a gateway together. Must run inside the control runtime, which the store's pool belongs to.
 pub(crate) async fn assemble(config: Config) -> anyhow::Result<Assembly> {
     let snapshot = config.snapshot();
-    // Whoever opens a database starts the threads that speak with it.
-    let runtime = Handle::current();
-    let (store, peppers) = background::beside(|| runtime.block_on(open_store(&snapshot)))?;
+    let (store, peppers) = open_store(&snapshot).await?;
     let store = Arc::new(store);
     keep_price_books(&store, &snapshot).await?;
     keep_plans(&store, &snapshot).await?;

@@ -21,30 +21,30 @@ const EARLY_BYTES: usize = 4096;
 /// Writes `head` and the parts of the body, as many of them at once as the connection takes; stops as soon as the
 /// upstream answers or closes. The flag tells whether all was written. What was read of an answer meanwhile is put
 /// back in front of the stream; interim answers (1xx) are none, and are dropped.
+///
+/// # Errors
+/// The connection did not take a byte.
 pub(super) async fn write(stream: Stream, head: Bytes, body: &[Bytes]) -> io::Result<(Stream, bool)> {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut early = BytesMut::new();
     let mut left = Parts::new(iter::once(head).chain(body.iter().cloned()));
-    let outcome = loop {
-        if !left.has_remaining() {
-            break writer.flush().await.map(|()| true);
-        }
+    let mut has_begun = false;
+    let wrote_all = loop {
         // Neither loses anything when the other is sooner.
         tokio::select! {
             biased;
-            written = writer.write_buf(&mut left) => match written {
-                Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
-                Ok(_) => {}
-                Err(error) => break Err(error),
+            written = write_some(&mut writer, &mut left) => match written {
+                Ok(is_all) if is_all => break true,
+                Ok(_) => has_begun = true,
+                Err(error) if !has_begun && early.is_empty() => return Err(error),
+                Err(_) => break false,
             },
             read = reader.read_buf(&mut early) => match read {
                 Ok(count) if count > 0 && is_interim(&mut early) => {}
-                Ok(_) => break Ok(false),
-                Err(error) => break Err(error),
+                _ => break false,
             },
         }
     };
-    let wrote_all = outcome.unwrap_or(false);
     let stream = reader.unsplit(writer);
     if early.is_empty() {
         // The upstream may have answered and closed before it took the rest.
@@ -52,6 +52,17 @@ pub(super) async fn write(stream: Stream, head: Bytes, body: &[Bytes]) -> io::Re
     }
     let rewound = Rewound { early: early.freeze(), stream };
     Ok((Stream::from(Box::new(rewound) as Box<dyn IO>), wrote_all))
+}
+
+/// Writes some more, or has the connection send what it keeps; whether all was sent.
+async fn write_some(writer: &mut (impl AsyncWrite + Unpin), left: &mut Parts) -> io::Result<bool> {
+    if !left.has_remaining() {
+        return writer.flush().await.map(|()| true);
+    }
+    match writer.write_buf(left).await? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        _ => Ok(false),
+    }
 }
 
 /// What is still to be written; none of it is empty.
@@ -154,6 +165,22 @@ impl Peek for Rewound {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pingora_core::protocols::l4::stream::Stream as L4Stream;
+    use tokio::net::{TcpListener, TcpStream};
+
+    #[tokio::test]
+    async fn a_connection_that_takes_no_byte_is_an_error() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (theirs, _) = listener.accept().await.unwrap();
+        theirs.set_zero_linger().unwrap();
+        drop(theirs);
+        // Its reset is here once there is something to read.
+        ours.readable().await.unwrap();
+        let stream: Stream = Box::new(L4Stream::from(ours));
+        let body = [Bytes::from_static(b"body")];
+        assert!(write(stream, Bytes::from_static(b"head"), &body).await.is_err());
+    }
 
     #[test]
     fn parts_are_offered_together_and_go_as_they_are_written() {

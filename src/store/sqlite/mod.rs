@@ -57,8 +57,8 @@ impl Pools {
     pub(super) async fn open(path: &Path, rollups: &Rollups) -> Result<Self, StoreError> {
         make_file(path).map_err(|error| unavailable(path, &error))?;
         let options = options(path).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
-        let writer =
-            connect(rollups.watch(pool(1)), options).await.map_err(|error| unavailable(path, &error))?;
+        let writer = connect_there(rollups.watch(pool(1)), options);
+        let writer = writer.await.map_err(|error| unavailable(path, &error))?;
         schema::migrate(begin(&writer).await?).await?;
         let readers = connect(pool(READERS_MAX), options_read_only(path)).await.map_err(failed)?;
         Ok(Self::beside(path, writer, readers))
@@ -124,6 +124,13 @@ async fn connect(pool: SqlitePoolOptions, options: SqliteConnectOptions) -> sqlx
         }
     };
     tokio::time::timeout(BUSY_MAX, asking).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+/// The same on the runtime's own thread rather than on the one that waits for it: a connection has a thread, whose
+/// priority is that of whoever starts it, and nobody waits for what is written.
+#[expect(clippy::disallowed_methods, reason = "it is waited for at once")]
+async fn connect_there(pool: SqlitePoolOptions, options: SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
+    tokio::spawn(connect(pool, options)).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
 /// SQLITE_BUSY is 5; its extended codes keep it in their lowest byte.
