@@ -188,7 +188,7 @@ mod tests {
         b"\\u12",
         b"\x1f",
         b"\"",
-        b"sixty-four bytes, all of them plain: the quick brown fox jumps over",
+        b"more than sixty-four bytes, all of them plain: the quick brown fox jumps",
     ];
 
     /// Those that this processor has.
