@@ -30,6 +30,7 @@ clients:
 check:
 	@cargo fmt --all -- --check
 	@cargo fmt --manifest-path fuzz/Cargo.toml -- --check
+	@cargo metadata --manifest-path fuzz/Cargo.toml --locked --format-version 1 >/dev/null
 	@cargo clippy --workspace --all-targets --locked -- -D warnings
 	@RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --document-private-items --locked --quiet
 	@command -v cargo-deny >/dev/null || cargo install --locked --quiet cargo-deny
