@@ -1,4 +1,4 @@
-//! Threads that nobody waits for give way to those that serve callers.
+//! Threads that no exchange waits for, the management API's among them, give way to those that serve callers.
 //!
 //! The system lets whoever runs go on for a while before another gets its turn: a batch on its way to the store would
 //! keep an answer waiting that is ready to be sent.

@@ -55,8 +55,8 @@ const PASSED_PREFIX: &str = "x-stainless-";
 const TRANSLATION_HEADER: &str = "x-aione-translation";
 /// What stands in a path as it is.
 const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// Header bytes and a small body leave in one write up to this size.
-const ONE_WRITE_MAX: usize = 64 * 1024;
+/// A body up to this size is copied behind the head; a longer one is written beside it.
+const COPIED_MAX: usize = 64 * 1024;
 
 /// A request that is ready to be sent, over whichever version of HTTP the connection speaks.
 pub(super) struct Outgoing<'r> {
@@ -245,10 +245,10 @@ impl<'r> Outgoing<'r> {
         self.sent.store(true, Ordering::Relaxed);
     }
 
-    /// The request's head as HTTP/1.1 bytes, followed by the body where both are small enough
-    /// to leave in one write. The flag tells whether the body is in it.
+    /// The request's head as HTTP/1.1 bytes, followed by the body where that is small enough to be copied.
+    /// The flag tells whether the body is in it.
     pub(super) fn http1(&self, target: &Target) -> (Bytes, bool) {
-        let fits = self.body_len <= ONE_WRITE_MAX;
+        let fits = self.body_len <= COPIED_MAX;
         let mut wire = BytesMut::with_capacity(1024 + if fits { self.body_len } else { 0 });
         let mut line = |parts: &[&[u8]]| parts.iter().for_each(|part| wire.put_slice(part));
         let method = self.method.as_str().as_bytes();
