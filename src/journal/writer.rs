@@ -9,7 +9,7 @@ use super::{
     shared::{BUFFER_BYTES, SegmentInfo, Shared, Sleep, State, later},
     syncer::Syncer,
 };
-use crate::clock;
+use crate::{background, clock};
 use aione_core::{config::snapshot::JournalSync, domain::clock::Steady};
 use parking_lot::MutexGuard;
 use std::{
@@ -44,6 +44,7 @@ pub(super) fn start(shared: Arc<Shared>, live: Segment) -> io::Result<JoinHandle
     let handle = thread::Builder::new().name("journal".to_owned()).spawn({
         let shared = Arc::clone(&shared);
         move || {
+            background::interrupt_nobody();
             // Set also when the writer panics, so that the reader never waits for it in vain.
             let _end = End(Arc::clone(&shared));
             match Writer::new(shared, live) {

@@ -107,35 +107,51 @@ async fn the_pepper_is_kept_from_others() {
     assert_eq!(pepper.permissions().mode() & 0o777, 0o600);
 }
 
-/// A batch on its way to the store must not keep an answer waiting.
+/// A batch on its way to the store must not keep an answer waiting, nor the journal a request that it has admitted.
 #[tokio::test]
-async fn threads_that_nobody_waits_for_give_way_to_those_that_serve() {
+async fn threads_that_serve_go_first() {
     let gateway = TestGateway::new().simulated("sim").model("m", &["sim"]).start().await;
     let key = gateway.key().await;
     gateway.send(&Call::chat(&key, "m")).await.ok();
-    let threads = niceness(gateway.pid());
+    let threads = turns(gateway.pid());
     let of = |name: &str| {
-        let of_name: Vec<_> = threads.iter().filter(|(thread, _)| thread.starts_with(name)).collect();
+        let of_name: BTreeSet<_> =
+            threads.iter().filter(|(thread, _)| thread.starts_with(name)).map(|(_, turns)| *turns).collect();
         assert!(!of_name.is_empty(), "no {name} in {threads:?}");
-        of_name.into_iter().map(|(_, nice)| *nice)
+        of_name
     };
-    let serving = of("proxy").max().unwrap();
-    assert_eq!(of("journal").max(), Some(serving), "answers wait for it: {threads:?}");
-    let background: BTreeSet<_> = of("control").chain(of("access-log")).collect();
-    assert!(background.len() == 1 && background.first() > Some(&serving), "{threads:?}");
+    let serving = of("proxy").into_iter().next().unwrap();
+    assert_eq!((of("proxy").len(), serving.policy), (1, OTHER), "{threads:?}");
+    // Answers wait for it, but not before they are ready.
+    assert_eq!(of("journal"), BTreeSet::from([Turns { policy: BATCH, ..serving }]), "{threads:?}");
+    let behind = Turns { policy: BATCH, niceness: serving.niceness + 5 };
+    for name in ["control", "access-log"] {
+        assert_eq!(of(name), BTreeSet::from([behind]), "{threads:?}");
+    }
     // One writes the records, and another looks up what is waited for.
-    let with_the_store: BTreeSet<_> = of("sqlx-sqlite").collect();
-    assert_eq!(with_the_store, background.iter().copied().chain([serving]).collect(), "{threads:?}");
+    assert_eq!(of("sqlx-sqlite"), BTreeSet::from([behind, serving]), "{threads:?}");
 }
 
-/// The threads of a process by name, and how nice each is.
-fn niceness(pid: u32) -> Vec<(String, i64)> {
+/// Linux' numbers of the usual policy and of the one that does not interrupt others.
+const OTHER: u32 = 0;
+const BATCH: u32 = 3;
+
+/// How a thread comes to its turns.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Turns {
+    policy: u32,
+    niceness: i64,
+}
+
+/// The threads of a process by name, and how each comes to its turns.
+fn turns(pid: u32) -> Vec<(String, Turns)> {
     let of = |folder: PathBuf| {
         let name = fs::read_to_string(folder.join("comm")).ok()?;
         let stat = fs::read_to_string(folder.join("stat")).ok()?;
-        // The nineteenth field; the second, in parentheses, may hold blanks.
-        let nice = stat.rsplit(')').next()?.split_whitespace().nth(16)?.parse().ok()?;
-        Some((name.trim().to_owned(), nice))
+        // From the third field on; the second, in parentheses, may hold blanks.
+        let fields: Vec<_> = stat.rsplit(')').next()?.split_whitespace().collect();
+        let turns = Turns { policy: fields.get(38)?.parse().ok()?, niceness: fields.get(16)?.parse().ok()? };
+        Some((name.trim().to_owned(), turns))
     };
     // One may end meanwhile.
     fs::read_dir(format!("/proc/{pid}/task"))
