@@ -46,3 +46,16 @@ fn note(done: Result<(), Error>) {
         tracing::debug!(?error, "a thread beside those that serve has their priority");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_niceness_is_a_priority_and_none_is_beyond_the_last() {
+        for niceness in -20..=19 {
+            assert_eq!(priority_of(niceness).to_posix(BATCH), Ok(niceness));
+        }
+        assert_eq!(priority_of(19 + STEPS).to_posix(BATCH), Ok(19));
+    }
+}
