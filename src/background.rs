@@ -3,7 +3,8 @@
 //! management API's among them, have fewer turns besides.
 //!
 //! The system would let whoever was woken go first, and go on for a while: an admitted request would wait while its
-//! admission is written, and an answer that is ready while a batch is on its way to the store.
+//! admission is written, and an answer that is ready while a batch is on its way to the store. The price: where no
+//! core is free and none of those that serve ever sleeps, the journal waits for one's slice to end, some milliseconds.
 
 use rustix::process::{getpid, getpriority_process};
 use thread_priority::{
